@@ -1,0 +1,48 @@
+# make reproduce   the whole study, from nothing to the report
+# make test        the tests
+# make smoke       every stage on a study of a minute
+# make ui          the recorded runs in MLflow
+# make lock        resolve the dependencies of pyproject.toml anew
+
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: install reproduce test smoke ui lint lock clean
+
+install: .venv/.installed
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+reproduce: install
+	dvc repro
+	@echo "open reports/index.html"
+
+test: install
+	python -m pytest
+
+smoke: install
+	for step in prepare train evaluate compare track report; do study $$step smoke || exit 1; done
+
+ui: install
+	mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+lint: install
+	ruff check . && ruff format --check .
+
+# Universal: one lock for Linux and macOS, Python 3.11 and newer.
+lock: install
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements.lock
+
+clean:
+	rm -rf .venv build *.egg-info

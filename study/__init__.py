@@ -1,0 +1,1 @@
+"""A study suite for colorization losses: which loss, at which weights, cures sepia, and at what cost."""

@@ -1,0 +1,5 @@
+"""`python -m study` is the same as `study`."""
+
+from study.cli import main
+
+main()

@@ -1,0 +1,189 @@
+"""The cell store and running many cells side by side.
+
+A cell lives in .cells/<signature>/ (or in the folder STUDY_CELLS names): the checkpoint and history while it
+trains, then model.pt, history.csv and record.json. record.json is written last: where it stands, the cell is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from study.errors import StudyError
+from study.files import fresh_directory, full_disk_named
+
+if TYPE_CHECKING:
+    from study.train import Cell
+
+KEPT = ("record.json", "history.csv", "model.pt")
+
+
+@dataclass(frozen=True)
+class CellStore:
+    """Where cells are kept, by signature."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, root: Path) -> CellStore:
+        """The store of the project at `root`."""
+        return cls(Path(os.environ.get("STUDY_CELLS") or root / ".cells"))
+
+    def path(self, signature: str) -> Path:
+        """The folder of a cell, whether it exists or not."""
+        return self.folder / signature
+
+    def record(self, signature: str) -> dict[str, Any] | None:
+        """The record of a cell that is done; None for all others."""
+        try:
+            return json.loads((self.path(signature) / "record.json").read_text())
+        except FileNotFoundError:
+            return None
+
+    def progress(self, cell: Cell) -> int:
+        """Training pictures that a cell has seen so far, read from the end of its history."""
+        if self.record(cell.signature):
+            return cell.train.images
+        try:
+            with open(self.path(cell.signature) / "history.csv", "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 200))
+                last = file.read().decode().rstrip("\n").rsplit("\n", 1)[-1]
+            return min(int(last.split(",")[1]), cell.train.images)
+        except (FileNotFoundError, IndexError, ValueError):
+            return 0
+
+
+def run_cell(cell: Cell, store: CellStore) -> dict[str, Any]:
+    """Train one cell unless it is done, alone: a second process that wants the same cell waits for the first."""
+    from study.train import train_cell
+
+    folder = store.path(cell.signature)
+    with full_disk_named(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.folder / f"{cell.signature}.lock"):
+        record = store.record(cell.signature)
+        if record is None:
+            parent = os.getppid()
+            record = train_cell(cell, folder, still_wanted=lambda: os.getppid() == parent)
+    return record
+
+
+def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, Any]]:
+    """Train all `cells` that are not done, `jobs` at a time, one thread each; returns their records in order.
+
+    A cell that fails does not stop the others; StudyError names the failures at the end.
+    """
+    missing = [cell for cell in cells if store.record(cell.signature) is None]
+    if missing:
+        with _progress_bar(missing, store):
+            failures = _run_missing(missing, store, min(jobs, len(missing)))
+        if failures:
+            raise StudyError("; ".join(failures) + " (finished cells are kept; run the same command to go on)")
+    return [store.record(cell.signature) or {} for cell in cells]
+
+
+def _run_missing(cells: list[Cell], store: CellStore, jobs: int) -> list[str]:
+    from joblib import Parallel, delayed
+
+    # The children start with these: a BLAS or OpenMP pool of several threads per cell would only fight for the cores.
+    with _environment(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1"), _terminate_cleanly():
+        outcomes = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)(
+            delayed(_attempt)(cell, store) for cell in cells
+        )
+        return [problem for problem in outcomes if problem is not None]
+
+
+def _attempt(cell: Cell, store: CellStore) -> str | None:
+    try:
+        record = run_cell(cell, store)
+    except StudyError as error:
+        return f"{cell.arm.name} seed {cell.seed}: {error}"
+    except Exception as error:  # one broken cell must not take the others with it; the text reaches the person
+        return f"{cell.arm.name} seed {cell.seed} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+    if record["status"] == "diverged":
+        at = record["diverged"]
+        tqdm.write(f"{cell.arm.name} seed {cell.seed} diverged at step {at['step']}, term {at['term']}")
+    return None
+
+
+@contextmanager
+def _terminate_cleanly() -> Iterator[None]:
+    """Let SIGTERM end a run the way Ctrl-C does, so that the workers are stopped too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _progress_bar(cells: list[Cell], store: CellStore) -> Iterator[None]:
+    """A bar over the pictures of all cells, fed from their histories once a second."""
+    total = sum(cell.train.images for cell in cells)
+    done = threading.Event()
+    with tqdm(
+        total=total, desc=f"training {len(cells)} cells", unit="img", unit_scale=True, delay=2, disable=None
+    ) as bar:
+        bar.initial = bar.n = sum(store.progress(cell) for cell in cells)
+
+        def watch() -> None:
+            while not done.wait(1.0):
+                bar.update(sum(store.progress(cell) for cell in cells) - bar.n)
+                finished = sum(store.record(cell.signature) is not None for cell in cells)
+                bar.set_postfix_str(f"{finished}/{len(cells)} cells done", refresh=False)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+            bar.update(total - bar.n)
+        finally:
+            done.set()
+            watcher.join()
+
+
+def collect(cells: list[Cell], store: CellStore, out: Path) -> None:
+    """Copy what is kept of finished `cells` (one arm, all its seeds) to `out`/seed-<k>/, replacing `out` as a whole."""
+    with fresh_directory(out) as folder:
+        for cell in cells:
+            target = folder / f"seed-{cell.seed}"
+            target.mkdir()
+            for name in KEPT:
+                if (store.path(cell.signature) / name).exists():
+                    shutil.copyfile(store.path(cell.signature) / name, target / name)
+            # The same network may serve two studies or arms of different names; the copy says whose it is here.
+            record = json.loads((target / "record.json").read_text())
+            record |= {"study": cell.study, "arm": cell.arm.name, "arm_settings": cell.arm.model_dump()}
+            (target / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")

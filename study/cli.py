@@ -1,0 +1,250 @@
+"""The commands. Nothing heavy is imported until a command needs it, and every failure is one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from study.errors import StudyError
+from study.plan import Project
+
+# Read by the libraries when they are imported; set here so that no command of ours ever phones home.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+STUDY = click.argument("study", metavar="STUDY")
+ARMS = click.argument("arms", metavar="[ARM]...", nargs=-1)
+
+
+def project() -> Project:
+    """The project around the working directory."""
+    return Project.open(Path.cwd())
+
+
+class Commands(click.Group):
+    """Lists commands in the order of the work instead of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Command names as they were added."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="colorization-loss-study")
+def study() -> None:
+    """Which colorization loss cures sepia, at which weights, and at what cost?
+
+    `dvc repro` runs a whole study; every step of it is also a command here. STUDY is a block of params.yaml,
+    ARM a file of ablations/. Without arms, a command takes those that params.yaml lists for the pipeline.
+    """
+
+
+@study.command()
+@STUDY
+@ARMS
+def plan(study: str, arms: tuple[str, ...]) -> None:
+    """Show which cells a study consists of and how far each one is."""
+    own = project()
+    settings = own.study(study)
+    click.echo(f"{study}: {settings.title}")
+    per_cell = f"{settings.train.steps:,} steps of {settings.train.batch} pictures"
+    click.echo(f"data {settings.data.source}, {len(settings.seeds)} seeds, {per_cell} per cell")
+    cells = own.cells(study, own.arms(arms), settings.seeds)
+    speeds, missing = [], 0
+    for cell in cells:
+        record = own.store.record(cell.signature)
+        if record is None:
+            state = f"{100 * own.store.progress(cell) / cell.train.images:.0f} % trained"
+            missing += cell.train.images - own.store.progress(cell)
+        else:
+            state = record["status"]
+            speeds.append(record["images_per_s"] or 0)
+        click.echo(f"  {cell.arm.name:<26} seed {cell.seed:<4} {cell.signature}  {state}")
+    if missing and speeds:
+        minutes = missing / sorted(speeds)[len(speeds) // 2] / (os.cpu_count() or 1) / 60
+        click.echo(f"about {minutes:.0f} minutes of training left on {os.cpu_count()} cores")
+
+
+@study.command("list")
+def list_() -> None:
+    """List the studies, arms, losses and metrics there are."""
+    from study.losses import loss_names
+    from study.metrics import METRICS
+    from study.params import arm_names, load_arm
+
+    own = project()
+    click.echo("studies (params.yaml)")
+    for name, settings in own.params.studies.items():
+        mark = "*" if name in own.params.pipeline.studies else " "
+        click.echo(f" {mark} {name:<26} {settings.title}")
+    click.echo("arms (ablations/)")
+    for name in arm_names(own.root):
+        mark = "*" if name in own.params.pipeline.arms else " "
+        click.echo(f" {mark} {name:<26} {load_arm(own.root, name).description}")
+    click.echo("losses (study/losses/)")
+    for name in loss_names():
+        click.echo(f"   {name}")
+    click.echo("metrics (study/metrics/)")
+    for metric in METRICS.values():
+        better = f"better: {metric.target:g}" if metric.better == "target" else f"better: {metric.better}"
+        click.echo(f"   {metric.name:<26} {metric.unit:<16} {better if metric.better else 'compare with the truth'}")
+    click.echo("* = part of the pipeline that `dvc repro` runs")
+
+
+@study.command()
+@STUDY
+def prepare(study: str) -> None:
+    """Make the arrays of a study from its source: data/STUDY/."""
+    from study.prepare import prepare
+
+    own = project()
+    manifest = prepare(study, own.study(study), own.root)
+    counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
+    click.echo(f"data/{study}: {counts}")
+    for item in manifest["skipped"][:20]:
+        click.echo(f"  skipped {item['name']}: {item['reason']}")
+    if len(manifest["skipped"]) > 20:
+        click.echo(f"  ... and {len(manifest['skipped']) - 20} more, all listed in data/{study}/manifest.json")
+
+
+@study.command()
+@STUDY
+@ARMS
+@click.option(
+    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; as many as there are cores if not given."
+)
+@click.option(
+    "--seed", "seeds", type=int, multiple=True, help="Only this seed (repeatable); nothing is collected then."
+)
+def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int, ...]) -> None:
+    """Train the cells of a study that are not trained yet: results/STUDY/runs/.
+
+    A killed run goes on where it was; a finished cell is never trained twice.
+    """
+    from study.cells import collect, run_cells
+
+    own = project()
+    chosen = own.arms(arms)
+    cells = own.cells(study, chosen, own.seeds(study, seeds))
+    records = run_cells(cells, own.store, jobs or os.cpu_count() or 1)
+    for cell, record in zip(cells, records, strict=True):
+        end = (
+            "finished"
+            if record["status"] == "finished"
+            else "diverged at step {step}, term {term}".format(**record["diverged"])
+        )
+        click.echo(f"{cell.arm.name} seed {cell.seed}: {end}, {record['seconds']:.0f} s ({cell.signature})")
+    if not seeds:
+        for arm in chosen:
+            collect([cell for cell in cells if cell.arm == arm], own.store, own.results(study) / "runs" / arm.name)
+
+
+@study.command()
+@STUDY
+@ARMS
+def evaluate(study: str, arms: tuple[str, ...]) -> None:
+    """Score trained cells on the test pictures: results/STUDY/scores/, predictions/ and metrics/."""
+    from study.evaluate import evaluate
+
+    own = project()
+    for arm in own.arms(arms):
+        scores = evaluate(own, study, arm)
+        click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
+
+
+@study.command()
+@STUDY
+def compare(study: str) -> None:
+    """Compare the arms of a study: results/STUDY/tables/."""
+    from study.compare import compare
+
+    own = project()
+    tables = compare(own, study)
+    cells = tables["cells"]
+    for _, cell in cells[~cells["status"].isin(["finished", "diverged"])].iterrows():
+        click.echo(
+            f"left out: {cell['arm']} seed {cell['seed']} is {cell['status']} ({cell['detail']}); run: {cell['command']}"
+        )
+    for _, cell in cells[cells["status"] == "diverged"].iterrows():
+        click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
+    click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")
+
+
+@study.command()
+@STUDY
+@click.option("--open", "open_", is_flag=True, help="Open the report in the browser.")
+def report(study: str, open_: bool) -> None:
+    """Write the report of a study: reports/STUDY/index.html and report.md."""
+    from study.report import write_index, write_report
+
+    own = project()
+    own.study(study)
+    page = write_report(own.results(study), own.root / "reports" / study)
+    write_index(own.root / "reports")
+    click.echo(str(page.relative_to(own.root)))
+    if open_:
+        click.launch(page.as_uri())
+
+
+@study.command()
+@STUDY
+@ARMS
+@click.option(
+    "--tensorboard", is_flag=True, help="Write TensorBoard event files to tensorboard/ instead of MLflow runs."
+)
+@click.option("--uri", default=None, help="MLflow tracking server or store; mlflow.db in the project if not given.")
+def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None) -> None:
+    """Record the trained cells of a study in MLflow (look at them with `make ui`) or for TensorBoard."""
+    from study.tracking import track_mlflow, track_tensorboard
+
+    own = project()
+    names = [arm.name for arm in own.arms(arms)]
+    if tensorboard:
+        done = track_tensorboard(own.root, study, names, own.seeds(study), own.root / "tensorboard")
+    else:
+        done = track_mlflow(own.root, study, names, own.seeds(study), uri)
+    click.echo(
+        f"{done.recorded} cells recorded, {done.replaced} replaced, {done.unchanged} unchanged; look: {done.open_with}"
+    )
+    if done.missing:
+        click.echo(f"not trained: {', '.join(done.missing)}")
+
+
+@study.command()
+def doctor() -> None:
+    """Look whether this machine has all that a study needs, and say what is missing."""
+    from study.doctor import examine
+
+    sound = True
+    for check in examine(project()):
+        sound &= check.passed
+        click.echo(f"{'ok  ' if check.passed else 'FAIL'}  {check.what}: {check.found}")
+    if not sound:
+        raise StudyError("something above failed; each line says what to do")
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command; failures end in one line on stderr and exit status 1, Ctrl-C in 130."""
+    try:
+        return study.main(args=arguments, prog_name="study", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except StudyError as error:
+        click.echo(f"study: {error}", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("study: interrupted; finished cells and checkpoints are kept, the same command goes on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        click.echo(f"study: {error}", err=True)
+        sys.exit(1)

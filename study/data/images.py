@@ -1,0 +1,138 @@
+"""One picture file, of any common format, mode and size, to a square uint8 sRGB array."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+from tqdm import tqdm
+
+# Only what cameras, scanners and the web write: Pillow's other decoders (EPS runs a program) stay shut.
+Image.init()
+FORMATS = [
+    name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM") if name in Image.OPEN
+]
+# A picture whose R, G, B differ by no more than this anywhere has no colour beyond what JPEG makes of gray.
+GRAY_SPREAD = 4
+# Pillow warns from 89 megapixels on and refuses from 179; the refusal is enough.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+ORIENTATION = 0x0112  # EXIF tag: how a viewer must turn the stored picture
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class BadPicture(Exception):
+    """A file that cannot be used as a picture; its text is the reason, in one line."""
+
+
+class Picture(NamedTuple):
+    """pixels: uint8 (S,S,3) sRGB; grayscale: whether it has no colour at all."""
+
+    pixels: np.ndarray
+    grayscale: bool
+
+
+def decode(content: bytes, size: int, smallest: int = 1) -> Picture:
+    """The central square of a picture file's `content`, resized to size x size.
+
+    EXIF rotation is applied and embedded ICC profiles are converted to sRGB (either is ignored where it cannot be
+    read), transparency is laid over white, 16-bit gray divided by 257, gray of unknown range (32-bit, float) stretched.
+    Shrinking averages areas, enlarging is bicubic.
+    Raises BadPicture for files that are damaged, animated or of several pages, too large for memory, or of fewer than
+    `smallest` pixels on a side.
+    """
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            pixels = _square_srgb(image, size, smallest)
+    except BadPicture:
+        raise
+    except UnidentifiedImageError:
+        raise BadPicture("not a picture in a format that can be read") from None
+    except Image.DecompressionBombError:
+        raise BadPicture("too many pixels") from None
+    except Exception as error:  # on damaged files Pillow raises nearly anything, from struct.error to TypeError
+        raise BadPicture(" ".join(f"damaged or unsupported: {error}".split())) from error
+    red, green, blue = pixels.transpose(2, 0, 1)
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return Picture(pixels, bool(spread.max() <= GRAY_SPREAD))
+
+
+def _square_srgb(image: Image.Image, size: int, smallest: int) -> np.ndarray:
+    frames = getattr(image, "n_frames", 1)
+    # Phones write photographs as MPO: the picture itself first, then a depth or gain map.
+    if frames > 1 and image.format != "MPO":
+        raise BadPicture(f"{frames} frames or pages instead of a single picture")
+    if min(image.size) < smallest:
+        raise BadPicture(f"only {image.width}x{image.height} pixels, at least {smallest} a side are needed")
+    image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a half, quarter or eighth, much faster
+    image.load()
+    profile, orientation = image.info.get("icc_profile"), _orientation(image)
+    image = _color_mode(image)
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    filter_ = Image.Resampling.BOX if side >= size else Image.Resampling.BICUBIC
+    image = image.resize((size, size), filter_, box=(left, top, left + side, top + side))
+    image = _to_srgb(image, profile)
+    if orientation in TURNS:
+        image = image.transpose(TURNS[orientation])
+    return np.asarray(image)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        return image.getexif().get(ORIENTATION)
+    except Exception:  # EXIF is often malformed, and no reason to lose the picture
+        return None
+
+
+def _color_mode(image: Image.Image) -> Image.Image:
+    # RGB, or CMYK as its profile is needed to convert it.
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        span = np.ptp(values) or 1.0
+        image = Image.fromarray(np.rint((values - values.min()) * (255 / span)).astype(np.uint8))
+    elif image.has_transparency_data:
+        picture = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return image if image.mode == "CMYK" else image.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            pass  # damaged, or of another colour space than the picture
+    return image.convert("RGB")
+
+
+def in_threads(work: Callable[[Item], Result], items: Sequence[Item], label: str) -> Iterator[Result]:
+    """work(item) for every item, in their order, on all cores; what takes over two seconds shows a progress bar.
+
+    When `work` raises, or the caller stops early, what has not begun is dropped.
+    """
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield from tqdm(pool.map(work, items), total=len(items), desc=label, unit="file", delay=2, disable=None)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,28 @@
+"""Losses for colorization, usable in any training loop, and the registry that arm files name them by.
+
+Every loss takes a prediction and a target and returns a dict: `total`, the weighted sum, and every unweighted
+term. PerceptualLoss returns its one value as a scalar. How to add a loss of your own: see `Loss`.
+"""
+
+from __future__ import annotations
+
+from study.losses.anti_average import ColorizationAntiAverageLoss
+from study.losses.base import Loss
+from study.losses.classification import ClassificationLoss
+from study.losses.perceptual import PerceptualLoss, perceptual_availability
+from study.losses.registry import build_loss, head_of, loss_names, register
+from study.losses.regression import HuberLoss, MSELoss
+
+__all__ = [
+    "ClassificationLoss",
+    "ColorizationAntiAverageLoss",
+    "HuberLoss",
+    "Loss",
+    "MSELoss",
+    "PerceptualLoss",
+    "build_loss",
+    "head_of",
+    "loss_names",
+    "perceptual_availability",
+    "register",
+]

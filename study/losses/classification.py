@@ -1,0 +1,144 @@
+"""Colorization as classification over the 313 colour bins, with class rebalancing (Zhang et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from study.bins import AB_BINS, class_weights, soft_encode
+from study.losses.base import Loss
+from study.losses.registry import register
+
+COLORED_AB = 5.0
+"""An image of which no a or b is further from 0 than this many Lab units is gray and teaches nothing."""
+
+# Logits handled at a time on a CPU: their probabilities then stay in its cache.
+_CHUNK = 1_000_000
+
+
+@register("classification")
+class ClassificationLoss(Loss):
+    """Cross-entropy between predicted bins and the soft-encoded target, weighted by the rarity of its colour.
+
+        cross_entropy = 1/P sum over pixels of  v  sum over bins q of  -z_q log softmax(logits)_q
+
+    z: the target shared among its `neighbors` nearest bins by a Gaussian of `sigma` Lab units. v: 0 in images
+    without colour (no |a| or |b| above 5 Lab units; switched off by gray_mask=False), else the class weight of
+    the target's strongest bin, w = 1 / ((1 - rebalance) prior + rebalance / 313), scaled to sum(prior w) = 1.
+    P: all pixels of the batch, gray images included, so that an image's gradient does not depend on its
+    neighbours in the batch. The gradient is then the published one, where the cross-entropy itself is averaged
+    without weights and each pixel's gradient is multiplied by v.
+
+    prior: (313,) frequencies of the bins in the training set. With prior=None or rebalance=None no colour is
+    preferred: v is 1 (or 0 in gray images).
+
+    prediction: logits (N,313,h,w). target: (N,2,h,w) ab or (N,3,h,w) Lab, raw Lab units; no gradient flows to it.
+    Computed in float32 at least. The target is never laid out over all bins: memory and time are about those of
+    a softmax and its gradient.
+    Raises ValueError naming both shapes where they do not match or hold no pixel.
+    """
+
+    head = "bins"
+    terms: ClassVar[dict[str, float]] = {"cross_entropy": 1.0}
+    needs_prior = True
+
+    def __init__(
+        self,
+        prior: np.ndarray | Tensor | None = None,
+        rebalance: float | None = 0.5,
+        neighbors: int = 5,
+        sigma: float = 5.0,
+        gray_mask: bool = True,
+    ) -> None:
+        super().__init__()
+        if not 1 <= neighbors <= len(AB_BINS):
+            raise ValueError(f"neighbors must be in 1..{len(AB_BINS)}, got {neighbors}")
+        if not sigma > 0:
+            raise ValueError(f"sigma must be above 0, got {sigma}")
+        self.neighbors, self.sigma, self.gray_mask = neighbors, sigma, gray_mask
+        weights = None if prior is None or rebalance is None else class_weights(prior, rebalance)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The weighted cross-entropy, averaged over pixels."""
+        _check(prediction, target)
+        indices, shares = self._soft_target(target)
+        if torch.compiler.is_compiling():
+            logits = prediction.to(torch.promote_types(prediction.dtype, torch.float32))
+            chosen = logits.log_softmax(1).gather(1, indices)
+            return {"cross_entropy": -(shares * chosen).sum()}
+        return {"cross_entropy": _SparseCrossEntropy.apply(prediction, indices, shares)}
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def _soft_target(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Bins and shares v z / P of every pixel, (N,K,h,w) each."""
+        ab = target[:, -2:]
+        indices, shares = soft_encode(ab, self.neighbors, self.sigma)
+        pixel_weight = torch.full_like(shares[:, :1], 1 / shares[:, 0].numel())
+        if self.class_weights is not None:
+            pixel_weight *= self.class_weights.to(shares)[indices[:, :1]]  # the nearest bin comes first
+        if self.gray_mask:
+            pixel_weight *= (ab.abs().amax((1, 2, 3), keepdim=True) > COLORED_AB).to(shares)
+        return indices, shares * pixel_weight
+
+
+class _SparseCrossEntropy(torch.autograd.Function):
+    """sum of -shares * log_softmax(logits)[indices] over bins and pixels, a few images at a time.
+
+    Its gradient is softmax(logits) * sum(shares) - shares, the latter only at the indices: nothing but the logits
+    and the sparse target is kept for it, and it is written where it will stay.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, indices: Tensor, shares: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, indices, shares)
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        total = shares.new_zeros((), dtype=dtype)
+        for z, index, share, dim in _chunks(logits, indices, shares):
+            total -= (z.log_softmax(dim, dtype).gather(dim, index) * share).sum()
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None]:
+        logits, indices, shares = ctx.saved_tensors
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        shares = shares.to(dtype) * of_loss
+        gradient = torch.empty_like(logits)
+        for (z, index, share, dim), (slot, *_) in zip(
+            _chunks(logits, indices, shares), _chunks(gradient, indices, shares), strict=True
+        ):
+            part = slot if slot.dtype == dtype else torch.empty_like(slot, dtype=dtype)
+            torch.softmax(z, dim, dtype, out=part)
+            part.mul_(share.sum(dim, keepdim=True)).scatter_add_(dim, index, -share)
+            if part is not slot:
+                slot.copy_(part)
+        return gradient, None, None
+
+
+def _chunks(logits: Tensor, indices: Tensor, shares: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, int]]:
+    """Some images at a time, with the dimension that holds the bins: last where it lies last in memory."""
+    dim = 1
+    if logits.is_contiguous(memory_format=torch.channels_last) and not logits.is_contiguous():
+        logits, indices, shares = (x.permute(0, 2, 3, 1) for x in (logits, indices, shares))
+        dim = 3
+    step = max(1, _CHUNK // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
+    for parts in zip(logits.split(step), indices.split(step), shares.split(step), strict=True):
+        yield *parts, dim
+
+
+def _check(logits: Tensor, target: Tensor) -> None:
+    shapes = f"got logits {tuple(logits.shape)} and target {tuple(target.shape)}"
+    bins = len(AB_BINS)
+    if logits.ndim != 4 or target.ndim != 4 or logits.shape[1] != bins or target.shape[1] not in (2, 3):
+        raise ValueError(f"logits must be (N,{bins},h,w) and target (N,2,h,w) or (N,3,h,w), {shapes}")
+    if logits.shape[0] != target.shape[0] or logits.shape[2:] != target.shape[2:]:
+        raise ValueError(f"logits and target must agree in N, h and w, {shapes}")
+    if target.numel() == 0:
+        raise ValueError(f"a loss needs at least one pixel, {shapes}")

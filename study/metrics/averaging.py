@@ -1,0 +1,127 @@
+"""Averaging: does a prediction sit at the mean of what the colour could be, or at one of the possibilities?
+
+For worlds whose colour law is known: every pixel has a kind, and its colour given the gray image is one of the
+kind's modes with known probabilities. All functions take
+
+    pred_ab        (N, 2, H, W)   predicted Lab a, b
+    kind           (N, H, W)      integer index of each pixel's kind, 0..K-1
+    modes          (K, M, 2)      ab of each kind's modes, padded with NaN
+    probabilities  (K, M)         their probabilities, padded with 0, each row summing to 1
+    mask           (N, H, W)      optional, boolean: pixels that count
+
+and return one value per image (N,). They raise ValueError, naming both shapes, where shapes do not fit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from study.metrics.base import at_least_float32, check_images, check_mask, check_pixels, pixel_mean
+
+MIN_MEAN_TO_MODE = 5.0
+"""Lab units between a kind's mean and its nearest mode from which on a pixel tells averaging from committing."""
+
+COMMITMENT_RADIUS = 10.0
+"""Lab units around a mode within which a prediction counts as committed to it (one step of the 313-bin grid)."""
+
+
+@torch.no_grad()
+def averaging_index(
+    pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Where predictions lie between a mode (0: commits) and the conditional mean (1: averages), per image.
+
+    Per pixel d_mode / (d_mean + d_mode), with the Euclidean distances in ab to the nearest mode and to the mean of
+    the pixel's kind; then the mean over the pixels of kinds whose mean is at least MIN_MEAN_TO_MODE (5 Lab units)
+    from every mode, for the others averaging and committing look alike. NaN for an image without such pixels.
+    """
+    to_mode, to_mean, telling = _distances(pred_ab, kind, modes, probabilities, mask)
+    return pixel_mean(to_mode / (to_mode + to_mean), telling)
+
+
+@torch.no_grad()
+def mode_commitment(
+    pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Share of pixels whose prediction commits to a mode, per image, in 0..1.
+
+    Committed: within COMMITMENT_RADIUS (10 Lab units) of a mode and nearer to it than to the kind's mean. Counted
+    over the same pixels as `averaging_index`; NaN for an image without such pixels.
+    """
+    to_mode, to_mean, telling = _distances(pred_ab, kind, modes, probabilities, mask)
+    committed = (to_mode <= COMMITMENT_RADIUS) & (to_mode < to_mean)
+    return pixel_mean(committed.to(to_mode.dtype), telling)
+
+
+@torch.no_grad()
+def excess_error(
+    pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Expected ab-MSE above the smallest reachable one, per image, in squared Lab units.
+
+    E||pred - colour||^2 / 2 = ||pred - mean||^2 / 2 + variance (the error averaged over the two channels), so the
+    excess over the reachable error is exactly the mean of ||pred - mean||^2 / 2 over the pixels: the sampling noise
+    of the colours that were drawn is not in it. 0 at the conditional mean. NaN where the mask is empty.
+    """
+    pred_ab = _checked(pred_ab, kind, modes, probabilities, mask)
+    mean = _conditional_mean(modes.to(pred_ab), probabilities.to(pred_ab))
+    return pixel_mean(_square_distance(pred_ab, mean, kind.long()) / 2, mask)
+
+
+@torch.no_grad()
+def reachable_error(kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Smallest expected ab-MSE that any prediction from the gray image can reach, per image, squared Lab units.
+
+    The mean over the pixels of the kinds' variances sum_m p_m ||mode_m - mean||^2 / 2. NaN where the mask is empty.
+    """
+    check_mask(mask, kind[:, None])
+    _check_law(modes, probabilities)
+    modes, probabilities = at_least_float32(modes), at_least_float32(probabilities)
+    mean = _conditional_mean(modes, probabilities)
+    spread = (modes.nan_to_num(0) - mean[:, None]).square().sum(-1)
+    variance = (probabilities * spread).sum(1) / 2
+    return pixel_mean(variance.to(kind.device)[kind.long()], mask)
+
+
+def _distances(
+    pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Distance to the nearest mode, distance to the mean, and which pixels can tell the two apart; (N, H, W)."""
+    pred_ab = _checked(pred_ab, kind, modes, probabilities, mask)
+    kind = kind.long()
+    modes, probabilities = modes.to(pred_ab), probabilities.to(pred_ab)
+    mean = _conditional_mean(modes, probabilities)
+    possible = torch.where((probabilities > 0)[..., None], modes, torch.full_like(modes, torch.inf))
+    to_mode = torch.stack([_square_distance(pred_ab, mode, kind) for mode in possible.unbind(1)]).amin(0).sqrt()
+    to_mean = _square_distance(pred_ab, mean, kind).sqrt()
+    nearest = torch.linalg.vector_norm(possible - mean[:, None], dim=-1).amin(1)
+    telling = (nearest >= MIN_MEAN_TO_MODE)[kind]
+    return to_mode, to_mean, telling if mask is None else telling & mask
+
+
+def _conditional_mean(modes: Tensor, probabilities: Tensor) -> Tensor:
+    """E[ab | kind], (K, 2); the NaN padding has probability 0."""
+    return (probabilities[..., None] * modes.nan_to_num(0)).sum(1)
+
+
+def _square_distance(ab: Tensor, points: Tensor, kind: Tensor) -> Tensor:
+    """Squared distance in ab between each pixel and its kind's point: (N, 2, H, W), (K, 2) -> (N, H, W)."""
+    a, b = (points[:, k].index_select(0, kind.flatten()).view(kind.shape) for k in range(2))
+    return (ab[:, 0] - a).square_().add_((ab[:, 1] - b).square_())
+
+
+def _checked(pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None) -> Tensor:
+    check_images("pred_ab", pred_ab, 2)
+    check_pixels("kind", kind, pred_ab)
+    check_mask(mask, pred_ab)
+    _check_law(modes, probabilities)
+    return at_least_float32(pred_ab)
+
+
+def _check_law(modes: Tensor, probabilities: Tensor) -> None:
+    if modes.ndim != 3 or modes.shape != (*probabilities.shape, 2):
+        raise ValueError(
+            "modes must be (K, M, 2) and probabilities (K, M): "
+            f"got {tuple(modes.shape)} and {tuple(probabilities.shape)}"
+        )

@@ -1,0 +1,108 @@
+"""What every metric declares about itself, and the checks and means over pixels that all of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How to read one column of scores.
+
+    name    the name in every table
+    unit    unit of the value, "1" for pure numbers
+    low     smallest possible value
+    high    largest possible value (may be infinite)
+    better  "higher", "lower", "target" (the nearer to `target` the better), or None: the value has no better
+            direction of its own and is read beside the ground truth's value
+    target  the value aimed at when better == "target", else None
+    margin  half-width of the region of practical equivalence, in `unit`: two arms whose difference lies inside
+            -margin..+margin are called equivalent. Margins were declared before any run, as fractions of a
+            just-noticeable difference (JND; about 2.3 in CIE76 units and 1 in CIEDE2000 units) where there is one:
+            about a tenth of a JND for ab_rmse, a quarter for CIEDE2000, a fifth for chroma, a third for AuC
+            (0.005 * 150 = 0.75 Lab units); a fifteenth of the step between the verbal categories of the
+            colorfulness scale (about 15 points); two or three hundredths for shares, ratios and indices
+            between 0 and 1; for PSNR, SSIM and LPIPS the last digit that papers usually print and discuss.
+    says    one line: what it is
+    weakness  one line: how it can mislead
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    better: Literal["higher", "lower", "target"] | None
+    target: float | None
+    margin: float
+    says: str
+    weakness: str
+
+
+def check_images(name: str, images: Tensor, channels: int) -> None:
+    """Raise ValueError unless `images` is (N, channels, H, W)."""
+    if images.ndim != 4 or images.shape[1] != channels:
+        raise ValueError(f"{name} must be (N, {channels}, H, W), got {tuple(images.shape)}")
+
+
+def check_pair(prediction: Tensor, target: Tensor, channels: int) -> None:
+    """Raise ValueError, naming both shapes, unless both are the same (N, channels, H, W)."""
+    if prediction.shape != target.shape:
+        raise ValueError(f"prediction and target differ in shape: {tuple(prediction.shape)} and {tuple(target.shape)}")
+    check_images("prediction", prediction, channels)
+
+
+def check_pixels(name: str, pixels: Tensor, images: Tensor) -> None:
+    """Raise ValueError, naming both shapes, unless `pixels` is the (N, H, W) that belongs to `images`."""
+    if pixels.shape != images.shape[:1] + images.shape[2:]:
+        raise ValueError(
+            f"{name} must be (N, H, W) of the images it belongs to: {name} is {tuple(pixels.shape)}, "
+            f"images are {tuple(images.shape)}"
+        )
+
+
+def check_mask(mask: Tensor | None, images: Tensor) -> None:
+    """Raise ValueError unless `mask` is None or a boolean (N, H, W) that belongs to `images`."""
+    if mask is not None:
+        check_pixels("mask", mask, images)
+        if mask.dtype != torch.bool:
+            raise ValueError(f"mask must be boolean, got {mask.dtype}")
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """float32 and float64 as they are, everything narrower (half precision, integers) as float32."""
+    return values if values.dtype in (torch.float32, torch.float64) else values.float()
+
+
+def unit_rgb(rgb: Tensor) -> Tensor:
+    """sRGB as float in [0, 1]: uint8 is divided by 255, floats are taken to be in [0, 1] already."""
+    return rgb.float() / 255 if rgb.dtype == torch.uint8 else at_least_float32(rgb)
+
+
+def length(a: Tensor, b: Tensor) -> Tensor:
+    """sqrt(a^2 + b^2), without gradients: `study.color.chroma` is for those."""
+    return (a * a).addcmul_(b, b).sqrt_()
+
+
+def pixels_per_pass(images: Tensor) -> int:
+    """How many pixels to work on at a time: on the CPU the dozen working rows then stay in a core's cache."""
+    return 65_536 if images.device.type == "cpu" else 1 << 22
+
+
+def pixel_sum(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Sum over the pixels of each image, inside `mask` where one is given: (N, H, W) -> (N,)."""
+    kept = values if mask is None else torch.where(mask, values, torch.zeros_like(values))
+    return kept.flatten(1).sum(1)
+
+
+def pixel_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean over the pixels of each image, inside `mask` where one is given; NaN where the mask is empty.
+
+    (N, H, W) -> (N,)
+    """
+    if mask is None:
+        return values.flatten(1).mean(1)
+    return pixel_sum(values, mask) / mask.flatten(1).sum(1)

@@ -1,0 +1,66 @@
+"""Hue diversity: how many different hues an image holds, each pixel counted by its chroma."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from study.color import chroma, hue
+from study.metrics.base import at_least_float32, check_images, check_mask, pixel_sum
+
+
+@torch.no_grad()
+def hue_diversity(ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Chroma-weighted circular variance of hue, one value per image, in 0..1.
+
+    V = 1 - |sum C e^(ih)| / sum C = 1 - |sum (a, b)| / sum C over the pixels. 0: a single hue (or a gray image);
+    1: the hues cancel. It does not change when all hues turn by one angle or all chroma is multiplied by one
+    factor, and a pixel without chroma has no say in it, unlike a variance of angles, which tears hues near
+    +-180 degrees apart and follows the noise around gray.
+
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    Raises ValueError for another shape.
+    """
+    check_images("ab", ab, 2)
+    check_mask(mask, ab)
+    ab = at_least_float32(ab)
+    total = pixel_sum(chroma(ab), mask)
+    resultant = torch.hypot(pixel_sum(ab[:, 0], mask), pixel_sum(ab[:, 1], mask))
+    diversity = torch.where(total == 0, torch.zeros_like(total), 1 - resultant / total).clamp(0, 1)
+    return _nan_where_empty(diversity, mask)
+
+
+@torch.no_grad()
+def hue_entropy(ab: Tensor, bins: int = 36, mask: Tensor | None = None) -> Tensor:
+    """Entropy of the chroma-weighted hue histogram divided by its maximum ln(bins), per image, in 0..1.
+
+    The hue circle is cut into `bins` equal bins (36 bins of 10 degrees unless told otherwise; values of different
+    `bins` cannot be compared); every pixel adds its chroma to the bin of its hue. 0: one bin holds all (or a gray
+    image); 1: all bins hold the same. Two opposite hues give ln 2 / ln 36 = 0.19 while their hue_diversity is 1.
+    Turning all hues by a multiple of 360 / bins degrees changes nothing, by another angle only through binning.
+
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    Raises ValueError for another shape.
+    """
+    check_images("ab", ab, 2)
+    check_mask(mask, ab)
+    ab = at_least_float32(ab)
+    weight = chroma(ab)
+    if mask is not None:
+        weight = torch.where(mask, weight, torch.zeros_like(weight))
+    turn = hue(ab) * (bins / (2 * math.pi))
+    index = turn.floor_().long().remainder_(bins)
+    histogram = torch.zeros(ab.shape[0], bins, dtype=ab.dtype, device=ab.device)
+    histogram.scatter_add_(1, index.flatten(1), weight.flatten(1))
+    total = histogram.sum(1, keepdim=True)
+    share = torch.where(total == 0, torch.zeros_like(histogram), histogram / total)
+    entropy = -torch.xlogy(share, share).sum(1) / math.log(bins)
+    return _nan_where_empty(entropy.clamp(0, 1), mask)
+
+
+def _nan_where_empty(values: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return values
+    return torch.where(mask.flatten(1).any(1), values, torch.full_like(values, torch.nan))

@@ -1,0 +1,86 @@
+"""Vividness: how strong the colours of an image are, alone and beside the ground truth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from study.color import GRAY_CHROMA, chroma
+from study.metrics.base import (
+    at_least_float32,
+    check_images,
+    check_mask,
+    check_pair,
+    pixel_mean,
+)
+
+MIN_TARGET_CHROMA = 1.0
+"""Mean chroma (Lab units) below which a target counts as colourless and a ratio to it is undefined."""
+
+
+@torch.no_grad()
+def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Colorfulness M3 of Hasler and Suesstrunk (2003), one value per image.
+
+    On the 0..255 sRGB scale, with signed opponents rg = R - G and yb = (R + G) / 2 - B:
+    M3 = sqrt(var(rg) + var(yb)) + 0.3 * sqrt(mean(rg)^2 + mean(yb)^2), population variances over the pixels.
+    0 for gray, about 15 "slightly", 45 "averagely", 109 "extremely" colourful; half red, half green is 293.25.
+
+    rgb: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; an image without any
+    gives NaN. Returns (N,), float64 for float64 input, else float32.
+    Raises ValueError for another shape.
+    """
+    check_images("rgb", rgb, 3)
+    check_mask(mask, rgb)
+    red, green, blue = at_least_float32(rgb).unbind(1)
+    opponents = (red - green, (red + green) * 0.5 - blue)
+    scale = 1.0 if rgb.dtype == torch.uint8 else 255.0
+    variance = torch.zeros_like(red[:, 0, 0])
+    offset = torch.zeros_like(variance)
+    for opponent in opponents:
+        mean = pixel_mean(opponent, mask)
+        variance += pixel_mean((opponent - mean[:, None, None]).square_(), mask)
+        offset += mean.square()
+    return scale * (variance.sqrt() + 0.3 * offset.sqrt())
+
+
+@torch.no_grad()
+def mean_chroma(ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean CIE Lab chroma C = sqrt(a^2 + b^2) over the pixels of each image, in Lab units.
+
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    Raises ValueError for another shape.
+    """
+    check_images("ab", ab, 2)
+    check_mask(mask, ab)
+    return pixel_mean(chroma(at_least_float32(ab)), mask)
+
+
+@torch.no_grad()
+def chroma_ratio(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean chroma of the prediction divided by the mean chroma of the target, one value per image.
+
+    1 is as vivid as the truth, below 1 is duller ("sepia"), above 1 is oversaturated. Undefined, NaN, where the
+    target's mean chroma is below MIN_TARGET_CHROMA (1 Lab unit, an all but gray picture) or the mask is empty:
+    aggregate with a mean that skips NaN.
+
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count. Returns (N,).
+    Raises ValueError, naming both shapes, where they differ.
+    """
+    check_pair(pred_ab, target_ab, 2)
+    truth = mean_chroma(target_ab, mask)
+    ratio = mean_chroma(pred_ab, mask) / truth
+    return torch.where(truth < MIN_TARGET_CHROMA, torch.full_like(ratio, torch.nan), ratio)
+
+
+@torch.no_grad()
+def gray_share(ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Share of the pixels of each image with chroma below GRAY_CHROMA (5 Lab units), in 0..1.
+
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    Raises ValueError for another shape.
+    """
+    check_images("ab", ab, 2)
+    check_mask(mask, ab)
+    strength = chroma(at_least_float32(ab))
+    return pixel_mean((strength < GRAY_CHROMA).to(strength.dtype), mask)

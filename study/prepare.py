@@ -1,0 +1,119 @@
+"""From a source of pictures to the arrays that everything else reads: data/<study>/.
+
+train.npy, val.npy, test.npy   uint8 (N,S,S,3) sRGB
+prior.npy                      float64 (313,) smoothed frequency of the colour bins in the training pictures
+manifest.json                  counts, hashes, names, what was skipped and why
+world.npz                      generated worlds only: the known conditional law and the kind of every pixel
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from study.bins import bin_frequencies, smooth_prior
+from study.color import rgb_to_lab
+from study.data import Source, load_source
+from study.data.law import ColorLaw
+from study.errors import StudyError
+from study.files import atomic_write_json, fresh_directory, sha256_array
+from study.model import half_resolution
+from study.params import Study
+
+SPLITS = ("train", "val", "test")
+
+
+def prepare(name: str, study: Study, root: Path) -> dict[str, Any]:
+    """Make data/<name>/ anew from the study's source and return its manifest.
+
+    The folder is replaced in one step when all went well; StudyError leaves the old one as it was.
+    """
+    source = load_source(study.data, root)
+    with fresh_directory(root / "data" / name) as folder:
+        for split in SPLITS:
+            np.save(folder / f"{split}.npy", source.splits[split].images)
+        prior = training_prior(source.splits["train"].images)
+        np.save(folder / "prior.npy", prior)
+        if source.extra:
+            np.savez(folder / "world.npz", **source.extra)
+        manifest = _manifest(name, study, source, prior)
+        atomic_write_json(folder / "manifest.json", manifest)
+    return manifest
+
+
+def training_prior(images: np.ndarray, batch: int = 512) -> np.ndarray:
+    """Smoothed frequency (313,) of the soft-encoded colours of uint8 pictures (N,S,S,3) at half resolution."""
+    total = torch.zeros(313, dtype=torch.float64)
+    for start in tqdm(range(0, len(images), batch), desc="colour prior", delay=2, disable=None):
+        rgb = torch.from_numpy(np.ascontiguousarray(images[start : start + batch].transpose(0, 3, 1, 2)))
+        total += bin_frequencies(half_resolution(rgb_to_lab(rgb)[:, 1:]))
+    return smooth_prior(total / total.sum()).numpy()
+
+
+def _manifest(name: str, study: Study, source: Source, prior: np.ndarray) -> dict[str, Any]:
+    splits = {
+        split: {
+            "count": len(source.splits[split].images),
+            "sha256": sha256_array(source.splits[split].images),
+            "names": source.splits[split].names,
+        }
+        for split in SPLITS
+    }
+    training = [splits["train"]["sha256"], splits["val"]["sha256"], sha256_array(prior)]
+    return {
+        "study": name,
+        "settings": study.data.model_dump(),
+        "data_hash": sha256_array(np.frombuffer("".join(training).encode(), np.uint8)),
+        "splits": splits,
+        "skipped": [{"name": item.name, "reason": item.reason} for item in source.skipped],
+        "facts": source.facts,
+    }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The prepared data of a study, arrays read on demand."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    def images(self, split: str) -> np.ndarray:
+        """uint8 (N,S,S,3) pictures of "train", "val" or "test"."""
+        return np.load(self.folder / f"{split}.npy")
+
+    @property
+    def prior(self) -> np.ndarray:
+        """float64 (313,) smoothed frequency of the colour bins in the training pictures."""
+        return np.load(self.folder / "prior.npy")
+
+    @property
+    def law(self) -> ColorLaw | None:
+        """The conditional law of a generated world; None where it is not known."""
+        if not (self.folder / "world.npz").exists():
+            return None
+        with np.load(self.folder / "world.npz") as world:
+            return ColorLaw(tuple(world["kinds"].tolist()), world["modes"], world["probabilities"])
+
+    def kinds(self, split: str) -> np.ndarray:
+        """uint8 (N,S,S) index of every pixel's kind, of "val" or "test" of a generated world."""
+        with np.load(self.folder / "world.npz") as world:
+            return world[f"kind_{split}"]
+
+
+def load_prepared(name: str, study: Study, root: Path) -> Prepared:
+    """The prepared data of study `name`; StudyError when it is missing or was made with other settings."""
+    folder = root / "data" / name
+    mend = f"run: study prepare {name}"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except FileNotFoundError:
+        raise StudyError(f"the data of {name} is not prepared: {mend}") from None
+    if manifest["settings"] != study.data.model_dump():
+        raise StudyError(f"the data of {name} was prepared with other settings than params.yaml has now: {mend}")
+    return Prepared(folder, manifest)

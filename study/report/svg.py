@@ -1,0 +1,116 @@
+"""A matplotlib figure as SVG text: the same bytes every time, real text, and colours that follow the page's theme."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+
+import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+# Each tone is a colour on white paper; in a page it becomes the CSS variable of the same name.
+TONES = {"ink": "#1f2124", "muted": "#6a6d72", "grid": "#dcdcd8", "band": "#efeeea", "paper": "#fefefc"}
+INK, MUTED, GRID, BAND, PAPER = TONES.values()
+FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+STYLE = {
+    "svg.hashsalt": "study.report",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.linewidth": 1.0,
+    "axes.labelsize": 10.5,
+    "axes.labelpad": 5,
+    "axes.unicode_minus": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "xtick.major.size": 3.5,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished figure: `name` is also its file name, `alt` says in words what it shows."""
+
+    name: str
+    title: str
+    alt: str
+    width: int
+    height: int
+    body: str
+
+    @property
+    def inline(self) -> str:
+        """For a page: no size of its own, ids that no other figure shares, tones as CSS variables."""
+        body = re.sub(r'(\bid="|url\(#|href="#)', lambda m: f"{m.group(1)}{self.name}-", self.body)
+        body = re.sub(r'id="[^"]*-arm-(\d+)"', r'data-arm="\1"', body)
+        for tone, color in TONES.items():
+            body = body.replace(color, f"var(--{tone})")
+        body = body.replace("font-family-here", "var(--sans)")
+        return (
+            f'<svg viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}" role="img" '
+            f'aria-label="{escape(self.alt)}">{body}</svg>'
+        )
+
+    @property
+    def standalone(self) -> str:
+        """For a file of its own: on white paper, with its size and a title."""
+        body = re.sub(r'id="arm-(\d+)"', r'class="arm-\1"', self.body).replace("font-family-here", FONT)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+            f'width="{self.width}" height="{self.height}" viewBox="0 0 {self.width} {self.height}" role="img">\n'
+            f"<title>{escape(self.alt)}</title>\n"
+            f'<rect width="100%" height="100%" fill="#ffffff"/>\n{body}\n</svg>\n'
+        )
+
+
+@contextmanager
+def canvas(width: int, height: int, left: float, right: float, top: float, bottom: float) -> Iterator[tuple]:
+    """A figure of width x height pixels and one pair of axes inside the given margins (pixels), in the style."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+        FigureCanvasSVG(figure)
+        box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+        yield figure, figure.add_axes(box)
+
+
+def drawing(figure: Figure, name: str, title: str, alt: str) -> Drawing:
+    """The figure as SVG, without dates, programme names, needless digits and fixed fonts."""
+    file = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'\b(d|x|y|points|transform|width|height)="[^"]*"', _short, text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: font-family-here", text)
+    text = re.sub(r' transform="rotate\(-?0 [^"]*"', "", text)
+    text = re.sub(r"\s*\n\s*", "\n", text).strip()
+    width, height = (round(inches * 72) for inches in figure.get_size_inches())
+    return Drawing(name, title, alt, width, height, text)
+
+
+def _short(found: re.Match) -> str:
+    text = re.sub(r"-?\d+\.\d+", lambda m: f"{float(m.group()):.2f}".rstrip("0").rstrip("."), found.group())
+    return text.replace(" \n", " ").replace("\n", " ")

@@ -1,0 +1,44 @@
+"""Shared by all tests: one thread, no telemetry, and a small project in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+REPOSITORY = Path(__file__).parents[1]
+
+TINY_STUDY = {
+    "title": "A world for tests",
+    "data": {"source": "palette_world", "train": 96, "val": 16, "test": 16, "size": 32, "seed": 1},
+    "train": {
+        "images": 256, "batch": 16, "learning_rate": 3e-3, "width": 4, "levels": 2, "upsampling": "nearest", "validations": 2, "log_every": 4,
+        "device": "cpu",
+    },
+    "seeds": [0, 1],
+    "evaluate": {"lpips": "off", "pictures": 2},
+    "compare": {"resamples": 200},
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of its own with the repository's arms and one tiny study, `tiny`; it is the working directory."""
+    shutil.copytree(REPOSITORY / "ablations", tmp_path / "ablations")
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse"}
+    write_params(tmp_path, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY}})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STUDY_CELLS", raising=False)
+    return tmp_path
+
+
+def write_params(root: Path, params: dict) -> None:
+    """Write params.yaml."""
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))

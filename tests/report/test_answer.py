@@ -1,0 +1,150 @@
+"""The answer says what the tables say: the right arm, the right verdicts, and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ARMS, PUBLISHED
+
+from study.report.answer import Line, answer, nearest, published_arm
+from study.report.result import load_result
+
+
+def lines(results: Path) -> dict[str, Line]:
+    return {line.label: line for line in answer(load_result(results))}
+
+
+def edit(results: Path, table: str, change) -> Path:
+    path = results / "tables" / f"{table}.csv"
+    frame = pd.read_csv(path)
+    change(frame).to_csv(path, index=False)
+    return results
+
+
+def test_the_arm_closest_to_the_truth_is_the_one_nearest_to_the_target_from_either_side(make_results):
+    results = make_results()
+    means = pd.read_csv(results / "tables" / "arms.csv").query("metric == 'chroma_ratio'").set_index("arm")["mean"]
+    best = (means - 1).abs().idxmin()
+    result = load_result(results)
+    assert nearest(result, "chroma_ratio") == best
+    assert lines(results)["Colour"].parts[0] == best
+    rmse = pd.read_csv(results / "tables" / "arms.csv").query("metric == 'ab_rmse'").set_index("arm")["mean"]
+    assert nearest(result, "ab_rmse") == rmse.idxmin()
+    assert f"Pixel by pixel the closest is {rmse.idxmin()} (ab RMSE {rmse.min():.2f}" in lines(results)["Colour"].text
+
+
+def test_arms_whose_intervals_overlap_the_best_one_are_named(make_results):
+    def widen(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = (frame["metric"] == "chroma_ratio") & (frame["arm"] == "strong")
+        frame.loc[rows, ["low", "high"]] = [0.5, 1.5]
+        return frame
+
+    results = make_results()
+    assert "overlap" not in lines(results)["Colour"].text
+    assert "the interval of strong overlaps its own" in lines(edit(results, "arms", widen))["Colour"].text
+
+
+def test_a_vivid_arm_that_is_worse_pixel_by_pixel_is_said_to_be_so(make_results):
+    text = lines(make_results())["Colour"].text
+    assert re.search(r"It is worse on ab RMSE \(\+3\.\d\d \[.*?\] against mse\)", text)
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "found"),
+    [
+        (PUBLISHED, {}, True),
+        ({**PUBLISHED, "saturation": 0.1}, {}, False),
+        ({"lab": 1.0}, {}, False),
+        (PUBLISHED, {"units": "normalised"}, False),
+    ],
+)
+def test_only_the_exact_published_weights_in_raw_units_count_as_published(make_results, weights, options, found):
+    results = make_results()
+    path = results / "tables" / "study.json"
+    facts = json.loads(path.read_text())
+    for arm in facts["arms"]:
+        if arm["name"] == "anti_average":
+            arm.update(weights=weights, options=options)
+    path.write_text(json.dumps(facts))
+    arm = published_arm(load_result(results))
+    assert (arm is not None and arm.name == "anti_average") == found
+    assert ("Published loss" in lines(results)) == found
+
+
+def test_the_published_loss_gets_exactly_the_verdicts_of_the_table(make_results):
+    results = make_results()
+    result = load_result(results)
+    text = lines(results)["Published loss"].text
+    rows = pd.read_csv(results / "tables" / "paired.csv").query("arm == 'anti_average'").set_index("metric")
+    for metric in result.key_metrics:
+        card, verdict = result.metrics[metric], rows.loc[metric, "verdict"]
+        number = f"{rows.loc[metric, 'delta']:+.{card.decimals}f}".replace("-", "−")
+        group = next(part for part in text.split(": ", 1)[1].split("; ") if part.startswith(verdict))
+        assert f"{card.label} ({number}" in group
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ending"),
+    [("undecided", "Nothing that this study can tell from chance."), ("equivalent", "No key metric changed by more than its margin")],
+)
+def test_no_effect_is_called_no_effect(make_results, verdict, ending):
+    results = edit(make_results(), "paired", lambda frame: frame.assign(verdict=verdict))
+    found = lines(results)["Published loss"].text
+    assert ending in found
+    assert not re.search(r"\b(better|worse|higher|lower) ", found)
+
+
+def test_counts_of_verdicts_are_those_of_the_table(make_results):
+    results = make_results()
+    counts = Counter(pd.read_csv(results / "tables" / "paired.csv")["verdict"])
+    text = lines(results)["How sure"].text
+    assert f"Of {sum(counts.values())} comparisons" in text
+    for verdict, many in counts.items():
+        assert f"{many} {verdict}" in text
+
+
+@pytest.mark.parametrize(("seeds", "says"), [(5, "no p below 0.0625 is possible"), (7, "after Holm’s correction (smallest possible p 0.0156)")])
+def test_the_smallest_attainable_p_is_told_and_limits_what_is_claimed(make_results, seeds, says):
+    assert says in lines(make_results(seeds=seeds))["How sure"].text
+
+
+def test_one_seed_is_called_a_hint(make_results):
+    text = lines(make_results(seeds=1))["How sure"].text
+    assert text.startswith("1 seed for each arm: ") and "as a hint" in text
+
+
+def test_what_is_missing_is_told_by_arm_with_its_reason(make_results):
+    broken = {("strong", 0): "diverged", ("strong", 1): "diverged", ("perceptual", 2): "missing", ("mse", 4): "outdated"}
+    text = lines(make_results(broken=broken))["Missing"].text
+    assert "2 of 50 cells diverged: strong (2 seeds)." in text
+    assert "1 of 50 cells missing: perceptual (1 seed)." in text
+    assert "1 of 50 cells out of date: mse (1 seed)." in text
+    assert "lpips was not measured: its weights are not in the cache and could not be fetched." in text
+
+
+def test_nothing_missing_is_said_too(make_results):
+    assert lines(make_results(lpips=True))["Missing"].text == "Nothing: all 50 cells finished and every metric was measured."
+
+
+def test_an_arm_without_any_score_is_not_silently_dropped(make_results):
+    broken = {("anti_average", seed): "diverged" for seed in range(5)} | {("classification", seed): "missing" for seed in range(5)}
+    found = lines(make_results(broken=broken))
+    assert found["Published loss"].text == "anti_average against mse: no scores (5 diverged)."
+    assert "classification: no scores (5 missing)." in found["Classification"].text
+
+
+def test_a_study_without_any_score_claims_nothing(make_results):
+    broken = {(arm[0], seed): "missing" for arm in ARMS for seed in range(5)}
+    found = lines(make_results(broken=broken))
+    assert found["Colour"].text == "Nothing was measured: no cell of this study has scores."
+    assert "Cost" not in found and "Nothing is compared" in found["How sure"].text
+
+
+def test_cost_names_the_cheapest_and_the_dearest_arm(make_results):
+    text = lines(make_results())["Cost"].text
+    assert "between 1.01 (smooth_l1) and 3.90 (perceptual) times as long as with mse" in text

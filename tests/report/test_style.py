@@ -1,0 +1,101 @@
+"""Numbers as text, and looks that everybody can tell apart."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from study.report import style
+
+# Machado, Oliveira and Fernandes 2009, severity 1, on linear sRGB.
+VISION = {
+    "full": np.eye(3),
+    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}
+
+
+def linear(color: str) -> np.ndarray:
+    value = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def srgb(value: np.ndarray) -> np.ndarray:
+    value = value.clip(0, 1)
+    return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_any_two_colours_of_arms_differ_for_every_kind_of_colour_vision(vision):
+    colors = [*style.COLORS, style.BASELINE_COLOR]
+    lab = rgb2lab(np.array([[srgb(VISION[vision] @ linear(color)) for color in colors]]))[0]
+    assert min(deltaE_ciede2000(one, other) for one, other in combinations(lab, 2)) > 13
+
+
+@pytest.mark.parametrize("paper", ["#fefefc", "#15171a"])
+def test_every_colour_of_an_arm_stands_out_on_light_and_dark_paper(paper):
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    ground = weights @ linear(paper) + 0.05
+    for color in [*style.COLORS, style.BASELINE_COLOR]:
+        light = weights @ linear(color) + 0.05
+        assert max(light, ground) / min(light, ground) > 2.4
+
+
+def test_forty_arms_have_forty_looks_and_the_baseline_is_gray():
+    found = style.looks([f"arm{i}" for i in range(41)], "arm3")
+    assert len({(look.color, look.marker) for look in found.values()}) == 41
+    assert found["arm3"].color == style.BASELINE_COLOR
+    assert [look.index for look in found.values()] == list(range(41))
+
+
+def test_a_look_depends_on_the_place_in_the_list_only():
+    assert style.looks(["mse", "a", "b"], "mse")["b"] == style.looks(["mse", "a", "b", "c"], "mse")["b"]
+
+
+@given(st.floats(-1e6, 1e6), st.integers(0, 5), st.booleans())
+def test_a_number_reads_back_as_itself_rounded_and_zero_has_no_sign(value, decimals, sign):
+    text = style.number(value, decimals, sign)
+    assert float(text.replace("−", "-")) == pytest.approx(value, abs=0.5000001 * 10**-decimals)
+    assert "-" not in text
+    if float(text.replace("−", "-")) == 0:
+        assert text.lstrip("0.") == ""
+
+
+def test_what_is_not_there_is_a_dash_and_not_nan():
+    assert {f(math.nan) for f in (style.p_value, style.count, style.amount, style.duration)} == {"–"}
+    assert style.number(math.nan, 2) == "–"
+    assert style.interval(math.nan, 1.0, 2) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0625, "0.0625"), (1.0, "1.0000"), (0.00001, "<0.0001")],
+)
+def test_p_values(value, text):
+    assert style.p_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(9.975, "10 s"), (48.2, "48 s"), (725, "12 min 5 s"), (720, "12 min"), (12_000, "3 h 20 min"), (3_599.6, "1 h")],
+)
+def test_durations(seconds, text):
+    assert style.duration(seconds) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.4949, "1.49"), (39.52, "39.5"), (809.6, "810"), (118_000.0, "118\u202f000"), (0.0625, "0.0625"), (0, "0")])
+def test_amounts_have_three_digits_and_no_exponent(value, text):
+    assert style.amount(value) == text
+
+
+def test_lists_in_words():
+    assert style.listed([]) == ""
+    assert style.listed(["a"]) == "a"
+    assert style.listed(["a", "b", "c"]) == "a, b and c"

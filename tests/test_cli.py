@@ -1,0 +1,220 @@
+"""The commands, run as people run them: every mistake gets one line and a non-zero exit, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from study.plan import Project
+from tests.conftest import TINY_STUDY, write_params
+
+
+def study(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "study", *arguments],
+        cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | environment,
+    )  # fmt: skip
+
+
+def fails(*arguments: str, cwd: Path, **environment: str) -> str:
+    """The one line that a failing command prints."""
+    done = study(*arguments, cwd=cwd, **environment)
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("study: ")
+    return lines[0]
+
+
+def one_study(root: Path, **changes: object) -> None:
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "zhang"], "baseline": "mse"}
+    write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY | changes}})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose tiny study went through every step."""
+    import shutil
+
+    from tests.conftest import REPOSITORY
+
+    root = tmp_path_factory.mktemp("trained")
+    shutil.copytree(REPOSITORY / "ablations", root / "ablations")
+    one_study(root)
+    for step in ("prepare", "train", "evaluate", "compare", "track", "report"):
+        done = study(step, "tiny", cwd=root)
+        assert done.returncode == 0, f"{step}: {done.stderr}"
+    return root
+
+
+def test_every_step_leaves_what_the_next_and_the_reader_need(trained: Path) -> None:
+    results = trained / "results" / "tiny"
+    names = {"arms", "paired", "kinds", "curves", "cells", "cost", "metrics"}
+    assert {path.stem for path in (results / "tables").glob("*.csv")} >= names
+    assert (trained / "reports" / "tiny" / "index.html").stat().st_size > 10_000
+    assert (trained / "reports" / "tiny" / "report.md").exists()
+    assert (trained / "reports" / "index.html").exists()
+    assert (trained / "mlflow.db").exists()
+    facts = json.loads((results / "tables" / "study.json").read_text())
+    assert facts["lpips"] == {"measured": False, "reason": "it is switched off (evaluate.lpips: off)"}
+
+
+def test_plan_and_list_tell_the_state(trained: Path) -> None:
+    plan = study("plan", "tiny", cwd=trained)
+    assert plan.stdout.count("finished") == 4
+    listed = study("list", cwd=trained).stdout
+    for word in ("tiny", "anti_average", "zhang", "colorfulness"):
+        assert word in listed
+
+
+def test_doctor_finds_nothing_amiss(trained: Path) -> None:
+    done = study("doctor", cwd=trained)
+    assert done.returncode == 0, done.stdout
+    assert "FAIL" not in done.stdout
+
+
+def test_help_is_there_for_every_command(trained: Path) -> None:
+    for command in ("plan", "list", "prepare", "train", "evaluate", "compare", "report", "track", "doctor"):
+        done = study(command, "--help", cwd=trained)
+        assert done.returncode == 0
+        assert "Usage: study" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["plan", "prepare", "train", "evaluate", "compare", "report", "track"])
+def test_unknown_study(trained: Path, command: str) -> None:
+    assert "unknown study 'paris': params.yaml has tiny" in fails(command, "paris", cwd=trained)
+
+
+def test_a_wrong_arm_is_told_and_leaves_the_results_alone(trained: Path) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.is_file())
+    arms = trained / "ablations"
+    cases = {
+        "negative": ("{name: anti_average, weights: {lab: -1}}", "loss.weights.lab"),
+        "unknown_key": ("{name: anti_average, gain: 2}", "loss.gain: unknown key"),
+        "unknown_term": ("{name: anti_average, weights: {vividness: 1}}", "'vividness'"),
+        "unknown_loss": ("{name: magic}", "unknown loss 'magic'"),
+        "unknown_option": ("{name: anti_average, options: {unit: raw}}", "unknown option 'unit'"),
+    }
+    for name, (loss, expected) in cases.items():
+        (arms / f"{name}.yaml").write_text(f"description: x\nloss: {loss}\n")
+        assert expected in fails("train", "tiny", name, cwd=trained)
+        (arms / f"{name}.yaml").unlink()
+    assert "unknown arm 'sepia'" in fails("train", "tiny", "sepia", cwd=trained)
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.is_file())
+
+
+def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    arm = root / "ablations" / "zhang.yaml"
+    arm.write_text(arm.read_text().replace("rebalance: 0.5", "rebalance: 0.9"))
+    done = study("compare", "tiny", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("zhang seed") == 2
+    assert "outdated" in done.stdout
+    assert "run: study train tiny zhang --seed 0" in done.stdout
+    assert "zhang" not in (root / "results" / "tiny" / "tables" / "arms.csv").read_text()
+
+
+def test_steps_in_the_wrong_order_say_what_to_run_first(root: Path) -> None:
+    one_study(root)
+    assert "run: study prepare tiny" in fails("train", "tiny", cwd=root)
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    assert "run study train tiny mse" in fails("evaluate", "tiny", "mse", cwd=root)
+    one_study(root, data=TINY_STUDY["data"] | {"seed": 2})
+    assert "prepared with other settings" in fails("train", "tiny", cwd=root)
+
+
+def test_a_seed_that_is_not_declared(trained: Path) -> None:
+    assert "seed 9 is not among the seeds of tiny: [0, 1]" in fails("train", "tiny", "--seed", "9", cwd=trained)
+
+
+def test_outside_a_project(tmp_path: Path) -> None:
+    assert "no params.yaml" in fails("list", cwd=tmp_path)
+
+
+def test_an_empty_folder_of_pictures_leaves_the_earlier_data_alone(root: Path) -> None:
+    one_study(root)
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    before = (root / "data" / "tiny" / "manifest.json").read_bytes()
+    (root / "empty").mkdir()
+    one_study(root, data={"source": "folder", "path": "empty", "size": 32})
+    assert "empty" in fails("prepare", "tiny", cwd=root)
+    assert (root / "data" / "tiny" / "manifest.json").read_bytes() == before
+    assert [path.name for path in (root / "data").iterdir()] == ["tiny"]
+
+
+def test_a_folder_with_broken_pictures_is_used_and_says_what_it_skipped(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(60):
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(root / f"p{k}.png")
+    (root / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
+    Image.new("RGB", (1, 1)).save(root / "pixel.png")
+    one_study(root, data={"source": "folder", "path": ".", "size": 32, "val": 0.2, "test": 0.2})
+    done = study("prepare", "tiny", cwd=root)
+    assert done.returncode == 0, done.stderr
+    skipped = {item["name"] for item in json.loads((root / "data/tiny/manifest.json").read_text())["skipped"]}
+    assert skipped == {"broken.jpg", "pixel.png"}
+    assert "skipped broken.jpg" in done.stdout
+
+
+def test_a_truncated_archive(root: Path) -> None:
+    one_study(root, data={"source": "tiny_imagenet", "train": 200, "val": 200, "test": 10, "size": 32})
+    with zipfile.ZipFile(root / "whole.zip", "w") as archive:
+        archive.writestr("tiny-imagenet-200/wnids.txt", "n00000001\n" * 1000)
+    (root / "archives").mkdir()
+    (root / "archives" / "tiny-imagenet-200.zip").write_bytes((root / "whole.zip").read_bytes()[:60])
+    assert "tiny-imagenet-200.zip" in fails("prepare", "tiny", cwd=root, STUDY_DATA_DIR=str(root / "archives"))
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/sbin/mkfs.ext4").exists(), reason="needs root to mount a small disk"
+)
+def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(root: Path) -> None:
+    one_study(root)
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    (root / "cells").mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "cells"], cwd=root, check=False)
+    if mounted.returncode:
+        pytest.skip("this machine does not let us mount a disk")
+    try:
+        line = fails("train", "tiny", "mse", cwd=root, STUDY_CELLS=str(root / "cells"))
+        assert "no space left on the disk" in line
+        assert not (root / "results" / "tiny" / "runs").exists()
+        subprocess.run(["mount", "-o", "remount,size=64m", "cells"], cwd=root, check=True)
+        assert study("train", "tiny", "mse", cwd=root, STUDY_CELLS=str(root / "cells")).returncode == 0
+    finally:
+        subprocess.run(["umount", "cells"], cwd=root, check=True)
+
+
+def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
+    one_study(root, train=TINY_STUDY["train"] | {"images": 10_000_000, "checkpoint_seconds": 0})
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    project = Project.open(root)
+    cells = project.cells("tiny", project.arms(("mse",)), [0, 1])
+    run = subprocess.Popen(
+        [sys.executable, "-m", "study", "train", "tiny", "mse", "--jobs", "2"],
+        cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in cells):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    _, errors = run.communicate(timeout=30)
+    assert run.returncode == 130, errors
+    assert "interrupted; finished cells and checkpoints are kept" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in cells)

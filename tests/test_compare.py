@@ -1,0 +1,116 @@
+"""Tables from scores: pairing, families, directions and gaps in the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as reference
+
+from study.compare import _WeightsBySeeds, cost_rows, estimate_rows, gain, kind_rows, paired_rows, score_matrices
+from study.metrics import METRICS
+
+
+def long_table(values: dict[str, np.ndarray], metric: str = "ab_rmse", kind: str = "all") -> pd.DataFrame:
+    rows = [
+        {"arm": arm, "seed": seed, "image": f"i{image}", "kind": kind, "metric": metric, "value": matrix[seed, image]}
+        for arm, matrix in values.items()
+        for seed in range(matrix.shape[0])
+        for image in range(matrix.shape[1])
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def weights() -> _WeightsBySeeds:
+    return _WeightsBySeeds(2000, 0)
+
+
+def test_a_constant_shift_is_found_exactly_however_noisy_seeds_and_images_are(weights: _WeightsBySeeds) -> None:
+    base = np.random.default_rng(0).normal(20, 5, (5, 40))
+    matrices = score_matrices(long_table({"mse": base, "shifted": base - 1.5}), ["mse", "shifted"])
+    (row,) = paired_rows(METRICS["ab_rmse"], matrices, "mse", weights)
+    assert (row["delta"], row["low"], row["high"]) == pytest.approx((-1.5, -1.5, -1.5))
+    assert (row["verdict"], row["p"], row["p_min"], row["seeds"]) == ("better", 0.0625, 0.0625, 5)
+
+
+def test_estimates_are_means_over_seeds_of_means_over_images(weights: _WeightsBySeeds) -> None:
+    scores = np.random.default_rng(1).normal(10, 2, (4, 30))
+    (row,) = estimate_rows(METRICS["ab_rmse"], score_matrices(long_table({"mse": scores}), ["mse"]), weights)
+    assert row["mean"] == pytest.approx(scores.mean())
+    assert row["sd"] == pytest.approx(scores.mean(axis=1).std(ddof=1))
+    assert row["low"] < row["mean"] < row["high"]
+
+
+def test_holms_family_is_the_arms_of_one_metric(weights: _WeightsBySeeds) -> None:
+    rng = np.random.default_rng(2)
+    base = rng.normal(20, 1, (5, 20))
+    arms = {"mse": base, "a": base - 1, "b": base - 2, "c": base + rng.normal(0, 0.1, (5, 20))}
+    rows = paired_rows(METRICS["ab_rmse"], score_matrices(long_table(arms), list(arms)), "mse", weights)
+    by_arm = {row["arm"]: row for row in rows}
+    assert by_arm["a"]["p_holm"] == pytest.approx(3 * 0.0625)
+    assert by_arm["c"]["p_holm"] >= by_arm["c"]["p"]
+
+
+def test_only_shared_seeds_are_paired(weights: _WeightsBySeeds) -> None:
+    base = np.random.default_rng(3).normal(20, 1, (5, 20))
+    table = long_table({"mse": base, "lame": base - 1})
+    table = table[(table["arm"] == "mse") | (table["seed"] != 2)]
+    matrices = score_matrices(table, ["mse", "lame"])
+    (row,) = paired_rows(METRICS["ab_rmse"], matrices, "mse", weights)
+    assert (row["seeds"], row["p_min"]) == (4, 0.125)
+    assert row["delta"] == pytest.approx(-1)
+    estimates = estimate_rows(METRICS["ab_rmse"], matrices, weights)
+    assert [estimate["seeds"] for estimate in estimates] == [5, 4]
+
+
+def test_an_image_without_a_value_in_one_arm_is_left_out_of_all() -> None:
+    base = np.ones((2, 4))
+    holed = base.copy()
+    holed[1, 3] = np.nan
+    matrices = score_matrices(long_table({"mse": base, "holed": holed}), ["mse", "holed"])
+    assert list(matrices["mse"].columns) == ["i0", "i1", "i2"]
+
+
+def test_one_seed_has_no_spread_and_the_least_sure_p(weights: _WeightsBySeeds) -> None:
+    base = np.random.default_rng(4).normal(20, 1, (1, 20))
+    matrices = score_matrices(long_table({"mse": base, "other": base + 1}), ["mse", "other"])
+    (row,) = paired_rows(METRICS["ab_rmse"], matrices, "mse", weights)
+    assert (row["p"], row["p_min"]) == (1, 1)
+    assert estimate_rows(METRICS["ab_rmse"], matrices, weights)[0]["sd"] is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "level", "delta", "expected"),
+    [
+        ("ab_rmse", 20, 1, -1),
+        ("psnr", 20, 1, 1),
+        ("colorfulness", 20, 1, None),
+        ("chroma_ratio", 0.5, 0.3, 1),  # nearer to 1 by rising
+        ("chroma_ratio", 0.5, -0.1, 1),  # falling is worse: the sign that would be better is +1
+        ("chroma_ratio", 1.4, -0.2, -1),  # nearer to 1 by falling
+        ("chroma_ratio", 0.9, 0.5, -1),  # overshoots by more than it fell short
+    ],
+)
+def test_the_better_sign(metric: str, level: float, delta: float, expected: int | None) -> None:
+    assert gain(METRICS[metric], level, delta) == expected
+
+
+def test_kinds_use_students_interval_over_seeds_and_ignore_images_without_the_kind() -> None:
+    values = np.random.default_rng(5).normal(30, 3, (5, 10))
+    values[:, 4] = np.nan
+    table = kind_rows(long_table({"mse": values}, "chroma", "car"), ["mse"])
+    means = np.nanmean(values, axis=1)
+    expected = reference.t.interval(0.95, 4, loc=means.mean(), scale=reference.sem(means))
+    assert table.loc[0, "mean"] == pytest.approx(means.mean())
+    assert (table.loc[0, "low"], table.loc[0, "high"]) == pytest.approx(expected)
+
+
+def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
+    def record(step_ms: float) -> dict:
+        return {"parameters": 10, "step_ms": step_ms, "images_per_s": 1.0, "peak_memory_mb": 100.0, "seconds": 1.0}
+
+    records = {("mse", 0): record(10), ("mse", 1): record(30), ("mse", 2): record(12), ("slow", 0): record(24)}
+    table = cost_rows(records, ["mse", "slow"], "mse").set_index("arm")
+    assert table.loc["mse", "step_ms"] == 12
+    assert table.loc["slow", "step_ratio"] == 2

@@ -1,0 +1,138 @@
+"""What people write in params.yaml and ablations/: the project's own files are sound, mistakes get one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from study.errors import StudyError
+from study.params import arm_names, load_arm, load_params, read_yaml
+from tests.conftest import REPOSITORY, TINY_STUDY, write_params
+
+
+def arm_error(root: Path, text: str) -> str:
+    (root / "ablations" / "broken.yaml").write_text(text)
+    with pytest.raises(StudyError) as caught:
+        load_arm(root, "broken")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def params_error(root: Path, **changes: object) -> str:
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    for path, value in changes.items():
+        block = params
+        *parents, last = path.split("__")
+        for key in parents:
+            block = block[key]
+        block[last] = value
+    write_params(root, params)
+    with pytest.raises(StudyError) as caught:
+        load_params(root)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_projects_own_files_are_valid() -> None:
+    params = load_params(REPOSITORY)
+    assert set(params.pipeline.arms) <= set(arm_names(REPOSITORY))
+    for name in arm_names(REPOSITORY):
+        assert load_arm(REPOSITORY, name).description
+
+
+def test_published_weights_are_the_published_ones() -> None:
+    loss = load_arm(REPOSITORY, "anti_average").loss
+    assert loss.weights == {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
+    assert loss.options.get("units", "raw") == "raw"
+
+
+def test_unknown_key_in_an_arm_is_named(root: Path) -> None:
+    text = "description: x\nloss: {name: anti_average, weigths: {lab: 1}}\n"
+    assert arm_error(root, text) == "ablations/broken.yaml: loss.weigths: unknown key"
+
+
+@pytest.mark.parametrize("weight", ["-0.5", ".nan", ".inf", "heavy", "null"])
+def test_weights_that_are_no_finite_non_negative_number_are_named(root: Path, weight: str) -> None:
+    message = arm_error(root, f"description: x\nloss: {{name: anti_average, weights: {{saturation: {weight}}}}}\n")
+    assert message.startswith("ablations/broken.yaml: loss.weights")
+    assert "saturation" in message
+
+
+def test_scientific_notation_without_a_point_is_a_number(root: Path) -> None:
+    text = "description: x\nloss: {name: anti_average, weights: {lab: 1, saturation: 1e-2}}\n"
+    (root / "ablations" / "fine.yaml").write_text(text)
+    assert load_arm(root, "fine").loss.weights["saturation"] == 0.01
+
+
+def test_a_key_written_twice_is_an_error(root: Path) -> None:
+    message = arm_error(root, "description: x\nloss: {name: anti_average}\nloss: {name: huber}\n")
+    assert "'loss' is written twice" in message
+
+
+def test_unknown_arm_lists_the_known_ones(root: Path) -> None:
+    with pytest.raises(StudyError, match=r"unknown arm 'sepia'.*known: .*mse"):
+        load_arm(root, "sepia")
+
+
+def test_arm_names_cannot_leave_the_folder(root: Path) -> None:
+    (root / "outside.yaml").write_text("description: x\nloss: {name: huber}\n")
+    with pytest.raises(StudyError, match="unknown arm"):
+        load_arm(root, "../outside")
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "loss: [", "\t: x", "description: x"])
+def test_files_that_are_no_arm_are_refused_in_one_line(root: Path, text: str) -> None:
+    assert "ablations/broken.yaml" in arm_error(root, text).replace(str(root) + "/", "")
+
+
+def test_baseline_must_be_an_arm(root: Path) -> None:
+    assert "baseline 'huber' is not among the arms" in params_error(root, pipeline__baseline="huber")
+
+
+def test_pipeline_study_must_exist(root: Path) -> None:
+    assert "names 'paris'" in params_error(root, pipeline__studies=["paris"])
+
+
+def test_unknown_source_lists_the_known_ones(root: Path) -> None:
+    message = params_error(root, studies__tiny__data={"source": "cifar"})
+    assert "studies.tiny.data" in message
+    assert "palette_world" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("studies__tiny__seeds", []),
+        ("studies__tiny__seeds", [1, 1]),
+        ("studies__tiny__seeds", [-1]),
+        ("studies__tiny__train__batch", 0),
+        ("studies__tiny__train__learning_rate", 0),
+        ("studies__tiny__data__size", 33),
+        ("studies__tiny__evaluate__show", "everything"),
+        ("studies__tiny__epochs", 3),
+        ("pipeline__arms", ["mse", "mse"]),
+    ],
+)
+def test_values_out_of_range_are_named(root: Path, key: str, value: object) -> None:
+    message = params_error(root, **{key: value})
+    assert message.startswith("params.yaml: ")
+    assert key.split("__")[-1] in message or key.split("__")[0] in message
+
+
+def test_folder_shares_must_leave_something_to_train(root: Path) -> None:
+    message = params_error(root, studies__tiny__data={"source": "folder", "path": "x", "val": 0.6, "test": 0.4})
+    assert "leave a share for training" in message
+
+
+def test_missing_and_unreadable_files_are_told(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="does not exist"):
+        read_yaml(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"description: caf\xe9")
+    with pytest.raises(StudyError, match="cannot be read"):
+        read_yaml(tmp_path / "latin.yaml")
+
+
+def test_the_test_study_is_valid(root: Path) -> None:
+    assert load_params(root).studies["tiny"].train.steps == TINY_STUDY["train"]["images"] // 16
