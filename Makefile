@@ -1,5 +1,6 @@
 # make reproduce   the whole study, from nothing to the report
 # make test        the tests
+# make soak        the slow tests: twenty kills in a row
 # make smoke       every stage on a study of a minute
 # make ui          the recorded runs in MLflow
 # make lock        resolve the dependencies of pyproject.toml anew
@@ -11,7 +12,7 @@ export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: install reproduce test smoke ui lint lock clean
+.PHONY: install reproduce test soak smoke ui lint lock clean
 
 install: .venv/.installed
 
@@ -28,6 +29,9 @@ reproduce: install
 
 test: install
 	python -m pytest
+
+soak: install
+	STUDY_TEST_KILLS=20 python -m pytest tests/test_train.py -k sigkill
 
 smoke: install
 	for step in prepare train evaluate compare track report; do study $$step smoke || exit 1; done

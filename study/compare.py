@@ -93,7 +93,7 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
 
 
 def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
-    """The state of every declared cell of `study`: finished, diverged, missing or outdated; and the sound ones' scores."""
+    """The state of every declared cell (finished, diverged, missing or outdated), and the scores of the sound ones."""
     states, records, kept, lpips = [], {}, [], {"measured": False, "reason": "nothing is evaluated"}
     results = project.results(study)
     for arm in arms:

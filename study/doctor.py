@@ -8,7 +8,6 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from study.errors import StudyError
 from study.params import arm_names, load_arm
@@ -92,9 +91,9 @@ def _losses(project: Project) -> Check:
 
 
 def _archive(project: Project) -> Check:
-    from study.data.tiny_imagenet import find_archive
+    from study.data.tiny_imagenet import existing_archive
 
-    archive: Path | None = find_archive(project.root)
+    archive = existing_archive(project.root)
     found = (
         str(archive) if archive else "not here; downloaded when needed, or put it in a folder and set STUDY_DATA_DIR"
     )
@@ -105,4 +104,4 @@ def _lpips() -> Check:
     from study.losses.perceptual import perceptual_availability
 
     there, reason = perceptual_availability("alex")
-    return Check("LPIPS", True, reason if there else f"not measured: {reason}")
+    return Check("LPIPS", True, "can be measured" if there else f"will not be measured: {reason}")

@@ -54,7 +54,7 @@ class PaletteWorldData(Strict):
 
 
 class TinyImagenetData(Strict):
-    """Tiny ImageNet: the first train/200 pictures of each class train, the next val/200 validate, official val tests."""
+    """Tiny ImageNet: the first train/200 pictures of each class train, the next val/200 validate, its val tests."""
 
     source: Literal["tiny_imagenet"]
     train: int = Field(ge=200, le=100_000, multiple_of=200)

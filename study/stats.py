@@ -40,7 +40,7 @@ def resampled_means(scores: np.ndarray, weights: Weights) -> np.ndarray:
 
 
 def small_sample_factor(scores: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """By how much (arms,) the spread of resampled means of scores (arms, S, I) must be stretched for an honest interval.
+    """By how much (arms,) the spread of resampled means of scores (arms, S, I) must be stretched to be honest.
 
     A bootstrap over S seeds has S-1/S of the variance it should have, and normal quantiles where few seeds call for
     Student's t. The factor is sqrt(V / V_boot) * t(df) / z with V the variance of the mean from unbiased variance

@@ -318,8 +318,8 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Versions and hardware that a cell was trained with."""
     cpu = platform.processor() or platform.machine()
     if sys.platform == "linux":
-        names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-        cpu = names[0] if names else cpu
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

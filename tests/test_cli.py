@@ -179,14 +179,12 @@ def test_a_truncated_archive(root: Path) -> None:
     assert "tiny-imagenet-200.zip" in fails("prepare", "tiny", cwd=root, STUDY_DATA_DIR=str(root / "archives"))
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not Path("/sbin/mkfs.ext4").exists(), reason="needs root to mount a small disk"
-)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(root: Path) -> None:
     one_study(root)
     assert study("prepare", "tiny", cwd=root).returncode == 0
     (root / "cells").mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "cells"], cwd=root, check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "cells"], cwd=root, check=False)
     if mounted.returncode:
         pytest.skip("this machine does not let us mount a disk")
     try:

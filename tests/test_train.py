@@ -95,8 +95,12 @@ def test_the_collected_network_is_the_trained_one(project: Project, tmp_path: Pa
         assert model.predict(torch.zeros(1, 1, 32, 32)).shape == (1, 2, 32, 32)
 
 
-def test_sigkill_twenty_times_ends_with_the_same_bits(root: Path) -> None:
-    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 16_000, "checkpoint_seconds": 0}}
+# `make soak` raises it to twenty.
+KILLS = int(os.environ.get("STUDY_TEST_KILLS", "4"))
+
+
+def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
+    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 800 * KILLS, "checkpoint_seconds": 0}}
     pipeline = {"studies": ["tiny"], "arms": ["anti_average"], "baseline": "anti_average"}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": slower}})
     project = Project.open(root)
@@ -107,7 +111,7 @@ def test_sigkill_twenty_times_ends_with_the_same_bits(root: Path) -> None:
     command = [sys.executable, "-m", "study", "train", "tiny", "--jobs", "2"]
     rng = random.Random(0)
     kills = progress = 0
-    while kills < 20:
+    while kills < KILLS:
         run = subprocess.Popen(
             command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -119,7 +123,7 @@ def test_sigkill_twenty_times_ends_with_the_same_bits(root: Path) -> None:
             if sum(project.store.progress(cell) for cell in todo) > goal:
                 break
             time.sleep(rng.random() * 0.02)
-        assert run.poll() is None, "the study ended before it was killed twenty times: make it longer"
+        assert run.poll() is None, "the study ended before it was killed often enough: make it longer"
         os.killpg(run.pid, signal.SIGKILL)
         run.communicate()
         kills += 1
@@ -169,15 +173,10 @@ EXPLODING = textwrap.dedent(
         terms = {"calm": 1.0, "wild": 1.0}
         calls = 0
 
-        def __init__(self, calm_weight=1.0, wild_weight=1.0):
-            super().__init__()
-            self.weights = {"calm": calm_weight, "wild": wild_weight}
-
-        def forward(self, prediction, target):
+        def compute(self, prediction, target):
             self.calls += 1
             calm = (prediction - target).square().mean()
-            wild = calm * (float("nan") if self.calls == 6 else 1.0)
-            return {"total": self.weights["calm"] * calm + self.weights["wild"] * wild, "calm": calm, "wild": wild}
+            return {"calm": calm, "wild": calm * (float("nan") if self.calls == 6 else 1.0)}
     """
 )
 

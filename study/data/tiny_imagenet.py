@@ -60,16 +60,25 @@ def load(settings: TinyImagenetData, root: Path) -> Source:
     return Source(splits, facts=facts | {"grayscale": grayscale})
 
 
-def find_archive(root: Path) -> Path:
-    """The archive in the folder $STUDY_DATA_DIR, else in <root>/data/archives, where it is downloaded if need be."""
-    places = [root / "data" / "archives" / NAME]
+def existing_archive(root: Path) -> Path | None:
+    """The archive in the folder $STUDY_DATA_DIR, else in <root>/data/archives; None when it is in neither."""
+    places = [_download_place(root)]
     if os.environ.get("STUDY_DATA_DIR"):
         places.insert(0, Path(os.environ["STUDY_DATA_DIR"]).expanduser() / NAME)
-    for place in places:
-        if place.is_file():
-            return place
-    download(places[-1])
-    return places[-1]
+    return next((place for place in places if place.is_file()), None)
+
+
+def find_archive(root: Path) -> Path:
+    """The archive that is there, else the one downloaded to <root>/data/archives; StudyError when it cannot be had."""
+    found = existing_archive(root)
+    if found is None:
+        found = _download_place(root)
+        download(found)
+    return found
+
+
+def _download_place(root: Path) -> Path:
+    return root / "data" / "archives" / NAME
 
 
 def download(target: Path, url: str = URL, md5: str = MD5) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -57,8 +58,8 @@ class Loss(nn.Module, ABC):
         for name, weight in weights.items():
             if name not in self.terms:
                 raise ValueError(f"unknown term {name!r}; its terms are {', '.join(self.terms)}")
-            if not (math.isfinite(weight) and weight >= 0):
-                raise ValueError(f"the weight of {name} must be a number of at least 0, got {weight}")
+            if not (isinstance(weight, Real) and math.isfinite(weight) and weight >= 0):
+                raise ValueError(f"the weight of {name} must be a number of at least 0, got {weight!r}")
         if not any(weights.values()):
             raise ValueError(f"no term has a weight above 0; its terms are {', '.join(self.terms)}")
         self.weights = {name: float(weights.get(name, 0.0)) for name in self.terms}

@@ -48,5 +48,5 @@ def _summary(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {"folder": path.parent.name} | {key: content[key] for key in ("study", "title", "headline", "in_short")}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path} is no report ({error!r}): run `study report {path.parent.name}` again") from error

@@ -117,7 +117,7 @@ def _forest_row(
                   gid=f"arm-{look.index}")  # fmt: skip
         return
     side, arrow = (high, "{} →") if found.mean > high else (low, "← {}")
-    axes.text(side, place, arrow.format(number(found.mean, max(0, card.decimals - 1), sign=True)), color=look.color,
+    axes.text(side, place, arrow.format(number(found.mean, max(0, card.decimals - 1), sign=True)), color=INK,
               ha="right" if found.mean > high else "left", va="center", fontsize=9.5, zorder=4,
               gid=f"arm-{look.index}")  # fmt: skip
 

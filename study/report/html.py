@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from study.report import style
+from study.report import captions, style
 from study.report.answer import Code, nearest, published_arm
 from study.report.figures import file_name
 from study.report.page import MICRO, Micro, Page
@@ -66,7 +66,7 @@ def environment() -> Environment:
         "count": style.count, "duration": style.duration,
     }  # fmt: skip
     env.tests["code"] = lambda part: isinstance(part, Code)
-    env.globals["verdicts"] = style.VERDICTS
+    env.globals |= {"verdicts": style.VERDICTS, "captions": captions}
     return env
 
 
@@ -87,7 +87,7 @@ def render_report(page: Page) -> str:
     ratios = [row.step_ratio for row in page.cost if not math.isnan(row.step_ratio)]
     return environment().get_template("report.html.j2").render(
         page=page, style=Markup(asset("page.css")), script=Markup(script), script_hash=script_hash(script),
-        strip=strip(page), showcase=page.result.facts.get("pictures") == "showcase", slowest=max(ratios, default=1.0),
+        strip=strip(page), slowest=max(ratios, default=1.0),
     )  # fmt: skip
 
 

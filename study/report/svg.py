@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 TONES = {"ink": "#1f2124", "muted": "#6a6d72", "grid": "#dcdcd8", "band": "#efeeea", "paper": "#fefefc"}
 INK, MUTED, GRID, BAND, PAPER = TONES.values()
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+ARM = re.compile(r"arm-\d+")  # the gid of whatever belongs to one arm
 STYLE = {
     "svg.hashsalt": "study.report",
     "svg.fonttype": "none",
@@ -106,6 +107,8 @@ def drawing(figure: Figure, name: str, title: str, alt: str) -> Drawing:
     text = re.sub(r'\b(d|x|y|points|transform|width|height)="[^"]*"', _short, text)
     text = re.sub(r"font-family: [^;\"]*", "font-family: font-family-here", text)
     text = re.sub(r' transform="rotate\(-?0 [^"]*"', "", text)
+    used = set(re.findall(r'(?:url\(|href=")#([^)"]*)', text))
+    text = re.sub(r' id="([^"]*)"', lambda m: m.group() if m[1] in used or ARM.fullmatch(m[1]) else "", text)
     text = re.sub(r"\s*\n\s*", "\n", text).strip()
     width, height = (round(inches * 72) for inches in figure.get_size_inches())
     return Drawing(name, title, alt, width, height, text)

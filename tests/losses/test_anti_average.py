@@ -95,7 +95,9 @@ def test_values_and_gradients_are_those_of_the_published_formulas(channels):
     assert list(ours) == ["total", *TERMS]
     for name in theirs:
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-12, atol=0)
-        torch.testing.assert_close(gradient_of(ours[name], pred), gradient_of(theirs[name], pred), rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(
+            gradient_of(ours[name], pred), gradient_of(theirs[name], pred), rtol=1e-9, atol=1e-12
+        )
 
 
 def test_normalized_units_are_the_other_published_convention():
@@ -105,7 +107,9 @@ def test_normalized_units_are_the_other_published_convention():
     theirs["total"] = theirs["lab"] + 2 * theirs["saturation"] + theirs["diversity"] + theirs["confidence"]
     for name in theirs:
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-10, atol=0)
-        torch.testing.assert_close(gradient_of(ours[name], pred), gradient_of(theirs[name], pred), rtol=1e-8, atol=1e-14)
+        torch.testing.assert_close(
+            gradient_of(ours[name], pred), gradient_of(theirs[name], pred), rtol=1e-8, atol=1e-14
+        )
 
 
 @pytest.mark.parametrize("units", ["raw", "normalized"])
@@ -269,7 +273,7 @@ def test_compiles_into_one_graph_with_the_same_values():
      ((0, 2, 4, 4), (0, 2, 4, 4)), ((1, 2, 0, 4), (1, 2, 0, 4))],
 )  # fmt: skip
 def test_wrong_or_empty_shapes_are_named(pred, target):
-    with pytest.raises(ValueError, match="must|needs") as error:
+    with pytest.raises(ValueError, match=r"must|needs") as error:
         ColorizationAntiAverageLoss()(torch.zeros(pred), torch.zeros(target))
     assert str(pred) in str(error.value)
     assert str(target) in str(error.value)

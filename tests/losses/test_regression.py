@@ -1,11 +1,19 @@
-"""HuberLoss."""
+"""MSELoss and HuberLoss."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from study.losses import HuberLoss
+from study.losses import ColorizationAntiAverageLoss, HuberLoss, MSELoss
+
+
+def test_mse_is_the_lab_term_of_the_anti_average_loss():
+    pred, target = (40 * torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    out = MSELoss()(pred, target)
+    assert set(out) == {"total", "lab"}
+    assert out["total"].item() == pytest.approx((pred - target).square().mean().item())
+    torch.testing.assert_close(out["lab"], ColorizationAntiAverageLoss()(pred, target)["lab"])
 
 
 def test_huber_is_quadratic_near_zero_and_linear_beyond_delta():
@@ -29,7 +37,9 @@ def test_huber_gradient_never_exceeds_delta():
 
 
 def test_huber_computes_half_precision_in_float32():
-    out = HuberLoss()(torch.full((1, 2, 2, 2), 300.0, dtype=torch.float16), torch.zeros(1, 2, 2, 2, dtype=torch.float16))
+    out = HuberLoss()(
+        torch.full((1, 2, 2, 2), 300.0, dtype=torch.float16), torch.zeros(1, 2, 2, 2, dtype=torch.float16)
+    )
     assert out["huber"].dtype == torch.float32
     assert out["huber"].item() == pytest.approx(299.5)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ARMS, PUBLISHED
 
 from study.report.answer import Line, answer, nearest, published_arm
 from study.report.result import load_result
+from tests.report.synthetic import ARMS, PUBLISHED
 
 
 def lines(results: Path) -> dict[str, Line]:
@@ -90,7 +90,10 @@ def test_the_published_loss_gets_exactly_the_verdicts_of_the_table(make_results)
 
 @pytest.mark.parametrize(
     ("verdict", "ending"),
-    [("undecided", "Nothing that this study can tell from chance."), ("equivalent", "No key metric changed by more than its margin")],
+    [
+        ("undecided", "Nothing that this study can tell from chance."),
+        ("equivalent", "No key metric changed by more than its margin"),
+    ],
 )
 def test_no_effect_is_called_no_effect(make_results, verdict, ending):
     results = edit(make_results(), "paired", lambda frame: frame.assign(verdict=verdict))
@@ -108,7 +111,10 @@ def test_counts_of_verdicts_are_those_of_the_table(make_results):
         assert f"{many} {verdict}" in text
 
 
-@pytest.mark.parametrize(("seeds", "says"), [(5, "no p below 0.0625 is possible"), (7, "after Holm’s correction (smallest possible p 0.0156)")])
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [(5, "no p below 0.0625 is possible"), (7, "after Holm’s correction (smallest possible p 0.0156)")],
+)
 def test_the_smallest_attainable_p_is_told_and_limits_what_is_claimed(make_results, seeds, says):
     assert says in lines(make_results(seeds=seeds))["How sure"].text
 
@@ -119,7 +125,12 @@ def test_one_seed_is_called_a_hint(make_results):
 
 
 def test_what_is_missing_is_told_by_arm_with_its_reason(make_results):
-    broken = {("strong", 0): "diverged", ("strong", 1): "diverged", ("perceptual", 2): "missing", ("mse", 4): "outdated"}
+    broken = {
+        ("strong", 0): "diverged",
+        ("strong", 1): "diverged",
+        ("perceptual", 2): "missing",
+        ("mse", 4): "outdated",
+    }
     text = lines(make_results(broken=broken))["Missing"].text
     assert "2 of 50 cells diverged: strong (2 seeds)." in text
     assert "1 of 50 cells missing: perceptual (1 seed)." in text
@@ -128,11 +139,16 @@ def test_what_is_missing_is_told_by_arm_with_its_reason(make_results):
 
 
 def test_nothing_missing_is_said_too(make_results):
-    assert lines(make_results(lpips=True))["Missing"].text == "Nothing: all 50 cells finished and every metric was measured."
+    assert (
+        lines(make_results(lpips=True))["Missing"].text
+        == "Nothing: all 50 cells finished and every metric was measured."
+    )
 
 
 def test_an_arm_without_any_score_is_not_silently_dropped(make_results):
-    broken = {("anti_average", seed): "diverged" for seed in range(5)} | {("classification", seed): "missing" for seed in range(5)}
+    broken = {("anti_average", seed): "diverged" for seed in range(5)} | {
+        ("classification", seed): "missing" for seed in range(5)
+    }
     found = lines(make_results(broken=broken))
     assert found["Published loss"].text == "anti_average against mse: no scores (5 diverged)."
     assert "classification: no scores (5 missing)." in found["Classification"].text

@@ -82,7 +82,9 @@ def test_only_showcase_pictures_are_read_when_the_others_may_not_be_shown(make_r
     assert load_result(bare).pictures == {}
 
 
-@pytest.mark.parametrize(("margin", "decimals"), [(0.03, 3), (0.25, 2), (0.5, 2), (1.0, 1), (10.0, 0), (0.005, 4), (math.nan, 3)])
+@pytest.mark.parametrize(
+    ("margin", "decimals"), [(0.03, 3), (0.25, 2), (0.5, 2), (1.0, 1), (10.0, 0), (0.005, 4), (math.nan, 3)]
+)
 def test_decimals_show_one_digit_more_than_the_margin_needs(margin, decimals):
     assert Metric("m", "1", 0, 1, "higher", None, margin, "", "").decimals == decimals
 
@@ -98,4 +100,8 @@ def test_labels_spell_abbreviations_in_capitals():
     def label(name: str) -> str:
         return Metric(name, "1", 0, 1, None, None, 1, "", "").label
 
-    assert (label("ab_rmse"), label("chroma_ratio"), label("auc_rebalanced")) == ("ab RMSE", "chroma ratio", "AUC rebalanced")
+    assert (label("ab_rmse"), label("chroma_ratio"), label("auc_rebalanced")) == (
+        "ab RMSE",
+        "chroma ratio",
+        "AUC rebalanced",
+    )

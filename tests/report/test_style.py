@@ -16,9 +16,15 @@ from study.report import style
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear sRGB.
 VISION = {
     "full": np.eye(3),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
 }
 
 
@@ -90,7 +96,10 @@ def test_durations(seconds, text):
     assert style.duration(seconds) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(1.4949, "1.49"), (39.52, "39.5"), (809.6, "810"), (118_000.0, "118\u202f000"), (0.0625, "0.0625"), (0, "0")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.4949, "1.49"), (39.52, "39.5"), (809.6, "810"), (118_000.0, "118\u202f000"), (0.0625, "0.0625"), (0, "0")],
+)
 def test_amounts_have_three_digits_and_no_exponent(value, text):
     assert style.amount(value) == text
 

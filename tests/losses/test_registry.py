@@ -1,0 +1,255 @@
+"""The registry: building losses from arm settings, an outsider's loss file, and what errors say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from study.errors import StudyError
+from study.losses import (
+    ClassificationLoss,
+    ColorizationAntiAverageLoss,
+    HuberLoss,
+    Loss,
+    build_loss,
+    head_of,
+    loss_names,
+    register,
+)
+from study.losses import registry as module
+from study.params import LossSettings
+
+ROOT = Path(__file__).parents[2]
+BUILT_IN = ["anti_average", "classification", "huber", "mse"]
+PRIOR = np.full(313, 1 / 313)
+
+CHARBONNIER = """
+import torch
+from study.losses import Loss, register
+
+@register("charbonnier")
+class Charbonnier(Loss):
+    head = "ab"
+    terms = {"charbonnier": 1.0, "bias": 0.5}
+
+    def __init__(self, eps: float = 1.0) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def compute(self, prediction, target):
+        difference = prediction - target
+        return {"charbonnier": (difference.square() + self.eps**2).sqrt().mean(), "bias": difference.mean().abs()}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _losses_of_a_test_go_with_it(monkeypatch):
+    monkeypatch.setattr(module, "_LOSSES", dict(module._LOSSES))
+    monkeypatch.setattr(module, "_LOADED", dict(module._LOADED))
+
+
+def refusal(root: Path = ROOT, prior: np.ndarray | None = None, **settings) -> str:
+    """What build_loss says; always a single line."""
+    with pytest.raises(StudyError) as error:
+        # As another caller would: without the checks of arm files that come before.
+        unchecked = LossSettings.model_construct(**{"weights": {}, "options": {}, "file": None, **settings})
+        build_loss(unchecked, prior, root)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_built_in_losses():
+    assert loss_names() == BUILT_IN
+    assert head_of(LossSettings(name="huber"), ROOT) == "ab"
+    assert head_of(LossSettings(name="classification"), ROOT) == "bins"
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_loss_keeps_the_contract(name):
+    loss = build_loss(LossSettings(name=name), PRIOR, ROOT)
+    assert isinstance(loss, Loss)
+    assert loss.weights == dict(loss.terms)
+    target = torch.full((2, 2, 4, 4), 20.0)
+    prediction = torch.randn(2, 2 if loss.head == "ab" else 313, 4, 4).requires_grad_()
+    out = loss(prediction, target)
+    assert set(out) == {"total", *loss.terms}
+    expected = sum(weight * out[term] for term, weight in loss.weights.items())
+    torch.testing.assert_close(out["total"], expected)
+    out["total"].backward()
+    assert prediction.grad.isfinite().all()
+    assert prediction.grad.abs().sum() > 0
+
+
+def test_weights_not_listed_are_zero():
+    loss = build_loss(LossSettings(name="anti_average", weights={"lab": 2.0}), None, ROOT)
+    assert loss.weights == {"lab": 2.0, "saturation": 0.0, "diversity": 0.0, "confidence": 0.0}
+    prediction, target = torch.randn(2, 2, 4, 4), torch.randn(2, 2, 4, 4)
+    torch.testing.assert_close(loss(prediction, target)["total"], 2 * torch.nn.functional.mse_loss(prediction, target))
+
+
+def test_without_weights_the_published_ones_hold():
+    loss = build_loss(LossSettings(name="anti_average"), None, ROOT)
+    assert loss.weights == ColorizationAntiAverageLoss().weights
+    assert loss.weights == {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
+
+
+def test_options_reach_the_constructor():
+    assert build_loss(LossSettings(name="huber", options={"delta": 4.0}), None, ROOT).delta == 4.0
+    loss = build_loss(LossSettings(name="anti_average", options={"units": "normalized"}), None, ROOT)
+    assert loss.units.chroma == 181
+
+
+def test_the_prior_goes_to_the_losses_that_ask_for_it():
+    frequencies = np.linspace(1, 2, 313)
+    frequencies /= frequencies.sum()
+    loss = build_loss(LossSettings(name="classification"), frequencies, ROOT)
+    assert isinstance(loss, ClassificationLoss)
+    assert loss.class_weights.shape == (313,)
+    plain = build_loss(LossSettings(name="classification", options={"rebalance": None}), frequencies, ROOT)
+    assert plain.class_weights is None
+    assert isinstance(build_loss(LossSettings(name="huber"), frequencies, ROOT), HuberLoss)
+
+
+def test_unknown_names_list_the_known_ones():
+    assert refusal(name="l3") == f"unknown loss 'l3'; known: {', '.join(BUILT_IN)}"
+    text = refusal(name="anti_average", weights={"hue": 1.0})
+    assert "'anti_average'" in text
+    assert "'hue'" in text
+    assert "lab, saturation, diversity, confidence" in text
+    text = refusal(name="huber", options={"beta": 1.0})
+    assert "'huber'" in text
+    assert "'beta'" in text
+    assert "delta" in text
+
+
+@pytest.mark.parametrize("option", ["lab_weight", "prior", "self"])
+def test_weights_and_prior_are_no_options(option):
+    assert f"unknown option {option!r}" in refusal(name="anti_average", options={option: 1.0})
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), "much"])
+def test_impossible_weights_name_loss_and_term(weight):
+    text = refusal(name="anti_average", weights={"lab": 1.0, "confidence": weight})
+    assert "'anti_average'" in text
+    assert "confidence" in text
+
+
+def test_weights_that_are_all_zero_are_refused():
+    assert "no term has a weight above 0" in refusal(name="anti_average", weights={"lab": 0.0})
+
+
+def test_option_values_that_a_loss_refuses_name_it():
+    assert refusal(name="huber", options={"delta": -1.0}).startswith("loss 'huber': delta must be")
+    assert refusal(name="huber", options={"delta": "wide"}).startswith("loss 'huber': ")
+    assert refusal(name="classification", prior=np.zeros(313)).startswith("loss 'classification': a prior must be")
+
+
+def test_a_loss_file_of_an_outsider(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/charbonnier.py").write_text(CHARBONNIER)
+    settings = LossSettings(
+        name="charbonnier", weights={"charbonnier": 2.0}, options={"eps": 3.0}, file="own/charbonnier.py"
+    )
+    assert head_of(settings, tmp_path) == "ab"
+    loss = build_loss(settings, PRIOR, tmp_path)
+    assert loss.eps == 3.0
+    assert loss.weights == {"charbonnier": 2.0, "bias": 0.0}
+    out = loss(torch.full((1, 2, 3, 3), 4.0), torch.zeros(1, 2, 3, 3))
+    assert out["charbonnier"].item() == pytest.approx(5.0)
+    assert out["total"].item() == pytest.approx(10.0)
+    assert out["bias"].item() == pytest.approx(4.0)
+
+
+def test_a_loss_file_runs_once(tmp_path):
+    (tmp_path / "own.py").write_text("open('ran', 'a').write('x')\n" + CHARBONNIER)
+    settings = LossSettings(name="charbonnier", file="own.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        one, other = build_loss(settings, None, tmp_path), build_loss(settings, None, tmp_path)
+    assert type(one) is type(other)
+    assert (tmp_path / "ran").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "does not exist"),
+        ("def broken(:\n", "SyntaxError"),
+        ("import no_such_package\n", "no_such_package"),
+        ("raise RuntimeError('two\\nlines')\n", "RuntimeError: two lines"),
+        (CHARBONNIER.replace('"charbonnier")', '"huber")'), "'huber' is taken"),
+        (CHARBONNIER.replace('head = "ab"', 'head = "rgb"'), "head = 'rgb'"),
+        (CHARBONNIER.replace("    terms =", "    others ="), "must declare its terms"),
+        (CHARBONNIER.replace("(Loss)", "(torch.nn.Module)"), "study.losses.Loss"),
+    ],
+)
+def test_a_loss_file_that_fails_is_named_and_leaves_nothing(content, says, tmp_path):
+    if content is not None:
+        (tmp_path / "own.py").write_text(content)
+    text = refusal(tmp_path, name="charbonnier", file="own.py")
+    assert "own.py" in text
+    assert says in text
+    assert loss_names() == BUILT_IN
+
+
+def test_a_loss_file_without_the_named_loss(tmp_path):
+    (tmp_path / "own.py").write_text(CHARBONNIER)
+    text = refusal(tmp_path, name="charbonier", file="own.py")
+    assert "unknown loss 'charbonier'" in text
+    assert "own.py registers charbonnier" in text
+
+
+def test_a_loss_without_compute_is_refused(tmp_path):
+    (tmp_path / "own.py").write_text(CHARBONNIER.replace("def compute", "def calculate"))
+    assert "compute" in refusal(tmp_path, name="charbonnier", file="own.py")
+
+
+def test_a_loss_that_returns_other_terms_says_so():
+    @register("forgetful")
+    class Forgetful(Loss):
+        terms = {"one": 1.0, "two": 1.0}  # noqa: RUF012
+
+        def compute(self, prediction, target):
+            return {"one": (prediction - target).mean()}
+
+    with pytest.raises(ValueError, match=r"Forgetful.*one.*one, two"):
+        build_loss(LossSettings(name="forgetful"), None, ROOT)(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2))
+
+
+def test_a_term_of_weight_zero_may_be_nan():
+    @register("half_broken")
+    class HalfBroken(Loss):
+        terms = {"good": 1.0, "bad": 0.0}  # noqa: RUF012
+
+        def compute(self, prediction, target):
+            return {"good": (prediction - target).square().mean(), "bad": (prediction * torch.nan).sum()}
+
+    prediction = torch.ones(1, 2, 2, 2, requires_grad=True)
+    out = build_loss(LossSettings(name="half_broken"), None, ROOT)(prediction, torch.zeros(1, 2, 2, 2))
+    out["total"].backward()
+    assert out["bad"].isnan()
+    assert out["total"] == 1
+    assert prediction.grad.isfinite().all()
+
+
+def test_a_loss_may_be_composed_of_others():
+    @register("anti_average_huber")
+    class Both(Loss):
+        terms = {**ColorizationAntiAverageLoss.terms, "huber": 0.3}  # noqa: RUF012
+
+        def __init__(self, delta: float = 1.0, units: str = "raw") -> None:
+            super().__init__()
+            self.parts = torch.nn.ModuleList([ColorizationAntiAverageLoss(units=units), HuberLoss(delta)])
+
+        def compute(self, prediction, target):
+            return {name: term for part in self.parts for name, term in part.compute(prediction, target).items()}
+
+    prediction, target = torch.randn(2, 2, 4, 4), torch.randn(2, 2, 4, 4)
+    out = build_loss(LossSettings(name="anti_average_huber", options={"delta": 2.0}), None, ROOT)(prediction, target)
+    expected = (
+        ColorizationAntiAverageLoss()(prediction, target)["total"] + 0.3 * HuberLoss(2.0)(prediction, target)["huber"]
+    )
+    torch.testing.assert_close(out["total"], expected)
