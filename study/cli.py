@@ -166,9 +166,8 @@ def compare(study: str) -> None:
     tables = compare(own, study)
     cells = tables["cells"]
     for _, cell in cells[~cells["status"].isin(["finished", "diverged"])].iterrows():
-        click.echo(
-            f"left out: {cell['arm']} seed {cell['seed']} is {cell['status']} ({cell['detail']}); run: {cell['command']}"
-        )
+        where = f"{cell['arm']} seed {cell['seed']}"
+        click.echo(f"left out: {where} is {cell['status']} ({cell['detail']}); run: {cell['command']}")
     for _, cell in cells[cells["status"] == "diverged"].iterrows():
         click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
     click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")

@@ -110,6 +110,9 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
                     status, detail = "outdated", "trained with other settings, data or code"
                 elif status == "diverged":
                     detail = f"at step {record['diverged']['step']}, term {record['diverged']['term']}"
+                elif scores.attrs.get("decode", arm.decode.model_dump()) != arm.decode.model_dump():
+                    status, detail = "outdated", "evaluated with another decoding"
+                    command = f"study evaluate {study} {arm.name}"
                 else:
                     own = scores[(scores["seed"] == cell.seed) & (scores["signature"] == cell.signature)]
                     if len(own):

@@ -101,7 +101,7 @@ def _archive(project: Project) -> Check:
 
 
 def _lpips() -> Check:
-    from study.losses.perceptual import perceptual_availability
+    from study.lpips_network import perceptual_availability
 
     there, reason = perceptual_availability("alex")
     return Check("LPIPS", True, "can be measured" if there else f"will not be measured: {reason}")

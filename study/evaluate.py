@@ -68,7 +68,7 @@ def evaluate(project: Project, study: str, arm: Arm) -> pd.DataFrame:
             pictures = _pictures(model, ab, test, arm.decode.temperature, settings.evaluate, device)
     order = ["study", "arm", "seed", "image", "kind", "metric", "value", "signature"]
     scores = pd.concat(tables, ignore_index=True)[order] if tables else pd.DataFrame(columns=order)
-    scores.attrs = {"lpips": lpips_facts}
+    scores.attrs = {"lpips": lpips_facts, "decode": arm.decode.model_dump()}
     for name in ("study", "arm", "image", "kind", "metric", "signature"):
         scores[name] = scores[name].astype("category")
     _write(results, arm, scores, pictures or _no_pictures(test))

@@ -18,7 +18,7 @@ from study.params import Arm, TrainSettings
 
 # The modules that decide what a trained cell and its history hold. Metrics are among them because the
 # history keeps validation scores.
-TRAINING_CODE = ("color.py", "bins.py", "model.py", "train.py", "schedule.py", "losses", "metrics")
+TRAINING_CODE = ("color.py", "bins.py", "model.py", "train.py", "schedule.py", "lpips_network.py", "losses", "metrics")
 
 # Settings of a cell that change how it is run, but not one bit of its result.
 WITHOUT_EFFECT = {"checkpoint_seconds", "device"}
@@ -56,10 +56,12 @@ def training_code_digest() -> str:
 def cell_signature(
     arm: Arm, train: TrainSettings, seed: int, data_hash: str, device: str, root: Path, code: str | None = None
 ) -> str:
-    """Signature (16 hex digits) of the cell that trains `arm` with `seed` on the data of `data_hash` on `device`."""
+    """Signature (16 hex digits) of the cell that trains `arm` with `seed` on the data of `data_hash` on `device`.
+
+    How the arm decodes is no part of it: that needs no training, and arms that differ in it alone share their cells.
+    """
     facts: dict[str, Any] = {
         "loss": arm.loss.model_dump(exclude={"file"}),
-        "decode": arm.decode.model_dump(),
         "train": train.model_dump(exclude=WITHOUT_EFFECT),
         "seed": seed,
         "data": data_hash,

@@ -6,13 +6,10 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from study.errors import StudyError
 from study.files import fresh_directory
+from study.recorded import RecordedCell, plain_name, read_cells, reason
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,46 +66,8 @@ class TrackingSummary:
     open_with: str
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """One trained network as the pipeline left it under results/<study>/."""
-
-    arm: str
-    seed: int
-    folder: Path
-    record: dict[str, Any]
-    scores: dict[str, float]  # "score/<metric>" -> mean over the test images
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        """Columns key ("train/total"), step, value, in the order written."""
-        path = self.folder / "history.csv"
-        try:
-            table = pd.read_csv(path, dtype={"split": str, "name": str, "step": "int64", "value": "float64"})
-            return table.assign(key=table["split"] + "/" + table["name"].map(_key))[["key", "step", "value"]]
-        except (OSError, KeyError, ValueError) as error:
-            raise StudyError(f"{path} cannot be read ({_reason(error)}): run `study train` again") from error
-
-    @property
-    def interval(self) -> tuple[int, int]:
-        """Start and end of the training, ms since 1970."""
-        ends = (datetime.fromisoformat(self.record[key]) for key in ("started", "finished"))
-        started, finished = (round(end.timestamp() * 1000) for end in ends)
-        return started, finished
-
-    def milliseconds(self, step: int) -> int:
-        """When `step` was reached (ms since 1970), taking steps as evenly spread over the training."""
-        started, finished = self.interval
-        return started + round((finished - started) * min(1.0, step / max(1, self.record["steps"])))
-
-
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _key(text: str) -> str:
-    """`text` with every character replaced that MLflow does not take in a name on all platforms, and "/"."""
-    return re.sub(r"[^\w.\- ]", "_", text)
 
 
 def flatten_settings(settings: dict[str, Any], prefix: str) -> dict[str, str]:
@@ -118,50 +78,13 @@ def flatten_settings(settings: dict[str, Any], prefix: str) -> dict[str, str]:
     """
     flat: dict[str, str] = {}
     for name, value in settings.items():
-        key = f"{prefix}.{_key(str(name))}"
+        key = f"{prefix}.{plain_name(str(name))}"
         if isinstance(value, dict) and value:
             flat |= flatten_settings(value, key)
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             flat[key[:LONGEST_KEY]] = text[:LONGEST_VALUE]
     return flat
-
-
-def _read_scores(path: Path) -> dict[int, dict[str, float]]:
-    """seed -> "score/<metric>" -> mean over images; empty before the arm is evaluated."""
-    if not path.exists():
-        return {}
-    try:
-        table = pd.read_parquet(path, columns=["seed", "metric", "value"], filters=[("kind", "==", "all")])
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path} cannot be read ({_reason(error)}): run `study evaluate` again") from error
-    means = table.astype({"metric": str}).groupby(["seed", "metric"])["value"].mean()
-    scores: dict[int, dict[str, float]] = {}
-    for (seed, metric), value in means.items():
-        scores.setdefault(int(seed), {})[f"score/{_key(metric)}"] = float(value)
-    return scores
-
-
-def _read_cells(root: Path, study: str, arms: list[str], seeds: list[int]) -> tuple[list[_Cell], tuple[str, ...]]:
-    """The cells that have a run record, in declared order, and the names of those that have none."""
-    results = root / "results" / study
-    cells, missing = [], []
-    for arm in arms:
-        scores = _read_scores(results / "scores" / f"{arm}.parquet")
-        for seed in seeds:
-            folder = results / "runs" / arm / f"seed-{seed}"
-            path = folder / "record.json"
-            if not path.exists():
-                missing.append(f"{arm}/seed-{seed}")
-                continue
-            try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise StudyError(f"{path} is not JSON ({_reason(error)}): run `study train` again") from error
-            cells.append(_Cell(arm, seed, folder, record, scores.get(seed, {})))
-    if not cells:
-        raise StudyError(f"no trained cell of {study} in {results / 'runs'}: run `study train {study}` first")
-    return cells, tuple(missing)
 
 
 # -- MLflow ----------------------------------------------------------------------------------------------
@@ -175,14 +98,6 @@ def default_uri(root: Path) -> str:
 def _without_password(uri: str) -> str:
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
-
-
-def _reason(error: BaseException) -> str:
-    """First line of the error at the bottom of the chain; MLflow wraps a refused connection five times."""
-    while deeper := error.__cause__ or error.__context__:
-        error = deeper
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
 
 
 @contextmanager
@@ -305,7 +220,7 @@ def _write_run(
     return run
 
 
-def _cell_tags(study: str, cell: _Cell) -> dict[str, str]:
+def _cell_tags(study: str, cell: RecordedCell) -> dict[str, str]:
     record = cell.record
     environment = {key: str(value) for key, value in record["environment"].items()}
     return {
@@ -317,12 +232,12 @@ def _cell_tags(study: str, cell: _Cell) -> dict[str, str]:
         "weights_sha256": record["weights_sha256"],
         "status": record["status"],
         "hardware": ", ".join(environment[key] for key in ("device", "cpu", "platform")),
-        **{f"environment.{_key(key)}": value for key, value in environment.items()},
+        **{f"environment.{plain_name(key)}": value for key, value in environment.items()},
         **{f"diverged_{key}": str(value) for key, value in (record["diverged"] or {}).items()},
     }
 
 
-def _write_cell(client: MlflowClient, experiment: str, cell: _Cell, tags: dict[str, str]) -> None:
+def _write_cell(client: MlflowClient, experiment: str, cell: RecordedCell, tags: dict[str, str]) -> None:
     record, end = cell.record, cell.interval[1]
     final = {f"cost/{key}": float(record[key]) for key in COSTS if record[key] is not None} | cell.scores
     history = [(row.key, row.value, cell.milliseconds(row.step), row.step) for row in cell.history.itertuples()]
@@ -340,7 +255,7 @@ def _write_cell(client: MlflowClient, experiment: str, cell: _Cell, tags: dict[s
     )
 
 
-def _arm_run(client: MlflowClient, experiment: str, study: str, cells: list[_Cell], old: list[Run]) -> str:
+def _arm_run(client: MlflowClient, experiment: str, study: str, cells: list[RecordedCell], old: list[Run]) -> str:
     """Id of the run of one arm: its settings and the means of the final scores over the seeds."""
     settings = cells[0].record["arm_settings"]
     means = pd.DataFrame([cell.scores for cell in cells]).mean()
@@ -369,7 +284,7 @@ def _arm_run(client: MlflowClient, experiment: str, study: str, cells: list[_Cel
     )
 
 
-def _record_all(client: MlflowClient, experiment: str, study: str, cells: list[_Cell]) -> dict[str, int]:
+def _record_all(client: MlflowClient, experiment: str, study: str, cells: list[RecordedCell]) -> dict[str, int]:
     """Bring the experiment to the state of `cells`; cut off at any point, a later call completes it."""
     found = _find_runs(client, experiment)
     counts = dict.fromkeys(("recorded", "replaced", "unchanged"), 0)
@@ -411,7 +326,7 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
     waits 5 s and is tried twice; MLFLOW_HTTP_REQUEST_TIMEOUT and MLFLOW_HTTP_REQUEST_MAX_RETRIES change that.
     """
     root = Path(root).resolve()
-    cells, missing = _read_cells(root, study, arms, seeds)
+    cells, missing = read_cells(root, study, arms, seeds)
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
     shown = _without_password(uri)
     with _environment():
@@ -421,7 +336,7 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
             from mlflow.exceptions import MlflowException
             from sqlalchemy.exc import SQLAlchemyError
         except ImportError as error:
-            raise StudyError(f"MLflow is not usable ({_reason(error)}): run `pip install mlflow`") from error
+            raise StudyError(f"MLflow is not usable ({reason(error)}): run `pip install mlflow`") from error
         try:
             with _muted(), _one_at_a_time(root, uri):
                 if uri.startswith(("sqlite", "postgresql", "mysql", "mssql")):
@@ -431,7 +346,7 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
                 counts = _record_all(client, experiment, study, cells)
         except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
             raise StudyError(
-                f"MLflow at {shown} cannot be used ({_reason(error)}): start or repair it, or unset "
+                f"MLflow at {shown} cannot be used ({reason(error)}): start or repair it, or unset "
                 f"MLFLOW_TRACKING_URI to record into mlflow.db, then run `study track {study}` again "
                 "(what was recorded is kept)"
             ) from error
@@ -450,7 +365,7 @@ def track_tensorboard(root: Path, study: str, arms: list[str], seeds: list[int],
     leaves the same bytes.
     Raises StudyError when nothing was trained yet, a file is damaged, or TensorBoard is not installed.
     """
-    cells, missing = _read_cells(Path(root).resolve(), study, arms, seeds)
+    cells, missing = read_cells(Path(root).resolve(), study, arms, seeds)
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary

@@ -19,8 +19,8 @@ TINY_STUDY = {
     "title": "A world for tests",
     "data": {"source": "palette_world", "train": 96, "val": 16, "test": 16, "size": 32, "seed": 1},
     "train": {
-        "images": 256, "batch": 16, "learning_rate": 3e-3, "width": 4, "levels": 2, "upsampling": "nearest", "validations": 2, "log_every": 4,
-        "device": "cpu",
+        "images": 256, "batch": 16, "learning_rate": 3e-3, "width": 4, "levels": 2, "upsampling": "nearest",
+        "validations": 2, "log_every": 4, "device": "cpu",
     },
     "seeds": [0, 1],
     "evaluate": {"lpips": "off", "pictures": 2},
@@ -30,7 +30,7 @@ TINY_STUDY = {
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder of its own with the repository's arms and one tiny study, `tiny`; it is the working directory."""
+    """A project folder with the repository's arms and one study, `tiny`; it is the working directory."""
     shutil.copytree(REPOSITORY / "ablations", tmp_path / "ablations")
     pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse"}
     write_params(tmp_path, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY}})

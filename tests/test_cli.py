@@ -128,6 +128,21 @@ def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(
     assert "zhang" not in (root / "results" / "tiny" / "tables" / "arms.csv").read_text()
 
 
+def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    arm = root / "ablations" / "zhang.yaml"
+    arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.6"))
+    assert "evaluated with another decoding" in study("compare", "tiny", cwd=root).stdout
+    before = json.loads((root / "results/tiny/metrics/zhang.json").read_text())
+    done = study("evaluate", "tiny", "zhang", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((root / "results/tiny/metrics/zhang.json").read_text())["chroma"] < before["chroma"]
+    assert "left out" not in study("compare", "tiny", cwd=root).stdout
+
+
 def test_steps_in_the_wrong_order_say_what_to_run_first(root: Path) -> None:
     one_study(root)
     assert "run: study prepare tiny" in fails("train", "tiny", cwd=root)

@@ -423,7 +423,9 @@ def test_a_store_that_cannot_be_opened_is_told_in_one_line(tmp_path, uri):
     assert "pw" not in str(caught.value)
 
 
+# Both scripts end with gc.freeze(): collecting all of MLflow as the interpreter ends would take a second and more.
 RECORD_WHEN_TOLD = """
+import gc
 import sys
 from pathlib import Path
 from study.tracking import track_mlflow
@@ -432,6 +434,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 summary = track_mlflow(Path(sys.argv[1]), "toy", ["mse", "vivid"], [0, 1])
 print(summary.recorded, summary.unchanged, summary.open_with)
+gc.freeze()
 """
 
 
@@ -464,6 +467,7 @@ def test_two_processes_may_start_on_a_store_that_does_not_exist_yet(tmp_path):
 def test_telemetry_is_off_before_mlflow_is_imported(tmp_path):
     """pytest and CI switch MLflow's telemetry off by themselves, so this looks in a process without their marks."""
     code = """
+import gc
 import sys
 from pathlib import Path
 import study.tracking
@@ -474,6 +478,7 @@ try:
 except StudyError:
     from mlflow.telemetry.client import get_telemetry_client
     print(get_telemetry_client())
+gc.freeze()
 """
     write_study(tmp_path, "toy")
     kept = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ}

@@ -232,15 +232,21 @@ def _sure(result: StudyResult) -> Line:
     else:
         text += ". Nothing is compared with the baseline."
     if not math.isnan(result.p_min):
-        if result.p_min > 0.05:
-            text += (
-                f" With {plural(many, 'seed')} no p below {amount(result.p_min)} is possible: "
-                "the verdicts rest on 95 % intervals and declared margins, not on significance."
-            )
-        else:
-            kept = sum(comparison.p_holm < 0.05 for comparison in result.comparisons.values())
-            text += f" {plural(kept, 'difference')} with p < 0.05 after Holm’s correction (smallest possible p {amount(result.p_min)})."
+        text += f" {_significance(result)}"
     return Line("How sure", (text,))
+
+
+def _significance(result: StudyResult) -> str:
+    """What the p-values can and do say."""
+    start = f"With {plural(len(result.seeds), 'seed')} no p below {amount(result.p_min)} is possible"
+    rest = "the verdicts rest on 95 % intervals and declared margins, not on significance."
+    if result.p_min > 0.05:
+        return f"{start}: {rest}"
+    if result.holm_floor > 0.05:
+        floor = f"none below {amount(result.holm_floor)} after Holm’s correction for the number of arms"
+        return f"{start}, and {floor}: {rest}"
+    kept = sum(comparison.p_holm < 0.05 for comparison in result.comparisons.values())
+    return f"{plural(kept, 'difference')} with p < 0.05 after Holm’s correction for the number of arms."
 
 
 def _missing(result: StudyResult) -> Line:
@@ -261,7 +267,7 @@ def _missing(result: StudyResult) -> Line:
         parts += [Code(name), f" was not measured{': ' + _sentence(reason) if reason else '.'} "]
     if not parts:
         parts = [f"Nothing: all {len(result.tables['cells'])} cells finished and every metric was measured."]
-    return Line("Missing", tuple([*parts[:-1], parts[-1].rstrip()]))
+    return Line("Missing", (*parts[:-1], parts[-1].rstrip()))
 
 
 def _sentence(text: str) -> str:

@@ -8,17 +8,17 @@ from study.report.result import StudyResult
 
 QUESTION = "My model paints sepia: which loss, at which weights, fixes that, and what does it cost?"
 VIVIDNESS = (
-    "Sepia is at the left: too little colour. Moving right makes pictures vivid; moving down takes them farther from the "
-    "truth, pixel by pixel."
+    "Sepia is at the left: too little colour. Moving right makes pictures vivid; moving down takes them "
+    "farther from the truth, pixel by pixel."
 )
 KINDS = (
-    "The chroma that each arm paints, by kind of region. The solid line is the mean chroma of the palette, which the truth "
-    "has; the dashed line is the chroma of the palette’s average colour, which is all that averaging can give. The band "
-    "between them is what averaging loses."
+    "The chroma that each arm paints, by kind of region. The solid line is the mean chroma of the palette, "
+    "which the truth has; the dashed line is the chroma of the palette’s average colour, which is all that "
+    "averaging can give. The band between them is what averaging loses."
 )
 PLANES = (
-    "Discs are the colours a kind really has, their area the probability; the cross is their average. A mark is the mean "
-    "colour that an arm paints there."
+    "Discs are the colours a kind really has, their area the probability; the cross is their average. A mark "
+    "is the mean colour that an arm paints there."
 )
 CURVES = "The line is the mean over seeds, the tint the range from the lowest to the highest seed."
 CELLS = "A cell is one trained network: study, arm and seed. The same signature means the same settings, data and code."
@@ -36,8 +36,8 @@ def differences(result: StudyResult) -> Parts:
     return (
         "Arm minus ",
         Code(result.baseline),
-        ", paired by seed and image, with 95 % intervals. Shaded: the margin within which a difference does not matter. "
-        "Full marks are decided; hollow ones are equivalent or undecided.",
+        ", paired by seed and image, with 95 % intervals. Shaded: the margin within which a difference does "
+        "not matter. Full marks are decided; hollow ones are equivalent or undecided.",
     )
 
 

@@ -16,6 +16,10 @@ from study.report.svg import BAND, GRID, INK, MUTED, PAPER, Drawing, canvas, dra
 WIDTH = 340  # of a small panel, in pixels
 LETTER = 5.9  # typical width of a letter at the size of labels, in pixels
 STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
+# Where a name may stand beside its point, in pixels, the best place first.
+OFFSETS = ((14, 0, "left"), (-14, 0, "right"), (0, 13, "center"), (0, -13, "center"), (8, 12, "left"), (8, -12, "left"),
+           (-8, 12, "right"), (-8, -12, "right"), (12, 24, "left"), (12, -24, "left"), (-12, 24, "right"),
+           (-12, -24, "right"))  # fmt: skip
 LONGEST = 24  # letters of an arm's name that a figure shows
 
 
@@ -230,9 +234,7 @@ def _name_points(axes: Axes, points: dict[str, tuple[float, float]], look: dict[
         name = shortened(arm)
         wide, high = 6.3 * len(name), 12.0
         best = None
-        for dx, dy, align in ((14, 0, "left"), (-14, 0, "right"), (0, 13, "center"), (0, -13, "center"), (8, 12, "left"),
-                              (8, -12, "left"), (-8, 12, "right"), (-8, -12, "right"), (12, 24, "left"),
-                              (12, -24, "left"), (-12, 24, "right"), (-12, -24, "right")):  # fmt: skip
+        for dx, dy, align in OFFSETS:
             start = x + dx - {"left": 0, "right": wide, "center": wide / 2}[align]
             area = (start, y + dy - high / 2, start + wide, y + dy + high / 2)
             outside = (
@@ -250,8 +252,8 @@ def _name_points(axes: Axes, points: dict[str, tuple[float, float]], look: dict[
                 best = (price, dx, dy, align, area)
         _, dx, dy, align, area = best
         taken.append(area)
-        axes.annotate(plain(name), points[arm], (dx, dy), textcoords="offset points", ha=align, va="center", fontsize=10.5,
-                      zorder=5, annotation_clip=False, gid=f"arm-{look[arm].index}")  # fmt: skip
+        axes.annotate(plain(name), points[arm], (dx, dy), textcoords="offset points", ha=align, va="center",
+                      fontsize=10.5, zorder=5, annotation_clip=False, gid=f"arm-{look[arm].index}")  # fmt: skip
 
 
 def _overlap(one: tuple, other: tuple) -> float:

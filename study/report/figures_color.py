@@ -78,7 +78,8 @@ def _kind_captions(axes: Axes, truth: float, mean: float) -> None:
 
 def _kind_words(kinds: list[str], laws: dict) -> str:
     told = [
-        f"{kind} palette {number(laws[kind]['mean_chroma'], 1)}, its average colour {number(math.hypot(*laws[kind]['mean']), 1)}"
+        f"{kind} palette {number(laws[kind]['mean_chroma'], 1)}, "
+        f"its average colour {number(math.hypot(*laws[kind]['mean']), 1)}"
         for kind in kinds
         if kind in laws
     ]
@@ -86,7 +87,7 @@ def _kind_words(kinds: list[str], laws: dict) -> str:
 
 
 def ab_planes(result: StudyResult) -> list[Drawing]:
-    """For each kind with a known palette: its modes, their mean and the mean colour each arm predicts, in the ab plane."""
+    """The ab plane of each kind with a known palette: its modes, their mean and the mean colour each arm predicts."""
     a_values, b_values = result.kind_values("a_mean"), result.kind_values("b_mean")
     laws = (result.facts.get("law") or {}).get("kinds", [])
     return [

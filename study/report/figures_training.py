@@ -94,10 +94,10 @@ def _name_ends(axes: Axes, lines: dict[str, pd.DataFrame], look: dict[str, Look]
         ceiling = box.y1 if index == len(placed) - 1 else placed[index + 1] - step
         placed[index] = min(placed[index], ceiling) if excess else placed[index]
     for arm, y in zip(order, placed, strict=True):
+        offset = (box.x1 + 16 - axes.transData.transform(ends[arm])[0], y - wanted[arm])
+        leader = {"arrowstyle": "-", "color": look[arm].color, "lw": 0.8, "shrinkA": 1, "shrinkB": 2}
         note = axes.annotate(
-            plain(shortened(arm, 18)), ends[arm], (box.x1 + 16 - axes.transData.transform(ends[arm])[0], y - wanted[arm]),
-            textcoords="offset points", va="center", ha="left", fontsize=10, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": look[arm].color, "lw": 0.8, "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5)},
-            gid=f"arm-{look[arm].index}",
+            plain(shortened(arm, 18)), ends[arm], offset, textcoords="offset points", va="center", ha="left",
+            fontsize=10, annotation_clip=False, arrowprops={**leader, "relpos": (0, 0.5)}, gid=f"arm-{look[arm].index}",
         )  # fmt: skip
         note.arrow_patch.set_gid(f"arm-{look[arm].index}")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 
+from study.report import captions
 from study.report.answer import Code
 from study.report.html import strip
 from study.report.page import Page
@@ -43,8 +44,8 @@ def table(head: list[str], rows: Iterable[list[str]], right: int = 1) -> str:
 def render_markdown(page: Page) -> tuple[str, dict[str, bytes]]:
     """The text of report.md, and the files it shows: name inside figures/ -> content."""
     files: dict[str, bytes] = {}
-    blocks = [*_head(page), *_pictures(page, files, hero=True), *_results(page), *_differences(page, files)]
-    blocks += [*_pictures(page, files, hero=False), *_colour(page, files), *_training(page, files), *_cost(page)]
+    blocks = [*_head(page), *_hero(page, files), *_results(page), *_differences(page, files)]
+    blocks += [*_pictures(page, files), *_colour(page, files), *_training(page, files), *_cost(page)]
     blocks += [*_method(page), *_provenance(page), *_cells(page)]
     return "\n\n".join(blocks) + "\n", files
 
@@ -59,66 +60,72 @@ def _inline(text: str) -> str:
     return f"{' ' if text[:1].isspace() else ''}{escaped}{' ' if text[-1:].isspace() else ''}"
 
 
-def _image(figure: Drawing, files: dict[str, bytes], width: int | None = None) -> str:
-    files[f"{figure.name}.svg"] = figure.standalone.encode()
-    alt = escape(" ".join(figure.alt.split()))
-    return f'<img src="figures/{figure.name}.svg" alt="{alt}" width="{width or figure.width}">'
+def _images(figures: Iterable[Drawing], files: dict[str, bytes]) -> str:
+    """Pictures side by side as far as they fit; their files are added to `files`."""
+    tags = []
+    for figure in figures:
+        files[f"{figure.name}.svg"] = figure.standalone.encode()
+        alt = escape(" ".join(figure.alt.split()))
+        tags.append(f'<img src="figures/{figure.name}.svg" alt="{alt}" width="{figure.width}">')
+    return "<p>\n" + "\n".join(tags) + "\n</p>"
 
 
 def _head(page: Page) -> list[str]:
-    blocks = [f"# {words(page.result.title)}"]
-    blocks.append("*My model paints sepia: which loss, at which weights, fixes that, and what does it cost?*")
-    blocks.append(" · ".join([f"study {code(page.result.study)}", *map(words, page.in_short)]))
-    blocks.append("## The answer")
-    blocks.append("\n".join(f"* **{words(line.label)}.** {_parts(line.parts)}" for line in page.answer))
-    blocks.append(
-        "The same report with sortable tables and a picture slider is in [index.html](index.html), its numbers in [report.json](report.json)."
-    )
-    return blocks
+    lines = [f"* **{words(line.label)}.** {_parts(line.parts)}" for line in page.answer]
+    return [
+        f"# {words(page.result.title)}",
+        f"*{words(captions.QUESTION)}*",
+        " · ".join([f"study {code(page.result.study)}", *map(words, page.in_short)]),
+        "## The answer",
+        "\n".join(lines),
+        "The same report with sortable tables and a picture slider is in [index.html](index.html), its numbers in "
+        "[report.json](report.json).",
+    ]
 
 
-def _pictures(page: Page, files: dict[str, bytes], hero: bool) -> list[str]:
-    shown = page.gallery
-    if shown is None:
+def _hero(page: Page, files: dict[str, bytes]) -> list[str]:
+    if page.gallery is None:
         return []
-    columns = strip(page) if hero else list(range(len(shown.columns)))
-    names = ", ".join(code(shown.columns[c]) if c > 1 else shown.columns[c] for c in columns)
-    showcase = page.result.facts.get("pictures") == "showcase"
-    kind = "photographs that are free to use" if showcase else "test pictures"
-    if hero:
-        files["hero.png"] = contact_sheet(shown, columns, [shown.hero])
-        return [f'<img src="figures/hero.png" alt="One picture: {escape(_names(shown.columns, columns))}">',
-                f"From left to right: {names}. The most colourful of the pictures below."]  # fmt: skip
-    files["pictures.png"] = contact_sheet(shown)
-    return ["## Pictures", f"Columns: {names}. Rows: {kind}, not chosen by eye; each arm’s first finished seed.",
-            f'<img src="figures/pictures.png" alt="Pictures: {escape(_names(shown.columns, columns))}">']  # fmt: skip
+    columns = strip(page)
+    files["hero.png"] = contact_sheet(page.gallery, columns, [page.gallery.hero])
+    names = [page.gallery.columns[column] for column in columns]
+    return [_picture("hero.png", names), f"From left to right: {_named(names)}. {words(captions.hero(page.gallery))}"]
 
 
-def _names(names: tuple[str, ...], columns: list[int]) -> str:
-    return " ".join(", ".join(names[column] for column in columns).split())
+def _pictures(page: Page, files: dict[str, bytes]) -> list[str]:
+    if page.gallery is None:
+        return []
+    files["pictures.png"] = contact_sheet(page.gallery)
+    names = list(page.gallery.columns)
+    return [
+        "## Pictures",
+        f"{_parts(captions.pictures(page.result, page.gallery))} Columns: {_named(names)}.",
+        _picture("pictures.png", names),
+    ]
+
+
+def _picture(file: str, names: list[str]) -> str:
+    return f'<img src="figures/{file}" alt="{escape(" ".join(", ".join(names).split()))}">'
+
+
+def _named(columns: list[str]) -> str:
+    return ", ".join([*columns[:2], *map(code, columns[2:])])
 
 
 def _results(page: Page) -> list[str]:
     if not page.columns:
         return []
-    result = page.result
     keys = [card for card in page.columns if page.is_key(card.name)]
     rest = [card for card in page.columns if not page.is_key(card.name)]
-    blocks = ["## Results", f"Mean over test images and seeds with its 95 % interval, and the verdict on the paired difference to {code(result.baseline)}.",
-              _results_table(page, keys)]  # fmt: skip
+    blocks = ["## Results", _parts(captions.results(page.result)), _results_table(page, keys)]
     if rest:
         blocks.append(_folded(f"The other {len(rest)} metrics", _results_table(page, rest)))
+    head = ["metric", "what it is", "unit", "range", "direction", "margin", "weakness"]
     lines = [
-        [words(c.label), words(c.says), words(c.unit), c.range, words(c.direction), f"±{c.margin:g}", words(c.weakness)]
-        for c in result.metrics.values()
+        [*map(words, (c.label, c.says, c.unit, c.range, c.direction)), f"±{c.margin:g}", words(c.weakness)]
+        for c in page.result.metrics.values()
     ]
-    blocks.append(
-        _folded(
-            "What the metrics mean",
-            table(["metric", "what it is", "unit", "range", "direction", "margin", "weakness"], lines, 7),
-        )
-    )
-    return blocks
+    return [*blocks, _folded("What the metrics mean", table(head, lines, len(head)))]
 
 
 def _results_table(page: Page, cards: list[Metric]) -> str:
@@ -131,11 +138,8 @@ def _results_table(page: Page, cards: list[Metric]) -> str:
                 row.append(words(page.why_no_scores(arm.name)) if card is cards[0] else "–")
                 continue
             told = f"{VERDICTS[score.comparison.verdict][0]} {score.comparison.verdict}" if score.comparison else ""
-            row.append(
-                "<br>".join(
-                    part for part in (f"**{score.text}**", words(score.interval).replace(" ", "\u00a0"), told) if part
-                )
-            )
+            lines = (f"**{score.text}**", words(score.interval).replace(" ", "\u00a0"), told)
+            row.append("<br>".join(line for line in lines if line))
         rows.append([*row, page.seeds_of(arm.name)])
     return table(["arm", *(f"{words(card.label)}<br>{_goal(card)}" for card in cards), "seeds"], rows)
 
@@ -149,20 +153,25 @@ def _goal(card: Metric) -> str:
 def _differences(page: Page, files: dict[str, bytes]) -> list[str]:
     if not page.differences:
         return []
-    images = "\n".join(_image(figure, files) for _, figure in page.forests)
     rows = [
-        [words(card.label), code(arm, table=True), number(c.mean, card.decimals, True),
-         words(interval(c.low, c.high, card.decimals, True)), escape(p_value(c.p)), escape(p_value(c.p_holm)),
-         escape(p_value(c.p_min)), str(c.seeds), f"{VERDICTS[c.verdict][0]} {c.verdict}"]
-        for arm, card, c in page.differences
-    ]  # fmt: skip
+        [
+            words(card.label),
+            code(arm, table=True),
+            number(found.mean, card.decimals, True),
+            words(interval(found.low, found.high, card.decimals, True)),
+            *(words(p_value(p)) for p in (found.p, found.p_holm, found.p_min)),
+            str(found.seeds),
+            f"{VERDICTS[found.verdict][0]} {found.verdict}",
+        ]
+        for arm, card, found in page.differences
+    ]
     head = ["metric", "arm", "difference", "95 % interval", "p", "p (Holm)", "smallest p", "seeds", "verdict"]
+    signs = " · ".join(f"{sign} {name}" for name, (sign, _) in VERDICTS.items())
     return [
         "## Differences to the baseline",
-        f"Arm minus {code(page.result.baseline)}, paired by seed and image, with 95 % intervals. Shaded: the margin within which a difference does not "
-        "matter. Full marks are decided, hollow ones equivalent or undecided. "
-        + "  ".join(f"{sign} {name}" for name, (sign, _) in VERDICTS.items()),
-        f"<p>\n{images}\n</p>",
+        _parts(captions.differences(page.result)),
+        signs,
+        _images([figure for _, figure in page.forests], files),
         _folded(f"All {len(rows)} differences", table(head, rows, 2)),
     ]
 
@@ -170,59 +179,42 @@ def _differences(page: Page, files: dict[str, bytes]) -> list[str]:
 def _colour(page: Page, files: dict[str, bytes]) -> list[str]:
     blocks = []
     if page.vividness:
-        blocks += ["### Vividness against fidelity", _image(page.vividness, files)]
+        blocks += ["### Vividness against fidelity", words(captions.VIVIDNESS), _images([page.vividness], files)]
     if page.kinds:
-        blocks += [
-            "### Averaging at a glance",
-            "Solid line: the mean chroma of a kind’s palette, which the truth has. Dashed line: the chroma of the palette’s average "
-            "colour, which is all that averaging can give.",
-            _image(page.kinds, files),
-        ]
+        blocks += ["### Averaging at a glance", words(captions.KINDS), _images([page.kinds], files)]
     if page.planes:
-        blocks += [
-            "### Where in the plane of colours",
-            "Discs are the colours a kind really has, their area the probability; the cross is their average. A mark is the mean colour "
-            "that an arm paints there.",
-            "<p>\n" + "\n".join(_image(figure, files) for figure in page.planes) + "\n</p>",
-        ]
-    return ["## How the arms use colour", _image(page.key, files), *blocks] if blocks else []
+        blocks += ["### Where in the plane of colours", words(captions.PLANES), _images(page.planes, files)]
+    return ["## How the arms use colour", _images([page.key], files), *blocks] if blocks else []
 
 
 def _training(page: Page, files: dict[str, bytes]) -> list[str]:
     if not page.curves and not page.terms:
         return []
-    blocks = ["## Training", "Lines are means over seeds, tints the range from the lowest to the highest seed."]
+    blocks = ["## Training", words(captions.CURVES)]
     if page.curves:
-        blocks.append("<p>\n" + "\n".join(_image(figure, files) for figure in page.curves) + "\n</p>")
+        blocks.append(_images(page.curves, files))
     if page.terms:
-        images = "<p>\n" + "\n".join(_image(figure, files) for figure in page.terms) + "\n</p>"
-        blocks.append(_folded(f"Every loss term on training pictures ({len(page.terms)})", images))
+        summary = f"Every loss term on training pictures ({len(page.terms)})"
+        blocks.append(_folded(summary, _images(page.terms, files)))
     return blocks
 
 
 def _cost(page: Page) -> list[str]:
     if not page.cost:
         return []
+    amounts = ("step_ratio", "memory_ratio", "step_ms", "images_per_s", "peak_memory_mb")
     rows = [
-        [code(row.arm, table=True), amount(row.step_ratio), amount(row.memory_ratio), amount(row.step_ms), amount(row.images_per_s),
-         amount(row.peak_memory_mb), duration(row.seconds), count(row.parameters)]
+        [
+            code(row.arm, table=True),
+            *(amount(getattr(row, name)) for name in amounts),
+            duration(row.seconds),
+            count(row.parameters),
+        ]
         for row in page.cost
-    ]  # fmt: skip
-    head = [
-        "arm",
-        "time of a step, ratio",
-        "peak memory, ratio",
-        "step, ms",
-        "images/s",
-        "memory, MB",
-        "a cell",
-        "parameters",
     ]
-    return [
-        "## Cost",
-        f"Medians over seeds; ratios are to {code(page.result.baseline)}, trained on the same machine.",
-        table(head, rows),
-    ]
+    head = ["arm", "time of a step, ratio", "peak memory, ratio", "step, ms", "images/s", "memory, MB", "whole cell",
+            "parameters"]  # fmt: skip
+    return ["## Cost", _parts(captions.cost(page.result)), table(head, rows)]
 
 
 def _method(page: Page) -> list[str]:
@@ -256,12 +248,21 @@ def _fenced(lines: list[str]) -> str:
 
 def _cells(page: Page) -> list[str]:
     rows = [
-        [code(cell.arm, table=True), f"{cell.seed:g}", words(cell.status), words(cell.detail), count(cell.steps), duration(cell.seconds),
-         code(cell.signature[:10], table=True), code(cell.command, table=True)]
+        [
+            code(cell.arm, table=True),
+            f"{cell.seed:g}",
+            words(cell.status),
+            words(cell.detail),
+            count(cell.steps),
+            duration(cell.seconds),
+            code(cell.signature[:10], table=True),
+            code(cell.command, table=True),
+        ]
         for cell in page.cells
-    ]  # fmt: skip
+    ]
     head = ["arm", "seed", "status", "detail", "steps", "time", "signature", "command"]
-    return ["## Every cell", _folded(f"{len(rows)} cells with the line that reproduces each", table(head, rows, 8))]
+    summary = f"{len(rows)} cells with the line that reproduces each"
+    return ["## Every cell", words(captions.CELLS), _folded(summary, table(head, rows, len(head)))]
 
 
 def _folded(summary: str, content: str) -> str:

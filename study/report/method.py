@@ -32,31 +32,35 @@ def in_short(result: StudyResult) -> list[str]:
 
 def how(result: StudyResult) -> list[tuple[str, ...]]:
     """Paragraphs on the design and the statistics; each is a tuple of text and Code."""
-    data, many = result.facts.get("data") or {}, len(result.seeds)
+    data, seeds = result.facts.get("data") or {}, plural(len(result.seeds), "seed")
     source = SOURCES.get(data.get("source"), data.get("source"))
+    of_what = f" ({source})" if source else ""
     paragraphs: list[tuple[str, ...]] = [
         (
-            "Every arm trains the same network on the same data"
-            + (f" ({source})" if source else "")
-            + ". A seed gives every arm the same initial weights, data order and crops, so arms are compared in pairs, "
-            "seed by seed; only the loss differs (and, for classification, the last layer and how bins become a colour). "
-            "Lightness is passed through, and every score is computed on test images that no arm was trained on.",
+            f"Every arm trains the same network on the same data{of_what}. A seed gives every arm the same "
+            "initial weights, data order and crops, so arms are compared in pairs, seed by seed; only the loss "
+            "differs (and, for classification, the last layer and how bins become a colour). Lightness is "
+            "passed through, and every score is computed on test images that no arm was trained on.",
         ),
         (
-            "An estimate is the mean over test images and seeds. Its 95 % interval resamples both, seeds and images, because the "
-            "images of one trained network are no replicates of the training. A difference is arm minus ",
+            "An estimate is the mean over test images and seeds. Its 95 % interval comes from resampling both, "
+            "because the images of one trained network are no replicates of the training, widened for the "
+            "small number of seeds. A difference is arm minus ",
             Code(result.baseline),
-            ", paired by seed and image. The verdict ‘equivalent’ needs the whole interval inside the metric’s declared "
-            "margin (the shaded band in the figures); ‘better’ and ‘worse’ need an interval without zero; everything else "
-            "is ‘undecided’, which is not the same as ‘no difference’.",
+            ", paired by seed and image. The verdict ‘equivalent’ needs the whole interval inside the metric’s "
+            "declared margin (the shaded band in the figures); otherwise ‘better’ and ‘worse’ need an interval "
+            "without zero; everything else is ‘undecided’, which is not the same as ‘no difference’. Where a "
+            "metric has a target, better means nearer to it; where it has no better direction, the verdict is "
+            "‘higher’ or ‘lower’.",
         ),
     ]
     if not math.isnan(result.p_min):
+        never = ": none here can fall below 0.05, whatever the effect." if result.holm_floor > 0.05 else "."
         paragraphs.append(
             (
-                f"The p-values are two-sided and come from the {plural(many, 'paired seed')}; p_holm is corrected for the number "
-                f"of comparisons by Holm’s method. The smallest p that {plural(many, 'seed')} can give is {amount(result.p_min)}"
-                + (", so no p here can fall below 0.05, whatever the effect." if result.p_min > 0.05 else "."),
+                f"The p-values are two-sided, from flipping the signs of the differences of {seeds}; p (Holm) is "
+                "corrected for the number of arms compared on the metric. The smallest p that the design allows is "
+                f"{amount(result.p_min)}, and {amount(result.holm_floor)} after the correction{never}",
             )
         )
     return paragraphs
@@ -67,65 +71,46 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
     facts, found = result.facts, []
     many, training, data = len(result.seeds), facts.get("training") or {}, facts.get("data") or {}
     if many == 1:
-        found.append(
-            ("One seed", "The luck of one training run is inside every difference; no interval here covers it.")
-        )
+        text = "The luck of one training run is inside every difference; the intervals cover the choice of images only."
+        found.append(("One seed", text))
     elif many < 6:
-        found.append(
-            (
-                "Few seeds",
-                f"{plural(many, 'seed')} give a rough idea of the spread between runs; intervals from so few are themselves uncertain.",
-            )
-        )
+        text = f"{many} seeds give a rough idea of the spread between runs; intervals from so few are uncertain too."
+        found.append(("Few seeds", text))
     if training.get("images"):
         passes = float(training["images"]) / float((data.get("counts") or {}).get("train") or math.nan)
         often = "" if math.isnan(passes) else f", {amount(passes, 2)} passes over the training set"
-        found.append(
-            (
-                "Short training",
-                f"Each cell saw {count(float(training['images']))} images{often}. Losses that learn slowly are judged early; look at "
-                "whether the curves are still moving before carrying an ordering over to long training.",
-            )
+        text = (
+            f"Each cell saw {count(float(training['images']))} images{often}. Losses that learn slowly are "
+            "judged early; look at whether the curves are still moving before carrying an ordering over to "
+            "long training."
         )
+        found.append(("Short training", text))
     if data.get("source") == "palette_world":
-        found.append(
-            (
-                "A made world",
-                "Its textures and palettes are generated so that the right answer is known. Sizes of effects need not carry over to "
-                "photographs; what a loss asks for does.",
-            )
+        text = (
+            "Its textures and palettes are generated so that the right answer is known. Sizes of effects need "
+            "not carry over to photographs."
         )
+        found.append(("A made world", text))
     if data.get("size"):
-        found.append(
-            (
-                "Small pictures",
-                f"{data['size']} × {data['size']} pixels: colour that needs wide context is out of reach.",
-            )
+        text = (
+            f"{data['size']} × {data['size']} pixels: colour that needs finer detail or wider context is out of reach."
         )
-    found.append(
-        (
-            "Settings shared by all arms",
-            "Learning rate, schedule and network were not tuned for each loss; a loss that needs other settings is at a disadvantage.",
-        )
-    )
+        found.append(("Small pictures", text))
+    text = "Learning rate, schedule and network are the same for all; a loss that needs others is at a disadvantage."
+    found.append(("Settings shared by all arms", text))
     if result.unmeasured:
         reason = (facts.get("lpips") or {}).get("reason")
         told = f" ({reason})" if reason and any(name.startswith("lpips") for name in result.unmeasured) else ""
-        found.append(
-            ("Not measured", f"{listed(result.unmeasured)}{told}: the report is silent on what it would have shown.")
-        )
+        text = f"{listed(result.unmeasured)}{told}: the report is silent on what it would have shown."
+        found.append(("Not measured", text))
     if result.status.get("diverged"):
-        found.append(
-            (
-                "Diverged cells are left out",
-                "The scores of an arm with diverged cells come from the seeds that survived, which flatters it.",
-            )
-        )
-    skipped = data.get("skipped")
-    if skipped:
-        found.append(("Skipped pictures", f"{count(float(skipped))} files could not be used and were left out."))
+        text = "The scores of an arm with diverged cells come from the seeds that survived, which flatters it."
+        found.append(("Diverged cells are left out", text))
+    if data.get("skipped"):
+        text = f"{count(float(data['skipped']))} files could not be used and were left out."
+        found.append(("Skipped pictures", text))
     if result.pictures:
-        found.append(("Pictures", "They come from the first seed only and illustrate; the tables decide."))
+        found.append(("Pictures", "They come from one seed of each arm and illustrate; the tables decide."))
     return found
 
 
@@ -164,9 +149,10 @@ def law_sentence(result: StudyResult) -> str | None:
     law = result.facts.get("law")
     if not law:
         return None
+    mse, rmse = number(law["reachable_mse"], 1), number(math.sqrt(law["reachable_mse"]), 2)
     return (
-        "The colours of this world are known: the smallest mean squared error of a and b that any prediction from the gray "
-        f"image can reach is {number(law['reachable_mse'], 1)} (its root is {number(math.sqrt(law['reachable_mse']), 2)} Lab units)."
+        "The colours of this world are known: the smallest mean squared error of a and b that any prediction "
+        f"from the gray image can reach is {mse} (its root is {rmse} Lab units)."
     )
 
 

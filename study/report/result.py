@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -227,6 +228,13 @@ class StudyResult:
         return min((c.p_min for c in self.comparisons.values() if not math.isnan(c.p_min)), default=math.nan)
 
     @cached_property
+    def holm_floor(self) -> float:
+        """The smallest p (Holm) that seeds and number of arms allow on any metric; NaN without comparisons."""
+        compared = Counter(metric for _, metric in self.comparisons)
+        floors = [min(1.0, compared[metric] * c.p_min) for (_, metric), c in self.comparisons.items()]
+        return min((floor for floor in floors if not math.isnan(floor)), default=math.nan)
+
+    @cached_property
     def status(self) -> dict[str, list[Any]]:
         """Rows of cells.csv by status, in the table's order."""
         rows: dict[str, list[Any]] = {}
@@ -250,8 +258,8 @@ class StudyResult:
 
 
 # Metrics that the question "sepia, and at what cost" is about, the telling ones first.
-QUESTION = ("chroma_ratio", "ab_rmse", "ciede2000", "averaging_index", "mode_commitment", "colorfulness", "hue_diversity",
-            "auc", "lpips")  # fmt: skip
+QUESTION = ("chroma_ratio", "ab_rmse", "ciede2000", "averaging_index", "mode_commitment", "colorfulness",
+            "hue_diversity", "auc", "lpips")  # fmt: skip
 
 
 def _loss_name(loss: Any) -> str:

@@ -1,23 +1,14 @@
-"""PerceptualLoss on an untrained trunk, and where its weights come from."""
+"""PerceptualLoss on an untrained trunk."""
 
 from __future__ import annotations
 
-import http.server
-import subprocess
-import sys
-import threading
-from hashlib import sha256
-from pathlib import Path
-
-import lpips
 import pytest
 import torch
 from torch import Tensor
 
 from study.color import lab_to_rgb
 from study.errors import StudyError
-from study.losses import ColorizationAntiAverageLoss, PerceptualLoss, perceptual_availability
-from study.losses import perceptual as module
+from study.losses import ColorizationAntiAverageLoss, PerceptualLoss
 
 
 @pytest.fixture(scope="module")
@@ -25,27 +16,10 @@ def perceptual() -> PerceptualLoss:
     return PerceptualLoss(weights="untrained")
 
 
-@pytest.fixture(autouse=True)
-def _no_weights_of_the_machine(monkeypatch, tmp_path):
-    """An empty hub cache and a server that refuses: no test depends on the machine or reaches out."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.delenv("STUDY_LPIPS_WEIGHTS", raising=False)
-    monkeypatch.setattr(module, "DOWNLOADS", "http://127.0.0.1:9")
-
-
 def pictures(seed: int, n: int = 2, size: int = 32) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     scale = torch.tensor([60.0, 40.0, 40.0]).view(3, 1, 1)
     return torch.rand(n, 3, size, size, generator=generator) * scale + torch.tensor([20.0, -20.0, -20.0]).view(3, 1, 1)
-
-
-@pytest.fixture(scope="module")
-def trunk_weights(perceptual, tmp_path_factory) -> Path:
-    """A state dict as torchvision writes it, with weights unlike those of the untrained trunk."""
-    state = {f"features.{name.split('.', 1)[1]}": 0.5 * w for name, w in perceptual.lpips.net.state_dict().items()}
-    path = tmp_path_factory.mktemp("weights") / "alex.pth"
-    torch.save(state, path)
-    return path
 
 
 def test_identical_pictures_have_distance_zero(perceptual):
@@ -128,82 +102,27 @@ def test_wrong_shapes_are_named(perceptual):
         perceptual(pictures(0)[:, 1:], pictures(1)[:, 1:])
 
 
-def test_importing_and_asking_for_availability_does_not_import_torchvision():
-    code = (
-        "import sys; from study.losses import perceptual_availability; perceptual_availability('alex');"
-        "sys.exit('lpips' in sys.modules or 'torchvision' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+@pytest.mark.parametrize("way", ["argument", "variable"])
+def test_takes_the_weights_that_are_named(way, perceptual, tmp_path, monkeypatch):
+    path = tmp_path / "alex.pth"
+    state = {f"features.{name.split('.', 1)[1]}": 0.5 * w for name, w in perceptual.lpips.net.state_dict().items()}
+    torch.save(state, path)
+    monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(path) if way == "variable" else "")
+    loss = PerceptualLoss(weights=path if way == "argument" else None)
+    torch.testing.assert_close(loss.lpips.net.state_dict()["slice2.3.weight"], state["features.3.weight"])
 
 
-@pytest.mark.parametrize("way", ["argument", "variable", "cache"])
-def test_weights_come_from_a_path_a_variable_or_the_hub_cache(way, trunk_weights, monkeypatch):
-    argument = None
-    if way == "argument":
-        argument = trunk_weights
-    elif way == "variable":
-        monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(trunk_weights))
-    else:
-        cached = module.TRUNKS["alex"].cached
-        cached.parent.mkdir(parents=True)
-        cached.write_bytes(trunk_weights.read_bytes())
-    assert perceptual_availability("alex", argument) == (True, "")
-    loss = PerceptualLoss(weights=argument)
-    expected = torch.load(trunk_weights, map_location="cpu")["features.3.weight"]
-    torch.testing.assert_close(loss.lpips.net.state_dict()["slice2.3.weight"], expected)
-    packaged = torch.load(Path(lpips.__file__).parent / "weights/v0.1/alex.pth", map_location="cpu")
-    torch.testing.assert_close(loss.lpips.lin0.model[1].weight, packaged["lin0.model.1.weight"])
-
-
-def test_without_weights_one_line_says_what_to_do():
+def test_what_cannot_be_built_is_refused_with_one_line(tmp_path, monkeypatch):
+    with pytest.raises(StudyError, match="alex, vgg, squeeze"):
+        PerceptualLoss(net="resnet")
+    with pytest.raises(StudyError, match="alex, vgg, squeeze"):
+        PerceptualLoss(net="resnet", weights="untrained")
+    with pytest.raises(StudyError, match=r"missing\.pth"):
+        PerceptualLoss(weights=tmp_path / "missing.pth")
+    (tmp_path / "wrong.pth").write_bytes(b"not a state dict")
+    with pytest.raises(StudyError, match=r"wrong\.pth"):
+        PerceptualLoss(weights=tmp_path / "wrong.pth")
+    monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(tmp_path / "missing.pth"))
     with pytest.raises(StudyError, match="STUDY_LPIPS_WEIGHTS") as error:
         PerceptualLoss()
     assert "\n" not in str(error.value)
-    available, reason = perceptual_availability()
-    assert not available
-    assert "alexnet-owt-7be5be79.pth" in reason
-    available, reason = perceptual_availability(download=True)
-    assert not available
-    assert "could not be fetched" in reason
-
-
-def test_a_missing_or_wrong_file_is_named(tmp_path):
-    missing, wrong, other = tmp_path / "missing.pth", tmp_path / "wrong.pth", tmp_path / "other.pth"
-    wrong.write_bytes(b"not a state dict")
-    torch.save({"features.0.weight": torch.zeros(3)}, other)
-    for path in (missing, wrong, other):
-        with pytest.raises(StudyError, match=path.name):
-            PerceptualLoss(weights=path)
-    assert perceptual_availability("alex", missing)[0] is False
-
-
-def test_an_unknown_network_is_refused():
-    with pytest.raises(StudyError, match="alex, vgg, squeeze"):
-        PerceptualLoss(net="resnet")
-    assert perceptual_availability("resnet")[0] is False
-
-
-def test_weights_are_downloaded_once_and_checked(trunk_weights, monkeypatch):
-    content = trunk_weights.read_bytes()
-
-    class Server(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Server) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(module, "DOWNLOADS", f"http://127.0.0.1:{server.server_port}")
-        available, reason = perceptual_availability(download=True)  # not what the name promises
-        assert not available
-        assert "something other" in reason
-        trunk = module.Trunk(f"alexnet-{sha256(content).hexdigest()[:8]}.pth", 31)
-        monkeypatch.setitem(module.TRUNKS, "alex", trunk)
-        assert perceptual_availability(download=True) == (True, "")
-        server.shutdown()
-    assert trunk.cached.read_bytes() == content
-    assert perceptual_availability() == (True, "")

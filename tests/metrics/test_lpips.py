@@ -8,11 +8,24 @@ from pathlib import Path
 import pytest
 import torch
 
+from study import lpips_network
 from study.errors import StudyError
 from study.files import sha256_file
-from study.metrics import lpips_distance, lpips_model, perceptual
+from study.metrics import lpips_distance, lpips_model
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the hub cache, empty so far, would hold the weights; the server of the weights refuses."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("STUDY_LPIPS_WEIGHTS", raising=False)
+    monkeypatch.setattr(lpips_network, "DOWNLOADS", "http://127.0.0.1:9")
+    path = lpips_network.TRUNKS["alex"].cached
+    path.parent.mkdir(parents=True)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -52,27 +65,37 @@ def test_bytes_and_floats_give_the_same_distance_and_identical_images_none(refer
     assert torch.equal(lpips_distance(reference, levels, levels), torch.zeros(2))
 
 
-def test_weights_in_the_hub_cache_are_used_without_a_network(
-    reference: torch.nn.Module, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["cache", "variable"])
+def test_auto_takes_the_weights_of_the_cache_or_the_variable_without_a_network(
+    way: str, weights: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(perceptual, "TRUNK_URL", "http://127.0.0.1:9/nothing")
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / perceptual.TRUNK_FILE).write_bytes(weights.read_bytes())
+    if way == "cache":
+        cached.write_bytes(weights.read_bytes())
+    else:
+        monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(weights))
     module, facts = lpips_model("auto", CPU)
-    assert facts["measured"]
     assert module is not None
+    assert facts["measured"]
+    assert facts["trunk_sha256"] == sha256_file(weights)
 
 
-def test_without_weights_and_network_the_reason_says_what_to_do(
-    reference: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("case", ["nothing", "broken cache", "missing variable", "broken variable"])
+def test_auto_without_weights_measures_nothing_and_says_what_to_do_without_a_path(
+    case: str, cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(perceptual, "TRUNK_URL", "http://127.0.0.1:9/nothing")
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    other = tmp_path / "other.pth"
+    if case == "broken cache":
+        cached.write_text("no weights")
+    elif case != "nothing":
+        monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(other))
+    if case == "broken variable":
+        other.write_text("no weights")
     module, facts = lpips_model("auto", CPU)
     assert module is None
+    assert set(facts) == {"measured", "reason"}
     assert not facts["measured"]
-    assert "evaluate.lpips" in facts["reason"]
+    assert lpips_network.TRUNKS["alex"].file in facts["reason"]
+    assert ("STUDY_LPIPS_WEIGHTS" in facts["reason"]) == (case != "broken cache")
     assert str(tmp_path) not in facts["reason"]
 
 
@@ -83,11 +106,12 @@ def test_switched_off_is_a_reason_too() -> None:
     assert "off" in facts["reason"]
 
 
-def test_path_that_is_missing_or_holds_something_else_is_refused(reference: torch.nn.Module, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="there is no file"):
-        lpips_model(str(tmp_path / "missing.pth"), CPU)
+def test_path_that_is_missing_or_holds_something_else_is_refused(tmp_path: Path) -> None:
+    for missing in (str(tmp_path / "missing.pth"), str(tmp_path), "untrained"):
+        with pytest.raises(StudyError, match=rf"evaluate\.lpips: there is no file {missing}"):
+            lpips_model(missing, CPU)
     torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "other.pth")
     (tmp_path / "text.pth").write_text("no weights")
     for name in ("other.pth", "text.pth"):
-        with pytest.raises(StudyError, match="not an AlexNet state dict"):
+        with pytest.raises(StudyError, match=rf"{name} cannot be read as torchvision's alexnet"):
             lpips_model(str(tmp_path / name), CPU)

@@ -125,7 +125,8 @@ class Browser:
     def click(self, selector: str, dx: float = 0.5, dy: float = 0.5) -> None:
         """Scroll an element into view and click it with the mouse at a share of its width and height."""
         x, y = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center', behavior: 'instant'}});"
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            "e.scrollIntoView({block: 'center', behavior: 'instant'});"
             f"const r = e.getBoundingClientRect(); return [r.left + r.width * {dx}, r.top + r.height * {dy}]; }})()"
         )
         for kind in ("mousePressed", "mouseReleased"):

@@ -22,7 +22,7 @@ ARMS = (
     ("smooth_l1", "smooth_l1", {}, 0.49, 11.7, 1.01),
     ("anti_average", "anti_average", PUBLISHED, 0.555, 11.62, 1.12),
     (
-        "anti_average_normalised",
+        "anti_average_normalized",
         "anti_average",
         {"lab": 1, "saturation": 2, "diversity": 1, "confidence": 1},
         0.53,
@@ -61,6 +61,7 @@ METRICS = (
     ("lpips", "distance", 0, 1, "lower", None, 0.005, "Learned perceptual distance, AlexNet.",
      "Trained on distortions, not on colour.", 0.19, -0.03, 0.002),
 )  # fmt: skip
+NO_LPIPS = "its weights are not in the cache and could not be fetched"
 KINDS = {
     "sky": [(-6, -22), (12, -48), (-4, -10), (-12, -32), (-22, -18)],
     "grass": [(-46, 48), (-28, 28), (-24, 58), (-8, 30)],
@@ -69,8 +70,8 @@ KINDS = {
     "wall": [(0, 0), (2, 5), (-1, -4)],
     "brick": [(30, 26)],
 }
-TERMS = {"mse": ["lab"], "smooth_l1": ["smooth_l1"], "anti_average": list(PUBLISHED), "classification": ["cross_entropy"],
-         "perceptual": ["lab", "perceptual"]}  # fmt: skip
+TERMS = {"mse": ["lab"], "smooth_l1": ["smooth_l1"], "anti_average": list(PUBLISHED),
+         "classification": ["cross_entropy"], "perceptual": ["lab", "perceptual"]}  # fmt: skip
 
 
 def write_csv(path: Path, header: str, rows: list[list[Any]]) -> None:
@@ -154,7 +155,7 @@ def build_results(
     tables, p_min = results / "tables", 2.0 ** (1 - seeds)
     good = {arm[0]: [s for s in range(seeds) if (arm[0], s) not in broken] for arm in arms}
     arm_rows, paired, kind_rows, curves, cells, cost, means = [], [], [], [], [], [], {}
-    for name, _, weights, ratio, rmse, _ in arms:
+    for name, _, _, ratio, rmse, _ in arms:
         for metric, _, _, _, _, _, _, _, _, start, slope, noise in METRICS:
             if not good[name] or (metric == "lpips" and not lpips):
                 continue
@@ -220,8 +221,10 @@ def build_results(
             detail = {"diverged": "the term confidence was not finite at step 96", "missing": "not trained yet",
                       "outdated": "trained with another learning rate"}.get(status, "")  # fmt: skip
             done = status == "finished"
-            cells.append([study, name, seed, status, detail, hashlib.sha256(f"{name} {seed}".encode()).hexdigest(), steps if done else None,
-                          9.5 * slow if done else None, 810 / slow if done else None, f"study train {study} --arm {name} --seed {seed}"])  # fmt: skip
+            signature = hashlib.sha256(f"{name} {seed}".encode()).hexdigest()
+            spent = [steps, 9.5 * slow, 810 / slow] if done else [None] * 3
+            command = f"study train {study} {name} --seed {seed}"
+            cells.append([study, name, seed, status, detail, signature, *spent, command])
         if good[name]:
             cost.append(
                 [
@@ -253,13 +256,13 @@ def build_results(
     )
     facts = {
         "study": study, "title": title, "baseline": baseline, "seeds": list(range(seeds)),
-        "arms": [{"name": a[0], "description": f"{a[1]} with {len(a[2])} weights", "loss": a[1], "weights": a[2], "options": {},
-                  "decode": {"temperature": 0.38}} for a in arms],
+        "arms": [{"name": a[0], "description": f"{a[1]} with {len(a[2])} weights", "loss": a[1], "weights": a[2],
+                  "options": {}, "decode": {"temperature": 0.38}} for a in arms],
         "training": {"images": 15360, "batch": 64, "learning_rate": 0.002, "width": 16, "levels": 3},
         "data": {"source": "palette_world" if kinds else "folder", "counts": {"train": 2000, "val": 200, "test": 400},
                  "size": size, "skipped": 0, "hashes": {"train": "ab" * 32, "val": "cd" * 32, "test": "ef" * 32}},
         "law": law,
-        "lpips": {"measured": lpips, "reason": "" if lpips else "its weights are not in the cache and could not be fetched"},
+        "lpips": {"measured": lpips, "reason": "" if lpips else NO_LPIPS},
         "pictures": pictures,
         "provenance": {"revision": "0" * 40, "python": "3.11.2", "torch": "2.15.0+cpu", "platform": "Linux x86_64",
                        "cpu": "a made-up processor", "cores": 2, "device": "cpu", "started": "2030-01-01T10:00:00Z",

@@ -60,7 +60,7 @@ def test_a_vivid_arm_that_is_worse_pixel_by_pixel_is_said_to_be_so(make_results)
         (PUBLISHED, {}, True),
         ({**PUBLISHED, "saturation": 0.1}, {}, False),
         ({"lab": 1.0}, {}, False),
-        (PUBLISHED, {"units": "normalised"}, False),
+        (PUBLISHED, {"units": "normalized"}, False),
     ],
 )
 def test_only_the_exact_published_weights_in_raw_units_count_as_published(make_results, weights, options, found):
@@ -113,7 +113,11 @@ def test_counts_of_verdicts_are_those_of_the_table(make_results):
 
 @pytest.mark.parametrize(
     ("seeds", "says"),
-    [(5, "no p below 0.0625 is possible"), (7, "after Holm’s correction (smallest possible p 0.0156)")],
+    [
+        (5, "no p below 0.0625 is possible: the verdicts rest on 95 % intervals"),
+        (6, "no p below 0.0312 is possible, and none below 0.281 after Holm’s correction for the number of arms"),
+        (9, "with p < 0.05 after Holm’s correction for the number of arms."),
+    ],
 )
 def test_the_smallest_attainable_p_is_told_and_limits_what_is_claimed(make_results, seeds, says):
     assert says in lines(make_results(seeds=seeds))["How sure"].text

@@ -1,4 +1,4 @@
-"""The page in a real browser: no complaint, no request, sorting and sliding by mouse and keyboard, every width and theme."""
+"""The page in a real browser: no complaint or request; mouse, keyboard and paper; every width and theme."""
 
 from __future__ import annotations
 
@@ -19,6 +19,27 @@ PROGRAM = find_browser()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium found (apt-get install chromium)")
 
 ENTER, SPACE, TAB, LEFT, RIGHT, ESCAPE = (13, "\r"), (32, " "), (9, ""), (37, ""), (39, ""), (27, "")
+# Ratios of contrast below 4.5 (WCAG AA) of any visible text and the ground behind it.
+CONTRASTS = """(() => {
+  const line = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = (text) => {
+    const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(v => line(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const color = getComputedStyle(e).backgroundColor;
+      if (!color.endsWith(', 0)')) return color;
+    }
+  };
+  const ratio = (e) => {
+    const one = light(getComputedStyle(e)[e.closest('svg') ? 'fill' : 'color']), two = light(ground(e));
+    return (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
+  };
+  return [...document.querySelectorAll('p, dt, dd, td, th, a, span, b, figcaption, small, svg text')]
+    .filter(e => e.checkVisibility() && e.textContent.trim() && ratio(e) < 4.5)
+    .map(e => [ratio(e), e.outerHTML.slice(0, 90)]);
+})()"""
 ORDER = "[...document.querySelectorAll('.results tbody tr')].map(row => row.dataset.name)"
 
 
@@ -63,8 +84,10 @@ def test_nothing_overflows_and_nothing_complains(started, report, width, dark):
     started.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     started.run("document.querySelector('.all').click()")
     assert started.run("document.documentElement.scrollWidth") == width
-    hidden = """[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
-      && !e.closest('.scroll, .sideways, .strip, .panels.wide figure, .view, .hidden, svg')).map(e => e.outerHTML.slice(0, 80))"""
+    hidden = """[...document.querySelectorAll('main *')]
+      .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+      .filter(e => !e.closest('.scroll, .sideways, .strip, .panels.wide figure, .view, .hidden, svg'))
+      .map(e => e.outerHTML.slice(0, 80))"""
     assert started.run(hidden) == []
     assert started.complaints() == []
 
@@ -72,15 +95,7 @@ def test_nothing_overflows_and_nothing_complains(started, report, width, dark):
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_theme_follows_the_reader_and_text_stays_readable(started, report, dark):
     started.open(report[1], 1440, dark=dark)
-    contrasts = started.run("""(() => {
-      const light = (text) => { const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
-        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-      const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-        if (!c.endsWith(', 0)') && c !== 'transparent') return c; } };
-      return [...document.querySelectorAll('p, dt, dd, td, th, a, .chip, .says, .range, figcaption, small, svg text')].filter(e => e.checkVisibility())
-        .map(e => { const s = getComputedStyle(e), a = light(s[e.closest('svg') ? 'fill' : 'color']), b = light(ground(e));
-          return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.className.baseVal ?? e.className, e.textContent.slice(0, 30)]; })
-        .filter(([ratio]) => ratio < 4.5); })()""")
+    contrasts = started.run(CONTRASTS)
     assert contrasts == []
     ground = started.run("getComputedStyle(document.body).backgroundColor")
     assert (sum(json.loads(ground.removeprefix("rgb").replace("(", "[").replace(")", "]"))) < 200) == dark
@@ -136,7 +151,9 @@ def test_the_slider_moves_by_keyboard_and_by_mouse(browser):
 
 def test_the_slider_compares_any_two_columns_of_any_picture(browser):
     browser.run("""for (const [name, value] of [['left', 0], ['right', 4], ['row', 2]]) {
-      const select = document.querySelector(`[name=${name}]`); select.value = value; select.dispatchEvent(new Event('change')); }""")
+      const select = document.querySelector(`[name=${name}]`);
+      select.value = value;
+      select.dispatchEvent(new Event('change')); }""")
     same = """['.over', '.under'].map((one, i) => document.querySelector('.view ' + one).src ===
       document.querySelector(`.pictures tbody tr:nth-child(3) td:nth-child(${[1, 5][i]}) img`).src)"""
     assert browser.run(same) == [True, True]
@@ -183,11 +200,11 @@ def test_it_prints_on_paper_with_everything_open(browser):
 
 def test_small_pictures_are_enlarged_as_squares(browser, tmp_path):
     browser.run(
-        "document.querySelector('.compare input').value = 100; document.querySelector('.compare input').dispatchEvent(new Event('input'))"
+        "const at = document.querySelector('.compare input'); at.value = 100; at.dispatchEvent(new Event('input'))"
     )
     browser.run("document.querySelector('.view').scrollIntoView({block: 'center', behavior: 'instant'})")
     box = browser.run(
-        "(() => { const r = document.querySelector('.view .over').getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; })()"
+        "(r => [r.left, r.top, r.right, r.bottom])(document.querySelector('.view .over').getBoundingClientRect())"
     )
     (tmp_path / "shot.png").write_bytes(browser.screenshot(whole=False))
     shot = np.asarray(Image.open(tmp_path / "shot.png").convert("RGB").crop(tuple(map(round, box))))

@@ -1,0 +1,98 @@
+"""Trained cells as the pipeline left them: reads the run records, histories and scores of results/<study>/."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from study.errors import StudyError
+
+
+def reason(error: BaseException) -> str:
+    """First line of the error at the bottom of the chain; MLflow wraps a refused connection five times."""
+    while deeper := error.__cause__ or error.__context__:
+        error = deeper
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
+
+
+def plain_name(text: str) -> str:
+    """`text` with every character replaced that MLflow does not take in a name on all platforms, and "/"."""
+    return re.sub(r"[^\w.\- ]", "_", text)
+
+
+@dataclass(frozen=True)
+class RecordedCell:
+    """One trained network as the pipeline left it under results/<study>/."""
+
+    arm: str
+    seed: int
+    folder: Path
+    record: dict[str, Any]
+    scores: dict[str, float]  # "score/<metric>" -> mean over the test images
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Columns key ("train/total"), step, value, in the order written."""
+        path = self.folder / "history.csv"
+        try:
+            table = pd.read_csv(path, dtype={"split": str, "name": str, "step": "int64", "value": "float64"})
+            return table.assign(key=table["split"] + "/" + table["name"].map(plain_name))[["key", "step", "value"]]
+        except (OSError, KeyError, ValueError) as error:
+            raise StudyError(f"{path} cannot be read ({reason(error)}): run `study train` again") from error
+
+    @property
+    def interval(self) -> tuple[int, int]:
+        """Start and end of the training, ms since 1970."""
+        ends = (datetime.fromisoformat(self.record[key]) for key in ("started", "finished"))
+        started, finished = (round(end.timestamp() * 1000) for end in ends)
+        return started, finished
+
+    def milliseconds(self, step: int) -> int:
+        """When `step` was reached (ms since 1970), taking steps as evenly spread over the training."""
+        started, finished = self.interval
+        return started + round((finished - started) * min(1.0, step / max(1, self.record["steps"])))
+
+
+def _read_scores(path: Path) -> dict[int, dict[str, float]]:
+    """seed -> "score/<metric>" -> mean over images; empty before the arm is evaluated."""
+    if not path.exists():
+        return {}
+    try:
+        table = pd.read_parquet(path, columns=["seed", "metric", "value"], filters=[("kind", "==", "all")])
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path} cannot be read ({reason(error)}): run `study evaluate` again") from error
+    means = table.astype({"metric": str}).groupby(["seed", "metric"])["value"].mean()
+    scores: dict[int, dict[str, float]] = {}
+    for (seed, metric), value in means.items():
+        scores.setdefault(int(seed), {})[f"score/{plain_name(metric)}"] = float(value)
+    return scores
+
+
+def read_cells(root: Path, study: str, arms: list[str], seeds: list[int]) -> tuple[list[RecordedCell], tuple[str, ...]]:
+    """The cells that have a run record, in declared order, and the names of those that have none."""
+    results = root / "results" / study
+    cells, missing = [], []
+    for arm in arms:
+        scores = _read_scores(results / "scores" / f"{arm}.parquet")
+        for seed in seeds:
+            folder = results / "runs" / arm / f"seed-{seed}"
+            path = folder / "record.json"
+            if not path.exists():
+                missing.append(f"{arm}/seed-{seed}")
+                continue
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise StudyError(f"{path} is not JSON ({reason(error)}): run `study train` again") from error
+            cells.append(RecordedCell(arm, seed, folder, record, scores.get(seed, {})))
+    if not cells:
+        raise StudyError(f"no trained cell of {study} in {results / 'runs'}: run `study train {study}` first")
+    return cells, tuple(missing)

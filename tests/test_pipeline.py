@@ -1,0 +1,117 @@
+"""The real pipeline, `dvc repro`, in a clone: it runs through, then has nothing to do, and re-runs only what changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import REPOSITORY
+
+ARMS = ["mse", "zhang"]
+
+
+class Pipeline:
+    """A git checkout of this project with its own, smaller params.yaml."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(self, *command: str, check: bool = True) -> str:
+        paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": paths, "PYTHONPATH": str(self.root)}
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, text=True, capture_output=True, check=False
+        )  # fmt: skip
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def repro(self) -> set[str]:
+        """The stages that `dvc repro` ran."""
+        return set(re.findall(r"Running stage '([^']+)'", self.run("dvc", "repro")))
+
+    def set_arms(self, arms: list[str]) -> None:
+        params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+        params["pipeline"] |= {"studies": ["smoke"], "arms": arms}
+        params["studies"]["smoke"]["train"]["images"] = 512
+        (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def tables(self) -> Path:
+        return self.root / "results" / "smoke" / "tables"
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The pipeline, reproduced once."""
+    root = tmp_path_factory.mktemp("clone")
+    for name in ("study", "ablations"):
+        shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / ".dvc").mkdir()
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
+        shutil.copy(REPOSITORY / name, root / name)
+    own = Pipeline(root)
+    own.set_arms(ARMS)
+    own.run("git", "init", "-q")
+    stages = own.repro()
+    assert stages == {
+        "prepare@smoke", "compare@smoke", "track@smoke", "report@smoke",
+        *(f"{step}@smoke-{arm}" for step in ("train", "evaluate") for arm in ARMS),
+    }  # fmt: skip
+    return own
+
+
+def test_a_second_repro_has_nothing_to_do(pipeline: Pipeline) -> None:
+    assert pipeline.repro() == set()
+    assert "up to date" in pipeline.run("dvc", "repro")
+
+
+def test_the_report_of_every_stage_together(pipeline: Pipeline) -> None:
+    page = (pipeline.root / "reports" / "smoke" / "index.html").read_text()
+    assert all(arm in page for arm in ARMS)
+    assert (pipeline.root / "mlflow.db").exists()
+
+
+def test_dvc_metrics_and_plots_show_the_arms(pipeline: Pipeline) -> None:
+    shown = pipeline.run("dvc", "metrics", "show")
+    assert "mse.json" in shown
+    assert "colorfulness" in shown
+    pipeline.run("dvc", "plots", "show", "-o", "shown")
+    page = (pipeline.root / "shown" / "index.html").read_text()
+    assert "Validation ab-RMSE" in page
+    assert all(arm in page for arm in ARMS)
+
+
+def test_changing_one_arm_runs_that_arm_and_what_follows(pipeline: Pipeline) -> None:
+    arm = pipeline.root / "ablations" / "zhang.yaml"
+    arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.5"))
+    following = {"compare@smoke", "track@smoke", "report@smoke"}
+    assert pipeline.repro() == {"train@smoke-zhang", "evaluate@smoke-zhang", *following}
+
+
+def test_a_mistake_stops_the_pipeline_and_leaves_the_results_standing(pipeline: Pipeline) -> None:
+    arm = pipeline.root / "ablations" / "mse.yaml"
+    sound = arm.read_text()
+    before = (pipeline.tables() / "arms.csv").read_text()
+    arm.write_text(sound.replace("lab: 1.0", "lab: -1.0"))
+    output = pipeline.run("dvc", "repro", check=False)
+    assert "ablations/mse.yaml: loss.weights.lab" in output
+    assert (pipeline.tables() / "arms.csv").read_text() == before
+    assert (pipeline.root / "results/smoke/runs/mse/seed-0/model.pt").exists()
+    arm.write_text(sound)
+    assert pipeline.repro() == set()
+
+
+def test_removing_an_arm_removes_it_from_tables_and_report(pipeline: Pipeline) -> None:
+    pipeline.set_arms(["mse", "huber"])
+    assert "train@smoke-huber" in pipeline.repro()
+    pipeline.set_arms(["mse"])
+    assert pipeline.repro() == {"compare@smoke", "track@smoke", "report@smoke"}
+    assert "huber" not in (pipeline.tables() / "arms.csv").read_text()
+    assert "zhang" not in (pipeline.tables() / "cells.csv").read_text()
