@@ -15,6 +15,7 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 
 REPOSITORY = Path(__file__).parents[1]
 
+
 TINY_STUDY = {
     "title": "A world for tests",
     "data": {"source": "palette_world", "train": 96, "val": 16, "test": 16, "size": 32, "seed": 1},

@@ -1,0 +1,83 @@
+"""What a reader of a comparison must know beside its numbers: settings, data, the known law, provenance."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study.data.law import ColorLaw
+from study.params import Arm
+from study.plan import Project
+
+
+def study_facts(
+    project: Project, study: str, arms: list[Arm], records: list[dict[str, Any]], lpips: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of tables/study.json: `records` of the compared cells, `lpips` as the evaluation noted it."""
+    settings, prepared = project.study(study), project.prepared(study)
+    manifest, law = prepared.manifest, prepared.law
+    return {
+        "study": study,
+        "title": settings.title,
+        "baseline": project.params.pipeline.baseline,
+        "seeds": settings.seeds,
+        "arms": [
+            {
+                "name": arm.name,
+                "description": arm.description,
+                "loss": arm.loss.name,
+                "weights": arm.loss.weights,
+                "options": arm.loss.options,
+                "decode": arm.decode.model_dump(),
+            }
+            for arm in arms
+        ],
+        "training": settings.train.model_dump() | {"steps": settings.train.steps},
+        "data": {
+            "source": settings.data.source,
+            "size": settings.data.size,
+            "counts": {split: facts["count"] for split, facts in manifest["splits"].items()},
+            "hashes": {split: facts["sha256"] for split, facts in manifest["splits"].items()},
+            "skipped": len(manifest["skipped"]),
+        },
+        "law": _law_facts(law, prepared.kinds("test")) if law else None,
+        "lpips": lpips,
+        "pictures": settings.evaluate.show,
+        "bootstrap": settings.compare.model_dump(),
+        "provenance": {
+            "revision": revision(project.root),
+            "python": platform.python_version(),
+            **{key: records[0]["environment"][key] for key in ("torch", "platform", "cpu", "cores", "device")},
+            "started": min(record["started"] for record in records),
+            "finished": max(record["finished"] for record in records),
+            "train_seconds": round(sum(record["seconds"] for record in records), 1),
+            "commands": [f"study {step} {study}" for step in ("prepare", "train", "evaluate", "compare", "report")],
+        },
+    }
+
+
+def _law_facts(law: ColorLaw, kinds: np.ndarray) -> dict[str, Any]:
+    described = []
+    for k, kind in enumerate(law.kinds):
+        real = law.probabilities[k] > 0
+        described.append(
+            {
+                "kind": kind,
+                "modes": law.modes[k][real].tolist(),
+                "probabilities": law.probabilities[k][real].tolist(),
+                "mean": law.mean[k].tolist(),
+                "variance": float(law.variance[k]),
+                "mean_chroma": float(law.mean_chroma[k]),
+            }
+        )
+    return {"kinds": described, "reachable_mse": float(law.reachable_mse(kinds))}
+
+
+def revision(root: Path) -> str:
+    """The commit that is checked out, or "unknown" outside a git checkout."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
