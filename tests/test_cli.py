@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,21 +10,41 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from study.cli import main
 from study.plan import Project
 from tests.conftest import TINY_STUDY, write_params
 
 
-def study(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "study", *arguments],
-        cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | environment,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Done:
+    """What a command ended with."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def study(*arguments: str, cwd: Path, **environment: str) -> Done:
+    """Run a command as `study ARGUMENTS` does, but in this process: importing torch anew each time takes seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            main(list(arguments))
+            code = 0
+        except SystemExit as leave:
+            code = leave.code
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def fails(*arguments: str, cwd: Path, **environment: str) -> str:
@@ -81,6 +102,17 @@ def test_doctor_finds_nothing_amiss(trained: Path) -> None:
     done = study("doctor", cwd=trained)
     assert done.returncode == 0, done.stdout
     assert "FAIL" not in done.stdout
+
+
+def test_the_installed_command_and_python_m_study_are_the_same(trained: Path) -> None:
+    beside = Path(sys.executable).with_name("study")
+    outputs = [
+        subprocess.run([*command, "list"], cwd=trained, capture_output=True, text=True, check=True).stdout
+        for command in ([str(beside)], [sys.executable, "-m", "study"])
+    ]
+    assert outputs[0] == outputs[1]
+    wrong = subprocess.run([str(beside), "plan", "paris"], cwd=trained, capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
 
 
 def test_help_is_there_for_every_command(trained: Path) -> None:

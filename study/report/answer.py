@@ -238,12 +238,12 @@ def _sure(result: StudyResult) -> Line:
 
 def _significance(result: StudyResult) -> str:
     """What the p-values can and do say."""
-    start = f"With {plural(len(result.seeds), 'seed')} no p below {amount(result.p_min)} is possible"
+    start = f"With {plural(len(result.seeds), 'seed')} no p below {result.p_min:.3g} is possible"
     rest = "the verdicts rest on 95 % intervals and declared margins, not on significance."
     if result.p_min > 0.05:
         return f"{start}: {rest}"
     if result.holm_floor > 0.05:
-        floor = f"none below {amount(result.holm_floor)} after Holm’s correction for the number of arms"
+        floor = f"none below {result.holm_floor:.3g} after Holm’s correction for the number of arms"
         return f"{start}, and {floor}: {rest}"
     kept = sum(comparison.p_holm < 0.05 for comparison in result.comparisons.values())
     return f"{plural(kept, 'difference')} with p < 0.05 after Holm’s correction for the number of arms."

@@ -20,6 +20,7 @@ PLANES = (
     "Discs are the colours a kind really has, their area the probability; the cross is their average. A mark "
     "is the mean colour that an arm paints there."
 )
+CUT = " Intervals that reach beyond the figure are cut at its edge."
 CURVES = "The line is the mean over seeds, the tint the range from the lowest to the highest seed."
 CELLS = "A cell is one trained network: study, arm and seed. The same signature means the same settings, data and code."
 Parts = tuple[str, ...]

@@ -9,17 +9,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from study.report.result import Comparison, Metric, StudyResult
+from study.report.result import Comparison, Estimate, Metric, StudyResult
 from study.report.style import VERDICTS, Look, interval, looks, number
 from study.report.svg import BAND, GRID, INK, MUTED, PAPER, Drawing, canvas, drawing
 
 WIDTH = 340  # of a small panel, in pixels
 LETTER = 5.9  # typical width of a letter at the size of labels, in pixels
 STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
-# Where a name may stand beside its point, in pixels, the best place first.
-OFFSETS = ((14, 0, "left"), (-14, 0, "right"), (0, 13, "center"), (0, -13, "center"), (8, 12, "left"), (8, -12, "left"),
-           (-8, 12, "right"), (-8, -12, "right"), (12, 24, "left"), (12, -24, "left"), (-12, 24, "right"),
-           (-12, -24, "right"))  # fmt: skip
+# Where a name may stand around its point: distances in pixels and directions in degrees, the best first.
+RINGS, DIRECTIONS = (14, 26, 40, 56, 74), (90, 270, 0, 180, 30, 330, 150, 210, 60, 300, 120, 240)
 LONGEST = 24  # letters of an arm's name that a figure shows
 
 
@@ -40,7 +38,9 @@ def plain(text: str) -> str:
 
 def unit(metric: Metric) -> str:
     """The unit in brackets, with a space before; nothing for a pure number."""
-    return f" ({metric.unit} units)" if metric.unit == "Lab" else f" ({metric.unit})" if metric.unit != "1" else ""
+    if metric.unit == "1" or metric.unit.lower() == metric.name:
+        return ""
+    return f" ({metric.unit} units)" if metric.unit == "Lab" else f" ({metric.unit})"
 
 
 def forest(result: StudyResult, metric: str) -> Drawing:
@@ -76,12 +76,12 @@ def forest(result: StudyResult, metric: str) -> Drawing:
 
 
 def _limits(card: Metric, rows: list[Comparison]) -> tuple[float, float]:
-    """Ends of the axis: everything, unless a few arms are so far out that the others would shrink to a point."""
+    """Ends of the axis: everything, unless a few arms (a quarter at most) would shrink the others to a point."""
     ends = np.array([[min(0, c.low, c.mean), max(0, c.high, c.mean)] for c in _finite_ends(rows)])
     margin = card.margin if 0 < card.margin < math.inf else 0
     low, high = min(ends[:, 0].min(), 0), max(ends[:, 1].max(), 0)
     reach = np.abs(ends).max(axis=1)
-    usual = 4 * max(float(np.median(reach)), margin / 2)
+    usual = 2.5 * max(float(np.quantile(reach, 0.75)), margin / 2)
     if reach.max() > 1.5 * usual > 0:
         low, high = max(low, -usual), min(high, usual)
     if high - low > 0:
@@ -120,10 +120,13 @@ def _forest_row(
         axes.plot([found.mean], [place], look.marker, ms=6.5, mec=look.color, mfc=face, mew=1.6, zorder=4,
                   gid=f"arm-{look.index}")  # fmt: skip
         return
-    side, arrow = (high, "{} →") if found.mean > high else (low, "← {}")
-    axes.text(side, place, arrow.format(number(found.mean, max(0, card.decimals - 1), sign=True)), color=INK,
-              ha="right" if found.mean > high else "left", va="center", fontsize=9.5, zorder=4,
-              gid=f"arm-{look.index}")  # fmt: skip
+    right = found.mean > high
+    text = number(found.mean, max(0, card.decimals - 1), sign=True)
+    axes.text(
+        high if right else low, place, f"{text} →" if right else f"← {text}", color=INK,
+        ha="right" if right else "left", va="center", fontsize=9.5, zorder=4, gid=f"arm-{look.index}",
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
+    )  # fmt: skip
 
 
 def _signed_tick(value: float, _place: int | None = None) -> str:
@@ -190,9 +193,10 @@ def vividness(result: StudyResult, across: str = "chroma_ratio", up: str = "ab_r
                 axes.plot([x.mean] * 2, [y.low, y.high], **style)
             axes.plot([x.mean], [y.mean], look[arm].marker, color=look[arm].color, ms=8, mec=PAPER, mew=1, zorder=3,
                       gid=f"arm-{look[arm].index}")  # fmt: skip
-        axes.margins(0.12, 0.1)
-        if x_card.target is not None:
-            axes.set_xlim(*_including(axes.get_xlim(), x_card.target))
+        target = [] if x_card.target is None else [x_card.target]
+        axes.set_xlim(_around([x.mean for x, _ in points.values()] + target))
+        axes.set_ylim(_around([y.mean for _, y in points.values()]))
+        if target:
             axes.axvline(x_card.target, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
             axes.annotate("truth", (x_card.target, 1), (0, 4), xycoords=("data", "axes fraction"),
                           textcoords="offset points", ha="center", color=MUTED, fontsize=10)  # fmt: skip
@@ -210,7 +214,7 @@ def vividness(result: StudyResult, across: str = "chroma_ratio", up: str = "ab_r
         if x_card.better == "target":
             axes.annotate("better: nearer the line", (1, 0), (0, -56), xycoords="axes fraction", va="bottom",
                           textcoords="offset points", ha="right", weight="bold")  # fmt: skip
-        _name_points(axes, {arm: (x.mean, y.mean) for arm, (x, y) in points.items()}, look)
+        _name_points(axes, points, look)
         told = "; ".join(
             f"{arm} {number(x.mean, x_card.decimals)}, {number(y.mean, y_card.decimals)}"
             for arm, (x, y) in points.items()
@@ -219,41 +223,48 @@ def vividness(result: StudyResult, across: str = "chroma_ratio", up: str = "ab_r
         return drawing(figure, "vividness", f"{x_card.label} against {y_card.label}", alt)
 
 
-def _including(limits: tuple[float, float], value: float) -> tuple[float, float]:
-    low, high = min(limits[0], value), max(limits[1], value)
-    pad = 0.04 * (high - low)
-    return (low - pad if low == value else low), (high + pad if high == value else high)
+def _around(values: list[float]) -> tuple[float, float]:
+    """Ends of an axis for these means: wider intervals are cut, so that one unsure arm does not hide the others."""
+    low, high = min(values), max(values)
+    pad = 0.16 * (high - low) or 1.0
+    return low - pad, high + pad
 
 
-def _name_points(axes: Axes, points: dict[str, tuple[float, float]], look: dict[str, Look]) -> None:
-    """Write each name beside its point where it covers the fewest other names and points."""
-    axes.figure.canvas.draw()
-    spots = {arm: axes.transData.transform(point) for arm, point in points.items()}
-    box, taken = axes.get_window_extent(), []
+def _name_points(axes: Axes, points: dict[str, tuple[Estimate, Estimate]], look: dict[str, Look]) -> None:
+    """Write each name near its point where it covers the least of names, points and lines; far ones get a leader."""
+    axes.get_xlim(), axes.get_ylim()  # settles the limits, which transData needs
+    spots = {arm: axes.transData.transform((x.mean, y.mean)) for arm, (x, y) in points.items()}
+    box, taken = axes.get_window_extent(), [(x - 6, y - 6, x + 6, y + 6) for x, y in spots.values()]
+    for x, y in points.values():
+        if x.has_interval and y.has_interval:
+            corners = [axes.transData.transform(corner) for corner in ((x.low, y.low), (x.high, y.high))]
+            middle, (left, right) = axes.transData.transform((x.mean, y.mean)), sorted(corner[0] for corner in corners)
+            bottom, top = sorted(corner[1] for corner in corners)
+            taken += [(left, middle[1] - 1, right, middle[1] + 1), (middle[0] - 1, bottom, middle[0] + 1, top)]
     for arm, (x, y) in spots.items():
-        name = shortened(arm)
-        wide, high = 6.3 * len(name), 12.0
-        best = None
-        for dx, dy, align in OFFSETS:
-            start = x + dx - {"left": 0, "right": wide, "center": wide / 2}[align]
-            area = (start, y + dy - high / 2, start + wide, y + dy + high / 2)
-            outside = (
-                max(0, box.x0 - area[0])
-                + max(0, area[2] - box.x1)
-                + max(0, box.y0 - area[1])
-                + max(0, area[3] - box.y1)
-            )
-            hit = sum(_overlap(area, other) for other in taken)
-            hit += sum(
-                _overlap(area, (px - 6, py - 6, px + 6, py + 6)) for other, (px, py) in spots.items() if other != arm
-            )
-            price = hit + 40 * outside + 0.01 * (abs(dx) + abs(dy))
-            if best is None or price < best[0]:
-                best = (price, dx, dy, align, area)
-        _, dx, dy, align, area = best
+        wide, high, best = 6.0 * len(shortened(arm)), 12.0, None
+        for ring in RINGS:
+            for angle in map(math.radians, DIRECTIONS):
+                dx, dy = ring * math.cos(angle), ring * math.sin(angle)
+                align = "left" if dx > 1 else "right" if dx < -1 else "center"
+                start = x + dx - {"left": 0, "right": wide, "center": wide / 2}[align]
+                area = (start, y + dy - high / 2, start + wide, y + dy + high / 2)
+                outside = max(0, box.x0 - area[0], area[2] - box.x1, box.y0 - area[1], area[3] - box.y1)
+                price = sum(_overlap(area, other) for other in taken) + 40 * outside + ring
+                if best is None or price < best[0]:
+                    best = (price, ring, (dx, dy), align, area)
+        _, ring, offset, align, area = best
         taken.append(area)
-        axes.annotate(plain(name), points[arm], (dx, dy), textcoords="offset points", ha=align, va="center",
-                      fontsize=10.5, zorder=5, annotation_clip=False, gid=f"arm-{look[arm].index}")  # fmt: skip
+        leader = {"arrowstyle": "-", "color": look[arm].color, "lw": 0.8, "shrinkA": 0, "shrinkB": 3}
+        where = {"left": 0, "right": 1, "center": 0.5}[align]
+        x, y = points[arm]
+        note = axes.annotate(
+            plain(shortened(arm)), (x.mean, y.mean), offset, textcoords="offset points", ha=align, va="center",
+            fontsize=10.5, zorder=5, annotation_clip=False, gid=f"arm-{look[arm].index}",
+            arrowprops={**leader, "relpos": (where, 0.5)} if ring > RINGS[0] else None,
+        )  # fmt: skip
+        if note.arrow_patch:
+            note.arrow_patch.set_gid(f"arm-{look[arm].index}")
 
 
 def _overlap(one: tuple, other: tuple) -> float:

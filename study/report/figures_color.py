@@ -55,7 +55,8 @@ def chroma_by_kind(result: StudyResult, metric: str = "chroma") -> Drawing | Non
                     )
                 axes.plot([found.mean], [y], look[arm].marker, color=look[arm].color, ms=5.5, mec=PAPER, mew=0.6,
                           zorder=4, gid=f"arm-{look[arm].index}")  # fmt: skip
-        axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+        marks = [found.mean for found in values.values()] + [law["mean_chroma"] for law in laws.values()]
+        axes.set_xlim(-0.03 * max(marks), 1.06 * max(marks))
         axes.set_yticks(
             [(place + 0.5) * band for place in range(len(kinds))], [plain(shortened(k)) for k in kinds], color=INK
         )

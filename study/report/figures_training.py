@@ -80,7 +80,7 @@ def _quantity_on_top(axes: Axes, name: str, card: Metric | None, split: str) -> 
 
 def _name_ends(axes: Axes, lines: dict[str, pd.DataFrame], look: dict[str, Look]) -> None:
     """Each arm's name at the right of its line, pushed apart so that no two overlap, with a thin leader."""
-    axes.figure.canvas.draw()
+    axes.get_xlim(), axes.get_ylim()  # settles the limits, which transData needs
     box = axes.get_window_extent()
     ends = {arm: (rows["images"].iloc[-1], rows["mean"].iloc[-1]) for arm, rows in lines.items()}
     wanted = {arm: float(axes.transData.transform(end)[1]) for arm, end in ends.items()}

@@ -30,7 +30,8 @@ def goal(metric: Metric) -> str:
     """Unit and direction of a metric in two or three words, for the head of a column."""
     words = {"higher": "↑ better", "lower": "↓ better", None: "no better way"}
     direction = f"truth = {metric.target:g}" if metric.better == "target" else words[metric.better]
-    return direction if metric.unit in ("1", metric.name) or len(metric.unit) > 12 else f"{metric.unit} · {direction}"
+    told = metric.unit == "1" or metric.unit.lower() == metric.name or len(metric.unit) > 12
+    return direction if told else f"{metric.unit} · {direction}"
 
 
 def breakable(text: str) -> list[str]:

@@ -179,9 +179,13 @@ def _differences(page: Page, files: dict[str, bytes]) -> list[str]:
 def _colour(page: Page, files: dict[str, bytes]) -> list[str]:
     blocks = []
     if page.vividness:
-        blocks += ["### Vividness against fidelity", words(captions.VIVIDNESS), _images([page.vividness], files)]
+        blocks += [
+            "### Vividness against fidelity",
+            words(captions.VIVIDNESS + captions.CUT),
+            _images([page.vividness], files),
+        ]
     if page.kinds:
-        blocks += ["### Averaging at a glance", words(captions.KINDS), _images([page.kinds], files)]
+        blocks += ["### Averaging at a glance", words(captions.KINDS + captions.CUT), _images([page.kinds], files)]
     if page.planes:
         blocks += ["### Where in the plane of colours", words(captions.PLANES), _images(page.planes, files)]
     return ["## How the arms use colour", _images([page.key], files), *blocks] if blocks else []

@@ -60,7 +60,7 @@ def how(result: StudyResult) -> list[tuple[str, ...]]:
             (
                 f"The p-values are two-sided, from flipping the signs of the differences of {seeds}; p (Holm) is "
                 "corrected for the number of arms compared on the metric. The smallest p that the design allows is "
-                f"{amount(result.p_min)}, and {amount(result.holm_floor)} after the correction{never}",
+                f"{result.p_min:.3g}, and {result.holm_floor:.3g} after the correction{never}",
             )
         )
     return paragraphs
@@ -99,9 +99,7 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
     text = "Learning rate, schedule and network are the same for all; a loss that needs others is at a disadvantage."
     found.append(("Settings shared by all arms", text))
     if result.unmeasured:
-        reason = (facts.get("lpips") or {}).get("reason")
-        told = f" ({reason})" if reason and any(name.startswith("lpips") for name in result.unmeasured) else ""
-        text = f"{listed(result.unmeasured)}{told}: the report is silent on what it would have shown."
+        text = f"{listed(result.unmeasured)}: the report is silent on what it would have shown."
         found.append(("Not measured", text))
     if result.status.get("diverged"):
         text = "The scores of an arm with diverged cells come from the seeds that survived, which flatters it."

@@ -14,7 +14,7 @@ from study.report.result import StudyResult
 
 # The page may weigh 8 MB with everything; pictures get about half of that, counted as base64 text.
 BUDGET = 4_000_000
-SMALL = 128  # sides up to this are shown as squares of pixels, without smoothing
+SMALL = 64  # sides up to this are shown as squares of pixels, without smoothing
 GRAY, TRUTH = "gray input", "truth"
 
 

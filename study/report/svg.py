@@ -82,6 +82,7 @@ class Drawing:
             f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
             f'width="{self.width}" height="{self.height}" viewBox="0 0 {self.width} {self.height}" role="img">\n'
             f"<title>{escape(self.alt)}</title>\n"
+            "<style>text { paint-order: stroke; stroke: #fff; stroke-width: 3px; stroke-linejoin: round }</style>\n"
             f'<rect width="100%" height="100%" fill="#ffffff"/>\n{body}\n</svg>\n'
         )
 

@@ -12,5 +12,5 @@ from tests.report.synthetic import build_results
 
 @pytest.fixture
 def make_results(tmp_path: Path) -> Callable[..., Path]:
-    """build_results into a fresh folder."""
-    return lambda **options: build_results(tmp_path / "results", **options)
+    """build_results into a fresh folder, without pictures unless told."""
+    return lambda **options: build_results(tmp_path / "results", **{"images": 0, **options})

@@ -39,12 +39,6 @@ def test_figures_are_well_formed_and_carry_no_date_program_or_foreign_address(ma
         assert addresses == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 
 
-def test_figures_are_the_same_when_drawn_again(make_results):
-    results = make_results()
-    one, two = drawings(load_result(results)), drawings(load_result(results))
-    assert [figure.standalone for figure in one] == [figure.standalone for figure in two]
-
-
 def test_inline_figures_take_every_tone_from_the_page_and_share_no_id(make_results):
     figures = drawings(load_result(make_results()))
     ids = [name for figure in figures for name in set(re.findall(r'\bid="([^"]*)"', figure.inline))]

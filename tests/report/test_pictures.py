@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from study.report import captions
 from study.report.pictures import colorfulness, contact_sheet, gallery, png
 from study.report.result import load_result
 
@@ -54,6 +55,8 @@ def test_only_as_many_pictures_as_fit_but_always_one(make_results):
     result = load_result(make_results(images=6))
     assert len(gallery(result, budget=1).rows) == 1
     assert gallery(result, budget=1).available == 6
+    assert "the first 1 of 6, to keep this page small" in captions.pictures(result, gallery(result, budget=1))[0]
+    assert "to keep this page small" not in captions.pictures(result, gallery(result))[0]
     whole = sum(len(tile.png) * 4 // 3 + 100 for row in gallery(result).rows for tile in row.tiles)
     assert len(gallery(result, budget=whole // 2).rows) < 6
     assert len(gallery(result, budget=whole).rows) == 6

@@ -67,7 +67,7 @@ def test_a_broken_study_json_is_refused_in_one_line(make_results, content):
 
 
 def test_broken_predictions_are_refused(make_results):
-    results = make_results()
+    results = make_results(images=1)
     (results / "predictions" / "mse.npz").write_bytes(b"PK not really")
     with pytest.raises(StudyError, match=r"mse\.npz cannot be read"):
         load_result(results)
