@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from study.cells import CellStore
 from study.errors import StudyError
 from study.params import Arm, Params, Study, find_root, get_study, load_arm, load_params
-from study.signature import cell_signature
+from study.signature import cell_signature, code_digest, with_imports
 
 if TYPE_CHECKING:
     from study.prepare import Prepared
@@ -59,7 +59,7 @@ class Project:
 
     def cells(self, study: str, arms: list[Arm], seeds: list[int]) -> list[Cell]:
         """The cells of these arms and seeds, in that order, with their signatures."""
-        from study.losses import build_loss
+        from study.losses import build_loss, source_of
         from study.train import Cell, resolve_device
 
         settings = self.study(study)
@@ -68,8 +68,9 @@ class Project:
         cells = []
         for arm in arms:
             build_loss(arm.loss, prepared.prior, self.root)  # a wrong loss is told here, before anything is trained
+            loss_code = code_digest(with_imports(source_of(arm.loss, self.root)))
             for seed in seeds:
-                signature = cell_signature(arm, settings.train, seed, prepared.manifest["data_hash"], device, self.root)
+                signature = cell_signature(arm, settings.train, seed, prepared.manifest["data_hash"], device, loss_code)
                 cells.append(Cell(study, arm, seed, settings.train, prepared.folder, device, signature, self.root))
         return cells
 

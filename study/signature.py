@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,49 +17,80 @@ from typing import Any
 from study.errors import StudyError
 from study.params import Arm, TrainSettings
 
-# The modules that decide what a trained cell and its history hold. Metrics are among them because the
-# history keeps validation scores.
-TRAINING_CODE = ("color.py", "bins.py", "model.py", "train.py", "schedule.py", "lpips_network.py", "losses", "metrics")
+PACKAGE = Path(__file__).parent
+
+# The modules that decide what every cell and its history hold, whatever its loss; the module of the loss itself is
+# added for each cell, so that a new loss leaves the cells of the others alone. Some metrics are among them because
+# the history keeps validation scores, and the published loss because its terms are followed for every arm.
+TRAINING_CODE = (
+    "bins.py",
+    "color.py",
+    "losses/anti_average.py",
+    "losses/base.py",
+    "losses/registry.py",
+    "metrics/base.py",
+    "metrics/fidelity.py",
+    "metrics/hue.py",
+    "metrics/vividness.py",
+    "model.py",
+    "schedule.py",
+    "train.py",
+)
 
 # Settings of a cell that change how it is run, but not one bit of its result.
 WITHOUT_EFFECT = {"checkpoint_seconds", "device"}
 
 
-def code_digest(paths: list[Path]) -> str:
-    """SHA-256 (hex) of Python files as syntax trees without docstrings and comments; folders stand for all in them."""
+def code_digest(paths: Iterable[Path]) -> str:
+    """SHA-256 (hex) of Python files as syntax trees without docstrings and comments, in the order given."""
     digest = hashlib.sha256()
     for path in paths:
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{file.name}\n{_meaning(file)}\n".encode())
+        digest.update(f"{path.name}\n{_meaning(path)}\n".encode())
     return digest.hexdigest()
 
 
 def _meaning(file: Path) -> str:
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise StudyError(f"{file} cannot be read as Python: {error}") from error
+    tree = _parsed(file)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
 
+def _parsed(file: Path) -> ast.Module:
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise StudyError(f"{file} cannot be read as Python: {error}") from error
+
+
+def with_imports(file: Path) -> list[Path]:
+    """`file` and the modules of this package that it imports, directly or not, beyond TRAINING_CODE; sorted."""
+    known = {PACKAGE / name for name in TRAINING_CODE}
+    found, todo = set(), [file]
+    while todo:
+        current = todo.pop()
+        found.add(current)
+        for node in ast.walk(_parsed(current)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study."):
+                module = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
+                if module.is_file() and module not in known | found:
+                    todo.append(module)
+    return sorted(found)
+
+
 @cache
 def training_code_digest() -> str:
-    """`code_digest` of the package's own training code."""
-    package = Path(__file__).parent
-    return code_digest([package / name for name in TRAINING_CODE])
+    """`code_digest` of TRAINING_CODE."""
+    return code_digest(PACKAGE / name for name in TRAINING_CODE)
 
 
-def cell_signature(
-    arm: Arm, train: TrainSettings, seed: int, data_hash: str, device: str, root: Path, code: str | None = None
-) -> str:
+def cell_signature(arm: Arm, train: TrainSettings, seed: int, data_hash: str, device: str, loss_code: str) -> str:
     """Signature (16 hex digits) of the cell that trains `arm` with `seed` on the data of `data_hash` on `device`.
 
-    How the arm decodes is no part of it: that needs no training, and arms that differ in it alone share their cells.
+    loss_code: `code_digest` of the loss's module `with_imports`. How the arm decodes is no part of the signature:
+    that needs no training, and arms that differ in it alone share their cells.
     """
     facts: dict[str, Any] = {
         "loss": arm.loss.model_dump(exclude={"file"}),
@@ -66,8 +98,8 @@ def cell_signature(
         "seed": seed,
         "data": data_hash,
         "device": device,
-        "code": code or training_code_digest(),
-        "own_loss": code_digest([root / arm.loss.file]) if arm.loss.file else None,
+        "code": training_code_digest(),
+        "loss_code": loss_code,
         "torch": version("torch"),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

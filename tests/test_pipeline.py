@@ -1,4 +1,4 @@
-"""The real pipeline, `dvc repro`, in a clone: it runs through, then has nothing to do, and re-runs only what changed."""
+"""The real pipeline, `dvc repro`, in a clone: it runs, then has nothing to do, and re-runs only what changed."""
 
 from __future__ import annotations
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 from pathlib import Path
 
 import pytest
 
 from study.errors import StudyError
-from study.signature import TRAINING_CODE, code_digest
-from tests.conftest import REPOSITORY
+from study.signature import PACKAGE, TRAINING_CODE, code_digest, with_imports
 
 CODE = '"""Doc."""\n\ndef f(x):\n    """Doc of f."""\n    return x + 1  # why\n'
 
@@ -34,15 +36,23 @@ def test_code_that_does_not_parse_is_told(tmp_path: Path) -> None:
         digest(tmp_path / "a.py", "def f(:\n")
 
 
-def test_every_module_that_training_imports_is_listed() -> None:
-    # What train.py needs from the package must be part of the signature, or only shape settings and files.
-    import ast
-
-    without_numbers = {"errors", "files", "params"}
-    listed = {name.removesuffix(".py") for name in TRAINING_CODE}
+def test_everything_that_training_code_imports_from_the_package_is_training_code() -> None:
+    without_numbers = {"errors.py", "files.py", "params.py"}
+    listed = {PACKAGE / name for name in TRAINING_CODE} | {PACKAGE / name for name in without_numbers}
     for name in TRAINING_CODE:
-        path = REPOSITORY / "study" / name
-        for file in path.rglob("*.py") if path.is_dir() else [path]:
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study."):
-                    assert node.module.split(".")[1] in listed | without_numbers, f"{file.name} imports {node.module}"
+        for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("study."):
+                continue
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                thing = getattr(module, alias.name)
+                defined = inspect.getmodule(thing) if inspect.isclass(thing) or inspect.isroutine(thing) else module
+                assert Path(defined.__file__) in listed, f"{name} imports {alias.name} from {defined.__file__}"
+
+
+def test_a_loss_brings_what_it_imports_and_no_other_loss() -> None:
+    losses = PACKAGE / "losses"
+    assert with_imports(losses / "classification.py") == [losses / "classification.py"]
+    perceptual = with_imports(losses / "perceptual.py")
+    assert PACKAGE / "lpips_network.py" in perceptual
+    assert losses / "classification.py" not in perceptual

@@ -10,7 +10,7 @@ from study.losses.anti_average import ColorizationAntiAverageLoss
 from study.losses.base import Loss
 from study.losses.classification import ClassificationLoss
 from study.losses.perceptual import PerceptualLoss, perceptual_availability
-from study.losses.registry import build_loss, head_of, loss_names, register
+from study.losses.registry import build_loss, head_of, loss_names, register, source_of
 from study.losses.regression import HuberLoss, MSELoss
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "loss_names",
     "perceptual_availability",
     "register",
+    "source_of",
 ]

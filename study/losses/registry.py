@@ -59,6 +59,11 @@ def head_of(settings: LossSettings, root: Path) -> str:
     return _find(settings, root).head
 
 
+def source_of(settings: LossSettings, root: Path) -> Path:
+    """The Python file in which the loss of an arm is defined. Raises StudyError like `build_loss`."""
+    return Path(inspect.getfile(_find(settings, root)))
+
+
 def build_loss(settings: LossSettings, prior: np.ndarray | Tensor | None, root: Path) -> Loss:
     """The loss that an arm file describes.
 

@@ -30,7 +30,8 @@ def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def reference() -> torch.nn.Module:
-    lpips = pytest.importorskip("lpips")
+    import lpips  # here, because it takes seconds
+
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips calls torchvision by arguments it has deprecated

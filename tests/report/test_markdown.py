@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from study.report.markdown import code, table, words
 
-markdown_it = pytest.importorskip("markdown_it", reason="markdown-it-py renders what these tests look at")
-RENDER = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+RENDER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 # Control characters and separators that HTML itself changes or drops are no part of a name.
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Cn", "Co")), max_size=40)
 NASTY = (
