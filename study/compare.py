@@ -214,15 +214,17 @@ def paired_rows(
     """Paired difference of every arm to `baseline` over the seeds they share; Holm's family is one metric's arms."""
     if baseline not in matrices or not all(matrix.size for matrix in matrices.values()):
         return []
-    deltas = {}
+    deltas, worse = {}, {}
     for arm, matrix in matrices.items():
         shared = matrix.index.intersection(matrices[baseline].index)
         if arm != baseline and len(shared):
-            deltas[arm] = matrix.loc[shared] - matrices[baseline].loc[shared]
-    found = _intervals({arm: delta.to_numpy() for arm, delta in deltas.items()}, weights)
-    tests = {arm: stats.sign_flip_p(delta.mean(axis=1).to_numpy()) for arm, delta in deltas.items()}
+            own, base = matrix.loc[shared].to_numpy(), matrices[baseline].loc[shared].to_numpy()
+            deltas[arm] = own - base
+            worse[arm] = badness(metric, own) - badness(metric, base)
+    found, judged = _intervals(deltas, weights), _intervals(worse, weights)
+    tests = {arm: stats.sign_flip_p(delta.mean(axis=1)) for arm, delta in worse.items()}
     adjusted = stats.holm(np.array([p for p, _ in tests.values()]))
-    level = float(matrices[baseline].to_numpy().mean())
+    gain = -1 if metric.better else None
     return [
         {
             "arm": arm,
@@ -234,27 +236,23 @@ def paired_rows(
             "p": tests[arm][0],
             "p_holm": float(p_holm),
             "p_min": tests[arm][1],
-            "verdict": stats.verdict(found[arm][1], found[arm][2], metric.margin, gain(metric, level, found[arm][0])),
+            "verdict": stats.verdict(judged[arm][1], judged[arm][2], metric.margin, gain),
             "seeds": len(delta),
         }
         for (arm, delta), p_holm in zip(deltas.items(), adjusted, strict=True)
     ]
 
 
-def gain(metric: Metric, level: float, delta: float) -> int | None:
-    """The sign of a difference that is better: +1, -1, or None when the metric has no better direction.
+def badness(metric: Metric, scores: np.ndarray) -> np.ndarray:
+    """Scores turned so that less is better; scores as they are when the metric has no better direction.
 
-    For a metric with a target it is the sign that brings the baseline's mean `level` nearer to the target; a
-    difference `delta` that overshoots the target by more than the baseline fell short of it is no gain.
+    For a metric with a target it is the distance of the mean to the target, as a sum over seeds and images: scores
+    are mirrored when their mean lies below the target. So an arm that overshoots the target is not called better
+    than one that falls as far short of it.
     """
-    if metric.better == "higher":
-        return 1
-    if metric.better == "lower":
-        return -1
     if metric.better == "target":
-        nearer = abs(level + delta - metric.target) < abs(level - metric.target)
-        return (1 if delta > 0 else -1) * (1 if nearer else -1)
-    return None
+        return (scores - metric.target) * (1 if scores.mean() > metric.target else -1)
+    return -scores if metric.better == "higher" else scores
 
 
 def kind_rows(scores: pd.DataFrame, arms: list[str]) -> pd.DataFrame:

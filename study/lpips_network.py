@@ -148,8 +148,8 @@ def _download(trunk: Trunk) -> None:
             content = response.read()
     except (OSError, HTTPException) as error:
         raise StudyError(
-            f"the LPIPS weights could not be fetched from {trunk.url}: put {trunk.file} into {HUB_CACHE}, or set "
-            f"{WEIGHTS_VARIABLE} to its path"
+            f"its weights could not be fetched: put {trunk.file} into {HUB_CACHE}, or set {WEIGHTS_VARIABLE} to "
+            "its path"
         ) from error
     if not hashlib.sha256(content).hexdigest().startswith(wanted):
         raise StudyError(f"{trunk.url} sent something other than {trunk.file}: put that into {HUB_CACHE} by hand")

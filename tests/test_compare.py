@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats as reference
 
-from study.compare import _WeightsBySeeds, cost_rows, estimate_rows, gain, kind_rows, paired_rows, score_matrices
+from study.compare import _WeightsBySeeds, cost_rows, estimate_rows, kind_rows, paired_rows, score_matrices
 from study.metrics import METRICS
 
 
@@ -81,19 +81,26 @@ def test_one_seed_has_no_spread_and_the_least_sure_p(weights: _WeightsBySeeds) -
 
 
 @pytest.mark.parametrize(
-    ("metric", "level", "delta", "expected"),
+    ("metric", "baseline", "arm", "expected"),
     [
-        ("ab_rmse", 20, 1, -1),
-        ("psnr", 20, 1, 1),
-        ("colorfulness", 20, 1, None),
-        ("chroma_ratio", 0.5, 0.3, 1),  # nearer to 1 by rising
-        ("chroma_ratio", 0.5, -0.1, 1),  # falling is worse: the sign that would be better is +1
-        ("chroma_ratio", 1.4, -0.2, -1),  # nearer to 1 by falling
-        ("chroma_ratio", 0.9, 0.5, -1),  # overshoots by more than it fell short
+        ("ab_rmse", 20, 21, "worse"),
+        ("psnr", 20, 21, "better"),
+        ("colorfulness", 20, 22, "higher"),
+        ("chroma_ratio", 0.5, 0.8, "better"),  # nearer to 1 by rising
+        ("chroma_ratio", 0.5, 0.4, "worse"),
+        ("chroma_ratio", 1.4, 1.2, "better"),  # nearer to 1 by falling
+        ("chroma_ratio", 0.9, 1.4, "worse"),  # overshoots by more than the baseline fell short
+        ("chroma_ratio", 0.75, 1.24, "equivalent"),  # as far above as the baseline is below
     ],
 )
-def test_the_better_sign(metric: str, level: float, delta: float, expected: int | None) -> None:
-    assert gain(METRICS[metric], level, delta) == expected
+def test_verdicts_know_which_way_is_better(
+    metric: str, baseline: float, arm: float, expected: str, weights: _WeightsBySeeds
+) -> None:
+    noise = np.random.default_rng(6).normal(0, 1e-3, (5, 20))
+    table = long_table({"mse": baseline + noise, "arm": arm + noise}, metric)
+    (row,) = paired_rows(METRICS[metric], score_matrices(table, ["mse", "arm"]), "mse", weights)
+    assert row["verdict"] == expected
+    assert row["delta"] == pytest.approx(arm - baseline)
 
 
 def test_kinds_use_students_interval_over_seeds_and_ignore_images_without_the_kind() -> None:
