@@ -51,7 +51,10 @@ def pictures(result: StudyResult, shown: Gallery) -> Parts:
     kept = ""
     if shown.available > len(shown.rows):
         kept = f"; the first {len(shown.rows)} of {shown.available}, to keep this page small"
-    return (f"{whose} Each arm’s first finished seed. Not chosen by eye{kept}.",)
+    credited = next(iter(result.pictures.values()))
+    named = [f"{name} ({credit})" for name, credit in zip(credited.names, credited.credits, strict=False)]
+    thanks = f" Photographs: {'; '.join(named)}." if named else ""
+    return (f"{whose} Each arm’s first finished seed. Not chosen by eye{kept}.{thanks}",)
 
 
 def hero(shown: Gallery) -> str:

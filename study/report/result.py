@@ -108,12 +108,13 @@ class Comparison(Estimate):
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures of one arm: uint8 (P,S,S,3) sRGB, `names` in the same order."""
+    """Pictures of one arm: uint8 (P,S,S,3) sRGB, `names` and, where they must be given, `credits` in the same order."""
 
     names: tuple[str, ...]
     gray: np.ndarray
     truth: np.ndarray
     prediction: np.ndarray
+    credits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -323,6 +324,8 @@ def _read_pictures(results: Path, arm: str, prefix: str) -> Pictures | None:
             if f"{prefix}prediction" not in archive or len(archive[f"{prefix}prediction"]) == 0:
                 return None
             parts = (archive[prefix + part] for part in ("gray", "truth", "prediction"))
-            return Pictures(tuple(str(name) for name in archive[f"{prefix}names"]), *parts)
+            names = tuple(str(name) for name in archive[f"{prefix}names"])
+            credited = archive[f"{prefix}credits"] if f"{prefix}credits" in archive else ()
+            return Pictures(names, *parts, tuple(str(credit) for credit in credited))
     except (OSError, ValueError, KeyError) as error:
         raise StudyError(f"{path} cannot be read ({error}): run `study evaluate` again") from error
