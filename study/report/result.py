@@ -325,7 +325,7 @@ def _read_pictures(results: Path, arm: str, prefix: str) -> Pictures | None:
                 return None
             parts = (archive[prefix + part] for part in ("gray", "truth", "prediction"))
             names = tuple(str(name) for name in archive[f"{prefix}names"])
-            credited = archive[f"{prefix}credits"] if f"{prefix}credits" in archive else ()
+            credited = archive.get(f"{prefix}credits", ())
             return Pictures(names, *parts, tuple(str(credit) for credit in credited))
     except (OSError, ValueError, KeyError) as error:
         raise StudyError(f"{path} cannot be read ({error}): run `study evaluate` again") from error
