@@ -2,7 +2,9 @@
 # make test        the tests
 # make soak        the slow tests: twenty kills in a row
 # make smoke       every stage on a study of a minute
+# make coverage    whether intervals cover and verdicts keep quiet, on simulated scores
 # make ui          the recorded runs in MLflow
+# make bench       speed and memory beside what one would pick instead, into benchmarks/
 # make lock        resolve the dependencies of pyproject.toml anew
 
 SHELL := /bin/bash
@@ -12,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: install reproduce test soak smoke ui lint lock clean
+.PHONY: install reproduce test soak smoke bench coverage ui lint lock clean
 
 install: .venv/.installed
 
@@ -31,10 +33,16 @@ test: install
 	python -m pytest
 
 soak: install
-	STUDY_TEST_KILLS=20 python -m pytest tests/test_train.py -k sigkill
+	STUDY_TEST_KILLS=20 python -m pytest tests/test_train.py tests/search/test_search.py -k sigkill
 
 smoke: install
-	for step in prepare train evaluate compare track report; do study $$step smoke || exit 1; done
+	study run smoke
+
+coverage: install
+	python -m benchmarks.coverage --worlds 10000
+
+bench: install
+	python -m benchmarks
 
 ui: install
 	mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
@@ -45,7 +53,7 @@ lint: install
 # Universal: one lock for Linux and macOS, Python 3.11 and newer.
 lock: install
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements.lock
 
 clean:

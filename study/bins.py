@@ -5,6 +5,7 @@ R. Zhang, P. Isola, A. Efros, "Colorful Image Colorization", ECCV 2016. All ab v
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,7 +36,9 @@ BINS = len(AB_BINS)
 _CELL, _REACH = 5.0, 130.0
 _CELLS_ACROSS = int(2 * _REACH / _CELL)
 _LOOKUP_NEIGHBORS = 16  # above, the lists are so long that a plain search is as good
-_CHUNK = 8_192  # pixels at a time per thread: intermediates of one or two megabytes
+# Pixels at a time, to look bins up and to weight them. On a CPU the intermediates then fit into the memory that the
+# result takes anyway, and into a third of a megabyte beside it.
+_CHUNK, _CHUNK_WEIGHTS, _CHUNK_ELSEWHERE = 16_384, 4_096, 524_288
 _PRIOR_FLOOR = 1e-8  # one pixel in a hundred million: keeps a smoothed prior, and so 1/p, finite
 
 
@@ -60,18 +63,39 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
 # An operator of its own: torch.compile leaves its loops alone, and the caller's graph stays in one piece.
 @torch.library.custom_op("colorization_study::soft_encode", mutates_args=())
 def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
-    n, _, height, width = ab.shape
-    indices, weights = _empty_targets(ab, neighbors, sigma)
-    size = _CHUNK * (torch.get_num_threads() if ab.device.type == "cpu" else 64)
-    for images, rows in pieces(n, height, width, size):
-        piece = ab[images, :, rows]
-        nearest, squared = _nearest(piece.transpose(0, 1).reshape(2, -1).double(), neighbors)
-        scores = (squared[0] - squared).float().mul_(0.5 / sigma**2).exp_()
-        scores /= scores.sum(0)
-        shape = (neighbors, piece.shape[0], piece.shape[2], width)
-        indices[images, :, rows] = nearest.view(shape).transpose(0, 1)
-        weights[images, :, rows] = scores.view(shape).transpose(0, 1)
+    # Bins in 16 bits at first: what the rest of the result will take serves as room to look them up.
+    indices = _nearest_bins(ab, neighbors).long()
+    weights = torch.empty(indices.shape, dtype=torch.float32, device=ab.device)
+    bins = AB_BINS.to(ab.device, torch.float64).t().contiguous()
+    for images, rows in _pieces(ab, _CHUNK_WEIGHTS):
+        weights[images, :, rows] = _gaussian(ab[images, :, rows], indices[images, :, rows], bins, sigma)
     return indices, weights
+
+
+def _nearest_bins(ab: Tensor, neighbors: int) -> Tensor:
+    """Indices of the nearest bins, nearest first: (N,2,H,W) to (N,K,H,W) int16."""
+    n, _, height, width = ab.shape
+    found = torch.empty((n, neighbors, height, width), dtype=torch.int16, device=ab.device)
+    for images, rows in _pieces(ab, _CHUNK):
+        piece = ab[images, :, rows]
+        nearest = _nearest(piece.transpose(0, 1).reshape(2, -1).double(), neighbors)
+        shape = (neighbors, piece.shape[0], piece.shape[2], width)
+        found[images, :, rows] = nearest.view(shape).transpose(0, 1)
+    return found
+
+
+def _gaussian(ab: Tensor, indices: Tensor, bins: Tensor, sigma: float) -> Tensor:
+    """Weights of the bins (2,313) that `indices` (n,K,h,w) name for the pixels of ab (n,2,h,w), nearest bin first."""
+    a, b = (channel.index_select(0, indices.reshape(-1)).view(indices.shape) for channel in bins)
+    squared = a.sub_(ab[:, :1]).square_().add_(b.sub_(ab[:, 1:]).square_())
+    smallest = squared[:, :1].clone()
+    scores = squared.sub_(smallest).mul_(-0.5 / sigma**2).float().exp_()
+    return scores.div_(scores.sum(1, keepdim=True))
+
+
+def _pieces(ab: Tensor, size: int) -> Iterator[tuple[slice, slice]]:
+    n, _, height, width = ab.shape
+    return pieces(n, height, width, size if ab.device.type == "cpu" else _CHUNK_ELSEWHERE)
 
 
 @_soft_encode.register_fake
@@ -205,32 +229,31 @@ def _candidates(neighbors: int, device: torch.device) -> _Candidates:
         return _Candidates(*(torch.from_numpy(np.ascontiguousarray(table)).to(device) for table in tables))
 
 
-def _nearest(ab: Tensor, neighbors: int) -> tuple[Tensor, Tensor]:
-    """Indices and squared distances, (K,n), of the bins nearest to ab (2,n), nearest first; float64."""
+def _nearest(ab: Tensor, neighbors: int) -> Tensor:
+    """Indices (K,n) of the bins nearest to ab (2,n), float64, nearest first."""
     if neighbors > _LOOKUP_NEIGHBORS:
         return _search(ab, neighbors)
     if ab.abs().amax() < _REACH:
         return _look_up(ab, neighbors)
     inside = (ab.abs() < _REACH).all(0)  # False for NaN
     outside = inside.logical_not().nonzero().flatten()
-    indices, squared = _look_up(ab.where(inside, 0.0), neighbors)
-    indices[:, outside], squared[:, outside] = _search(ab[:, outside], neighbors)
-    return indices, squared
+    indices = _look_up(ab.where(inside, 0.0), neighbors)
+    indices[:, outside] = _search(ab[:, outside], neighbors)
+    return indices
 
 
-def _search(ab: Tensor, neighbors: int) -> tuple[Tensor, Tensor]:
+def _search(ab: Tensor, neighbors: int) -> Tensor:
     """The nearest of all 313 bins."""
     bins = AB_BINS.to(ab)
     indices = torch.empty((neighbors, ab.shape[1]), dtype=torch.int64, device=ab.device)
-    squared = torch.empty((neighbors, ab.shape[1]), dtype=ab.dtype, device=ab.device)
     for start in range(0, ab.shape[1], 512):
         part = slice(start, start + 512)
         distance = (bins[:, :1] - ab[0, part]).square_() + (bins[:, 1:] - ab[1, part]).square_()
-        squared[:, part], indices[:, part] = distance.topk(neighbors, dim=0, largest=False)
-    return indices, squared
+        indices[:, part] = distance.topk(neighbors, dim=0, largest=False)[1]
+    return indices
 
 
-def _look_up(ab: Tensor, neighbors: int) -> tuple[Tensor, Tensor]:
+def _look_up(ab: Tensor, neighbors: int) -> Tensor:
     """The nearest among the candidates of each pixel's cell."""
     candidates = _candidates(neighbors, ab.device)
     cell = (ab / _CELL).floor_().int().add_(_CELLS_ACROSS // 2)
@@ -251,9 +274,8 @@ def _look_up(ab: Tensor, neighbors: int) -> tuple[Tensor, Tensor]:
             torch.maximum(keys[i - 1], keys[i], out=keys[i])
             keys[i - 1], spare = spare, keys[i - 1]
     best = torch.stack(keys[:neighbors])
-    flat = (best & low).mul_(_CELLS_ACROSS**2).add_(cell)
-    indices = candidates.index.view(-1).index_select(0, flat.view(-1)).view(best.shape)
-    return indices, best.bitwise_and_(~low).view(torch.float64)
+    flat = best.bitwise_and_(low).mul_(_CELLS_ACROSS**2).add_(cell)
+    return candidates.index.view(-1).index_select(0, flat.view(-1)).view(best.shape)
 
 
 def _distribution(prior: Tensor | np.ndarray) -> Tensor:

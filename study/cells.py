@@ -66,6 +66,7 @@ class CellStore:
 
 def run_cell(cell: Cell, store: CellStore) -> dict[str, Any]:
     """Train one cell unless it is done, alone: a second process that wants the same cell waits for the first."""
+    from study.control import make_control
     from study.train import train_cell
 
     folder = store.path(cell.signature)
@@ -75,17 +76,26 @@ def run_cell(cell: Cell, store: CellStore) -> dict[str, Any]:
         record = store.record(cell.signature)
         if record is None:
             parent = os.getppid()
-            record = train_cell(cell, folder, still_wanted=lambda: os.getppid() == parent)
+            if cell.sources:
+                record = make_control(cell, folder, store)
+            else:
+                record = train_cell(cell, folder, still_wanted=lambda: os.getppid() == parent)
     return record
 
 
 def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, Any]]:
     """Train all `cells` that are not done, `jobs` at a time, one thread each; returns their records in order.
 
+    Cells that controls are made from are trained too; a cell that is asked for twice is trained once.
+
     A cell that fails does not stop the others; StudyError names the failures at the end.
     """
-    missing = [cell for cell in cells if store.record(cell.signature) is None]
-    if missing:
+    trained = {cell.signature: cell for each in cells for cell in (each.sources or (each,))}
+    controls = {cell.signature: cell for cell in cells if cell.sources}
+    for wanted in (trained, controls):  # controls are made from networks that are trained
+        missing = [cell for cell in wanted.values() if store.record(cell.signature) is None]
+        if not missing:
+            continue
         with _progress_bar(missing, store):
             failures = _run_missing(missing, store, min(jobs, len(missing)))
         if failures:
@@ -174,8 +184,11 @@ def _progress_bar(cells: list[Cell], store: CellStore) -> Iterator[None]:
             watcher.join()
 
 
-def collect(cells: list[Cell], store: CellStore, out: Path) -> None:
-    """Copy what is kept of finished `cells` (one arm, all its seeds) to `out`/seed-<k>/, replacing `out` as a whole."""
+def collect(cells: list[Cell], store: CellStore, out: Path, search: str | None = None) -> None:
+    """Copy what is kept of finished `cells` (one arm, all its seeds) to `out`/seed-<k>/, replacing `out` as a whole.
+
+    search: digest of the search that a tuned arm took its weights from, noted in its records.
+    """
     with fresh_directory(out) as folder:
         for cell in cells:
             target = folder / f"seed-{cell.seed}"
@@ -186,4 +199,6 @@ def collect(cells: list[Cell], store: CellStore, out: Path) -> None:
             # The same network may serve two studies or arms of different names; the copy says whose it is here.
             record = json.loads((target / "record.json").read_text())
             record |= {"study": cell.study, "arm": cell.arm.name, "arm_settings": cell.arm.model_dump()}
+            if search:
+                record["search"] = search
             (target / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")

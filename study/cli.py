@@ -53,7 +53,7 @@ def plan(study: str, arms: tuple[str, ...]) -> None:
     click.echo(f"{study}: {settings.title}")
     per_cell = f"{settings.train.steps:,} steps of {settings.train.batch} pictures"
     click.echo(f"data {settings.data.source}, {len(settings.seeds)} seeds, {per_cell} per cell")
-    cells = own.cells(study, own.arms(arms), settings.seeds)
+    cells = own.cells(study, own.arms(study, arms), settings.seeds)
     speeds, missing = [], 0
     for cell in cells:
         record = own.store.record(cell.signature)
@@ -77,13 +77,14 @@ def list_() -> None:
     from study.params import arm_names, load_arm
 
     own = project()
+    pipeline = own.params.pipeline
     click.echo("studies (params.yaml)")
     for name, settings in own.params.studies.items():
         mark = "*" if name in own.params.pipeline.studies else " "
         click.echo(f" {mark} {name:<26} {settings.title}")
     click.echo("arms (ablations/)")
     for name in arm_names(own.root):
-        mark = "*" if name in own.params.pipeline.arms else " "
+        mark = "*" if name in [*pipeline.arms, *pipeline.tuned] else " "
         click.echo(f" {mark} {name:<26} {load_arm(own.root, name).description}")
     click.echo("losses (study/losses/)")
     for name in loss_names():
@@ -128,7 +129,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     from study.cells import collect, run_cells
 
     own = project()
-    chosen = own.arms(arms)
+    chosen = own.arms(study, arms)
     cells = own.cells(study, chosen, own.seeds(study, seeds))
     records = run_cells(cells, own.store, jobs or os.cpu_count() or 1)
     for cell, record in zip(cells, records, strict=True):
@@ -140,7 +141,68 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
         click.echo(f"{cell.arm.name} seed {cell.seed}: {end}, {record['seconds']:.0f} s ({cell.signature})")
     if not seeds:
         for arm in chosen:
-            collect([cell for cell in cells if cell.arm == arm], own.store, own.results(study) / "runs" / arm.name)
+            own_cells = [cell for cell in cells if cell.arm == arm]
+            collect(own_cells, own.store, own.results(study) / "runs" / arm.name, own.search_digest(study, arm))
+
+
+@study.command()
+@STUDY
+@click.option(
+    "--trials", type=click.IntRange(1), default=None, help="Candidates of each family; params.yaml's if not given."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; as many as there are cores if not given."
+)
+@click.option(
+    "--family", "families", multiple=True, help="Only this family of ablations/search_space.yaml (repeatable)."
+)
+@click.option(
+    "--storage",
+    default=None,
+    help="PostgreSQL database that several `study search` share, postgresql://user@host/name; also STUDY_STORAGE.",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(["pareto", "constrained"]),
+    default="pareto",
+    show_default=True,
+    help="Fidelity, vividness and diversity at once, or the most vivid within limits.",
+)
+@click.option(
+    "--at-most",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    help="Limit of `--objective constrained`: by how many percent ab-RMSE may exceed the baseline's.",
+)
+def search(
+    study: str,
+    trials: int | None,
+    jobs: int | None,
+    families: tuple[str, ...],
+    storage: str | None,
+    objective: str,
+    at_most: float,
+) -> None:
+    """Search the weights that work on a study's data, on its validation pictures: results/STUDY/search/.
+
+    A killed search goes on where it was; a finished one is only written anew.
+    """
+    from study.search import search
+
+    own = project()
+    found = search(
+        own,
+        study,
+        jobs or os.cpu_count() or 1,
+        families=list(families) or None,
+        trials=trials,
+        report=click.echo,
+        storage=storage,
+        objective=objective,
+        slack=at_most / 100,
+    )
+    click.echo(found["sentence"] or "no candidate came through: lower the ranges of ablations/search_space.yaml")
 
 
 @study.command()
@@ -151,18 +213,22 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
     from study.evaluate import evaluate
 
     own = project()
-    for arm in own.arms(arms):
+    for arm in own.arms(study, arms):
         scores = evaluate(own, study, arm)
         click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
 
 
 @study.command()
 @STUDY
-def compare(study: str) -> None:
+@click.option("--strict", is_flag=True, help="Fail when a claim that held in the earlier tables no longer does.")
+def compare(study: str, strict: bool) -> None:
     """Compare the arms of a study: results/STUDY/tables/."""
+    from study.claims import held, lost
     from study.compare import compare
 
     own = project()
+    own.study(study)
+    before = held(own.results(study) / "tables" / "claims.csv")
     tables = compare(own, study)
     cells = tables["cells"]
     for _, cell in cells[~cells["status"].isin(["finished", "diverged"])].iterrows():
@@ -170,7 +236,12 @@ def compare(study: str) -> None:
         click.echo(f"left out: {where} is {cell['status']} ({cell['detail']}); run: {cell['command']}")
     for _, cell in cells[cells["status"] == "diverged"].iterrows():
         click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
+    claims = tables["claims"]
+    told = ", ".join(f"{count} {verdict}" for verdict, count in claims["verdict"].value_counts().items())
     click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")
+    click.echo(f"{len(claims)} claims{': ' if told else ''}{told}")
+    if strict and (gone := lost(before, claims)):
+        raise StudyError(f"claims that held before no longer do: {', '.join(gone)} (the new tables are written)")
 
 
 @study.command()
@@ -197,11 +268,11 @@ def report(study: str, open_: bool) -> None:
 )
 @click.option("--uri", default=None, help="MLflow tracking server or store; mlflow.db in the project if not given.")
 def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None) -> None:
-    """Record the trained cells of a study in MLflow (look at them with `make ui`) or for TensorBoard."""
+    """Record the trained cells and the search of a study in MLflow (look at them with `make ui`) or for TensorBoard."""
     from study.tracking import track_mlflow, track_tensorboard
 
     own = project()
-    names = [arm.name for arm in own.arms(arms)]
+    names = [arm.name for arm in own.arms(study, arms)]
     if tensorboard:
         done = track_tensorboard(own.root, study, names, own.seeds(study), own.root / "tensorboard")
     else:
@@ -209,8 +280,43 @@ def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None)
     click.echo(
         f"{done.recorded} cells recorded, {done.replaced} replaced, {done.unchanged} unchanged; look: {done.open_with}"
     )
+    if done.trials:
+        click.echo(f"{done.trials} trials of the search recorded")
     if done.missing:
         click.echo(f"not trained: {', '.join(done.missing)}")
+
+
+@study.command()
+@click.argument("arms", metavar="ARM...", nargs=-1, required=True)
+def check(arms: tuple[str, ...]) -> None:
+    """Test an arm's loss, your own too: gradients, gray pictures, precision, shapes, determinism.
+
+    Needs no data and no training. Each check is a line; with one that fails the command ends with exit status 1.
+    """
+    from study.check import check_arm
+
+    own, failed = project(), 0
+    for name in arms:
+        click.echo(name)
+        for item in check_arm(own, name):
+            failed += not item.passed
+            click.echo(f"  {'ok  ' if item.passed else 'FAIL'}  {item.what}: {item.found}")
+    if failed:
+        raise StudyError(f"{failed} {'check' if failed == 1 else 'checks'} failed; each line says what was found")
+
+
+@study.command()
+@STUDY
+@click.pass_context
+def run(context: click.Context, study: str) -> None:
+    """Every step of one study, one after the other: prepare, search where it is declared, train, ..., report.
+
+    For the studies that `dvc repro` does not run; what is trained already is not trained again.
+    """
+    searched = project().study(study).search is not None
+    for step in (prepare, *([search] if searched else []), train, evaluate, compare, track, report):
+        click.secho(f"study {step.name} {study}", bold=True)
+        context.invoke(step, study=study)
 
 
 @study.command()

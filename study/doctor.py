@@ -83,11 +83,12 @@ def _losses(project: Project) -> Check:
     from study.losses import build_loss
 
     try:
-        for name in arm_names(project.root):
+        pipeline = project.params.pipeline
+        for name in (*pipeline.arms, *pipeline.tuned):
             build_loss(load_arm(project.root, name).loss, np.full(313, 1 / 313), project.root)
     except StudyError as error:
         return Check("losses", False, str(error))
-    return Check("losses", True, "every arm's loss can be built")
+    return Check("losses", True, "the loss of every arm of the pipeline can be built")
 
 
 def _archive(project: Project) -> Check:

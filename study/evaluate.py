@@ -150,6 +150,8 @@ def batch_scores(ab: Tensor, lab: Tensor, prior: Tensor, lpips: torch.nn.Module 
         "chroma": metrics.mean_chroma(ab),
         "chroma_ratio": metrics.chroma_ratio(ab, truth),
         "gray_share": metrics.gray_share(ab),
+        "sepia_cast": metrics.sepia_cast(ab, truth),
+        "purple_cast": metrics.purple_cast(ab, truth),
         "hue_diversity": diverse,
         "hue_diversity_gap": (diverse - true_diverse).abs(),
         "hue_entropy": metrics.hue_entropy(ab),
@@ -203,16 +205,43 @@ def _pictures(
     settings: EvaluateSettings,
     device: torch.device,
 ) -> dict[str, np.ndarray]:
-    chosen = np.linspace(0, len(test.lab) - 1, min(settings.pictures, len(test.lab))).round().astype(int)
+    kept = _spread(len(test.lab), settings.kept)
     photos, names = photographs(SHOWCASE_SIZE)
     photo_lab = rgb_to_lab(_tensor(photos))
     photo_ab = torch.cat([model.predict(one[None, :1].to(device), temperature).cpu() for one in photo_lab])
     credits = np.array([PHOTOGRAPHS[name][2] for name in names])
     return (
-        _picture_arrays("", test.lab[chosen], ab[chosen], [test.names[k] for k in chosen])
+        _picture_arrays("", test.lab[kept], ab[kept], [test.names[k] for k in kept])
+        | {"grid": _spread(len(kept), settings.pictures)}
+        | color_use("", ab)
+        | color_use("true_", test.lab[:, 1:])
         | _picture_arrays("showcase_", photo_lab, photo_ab, names)
         | {"showcase_credits": credits}
     )
+
+
+def _spread(count: int, wanted: int) -> np.ndarray:
+    """Indices of `wanted` of `count` things (all of them when there are fewer), evenly spread."""
+    return np.linspace(0, count - 1, min(wanted, count)).round().astype(int)
+
+
+def color_use(prefix: str, ab: Tensor) -> dict[str, np.ndarray]:
+    """How pictures ab (N,2,H,W) use colour, as histograms over all their pixels.
+
+    histogram_ab (44,44): pixels by a (rows) and b (columns), -110..110 in steps of 5, values outside in the outermost;
+    histogram_hue (36,): share of the chroma by hue, -180..180 degrees in steps of 10;
+    histogram_chroma (60,): pixels by chroma, 0..150 in steps of 2.5.
+    """
+    a, b = (ab[:, channel].flatten().double().numpy() for channel in (0, 1))
+    chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a))
+    edges = np.linspace(-110, 110, 45)
+    inside = (np.clip(values, -109.999, 109.999) for values in (a, b))
+    by_hue = np.histogram(hue, np.linspace(-180, 180, 37), weights=chroma)[0]
+    return {
+        f"{prefix}histogram_ab": np.histogram2d(*inside, bins=(edges, edges))[0].astype(np.int64),
+        f"{prefix}histogram_hue": by_hue / max(by_hue.sum(), 1e-9),
+        f"{prefix}histogram_chroma": np.histogram(np.minimum(chroma, 149.999), np.linspace(0, 150, 61))[0],
+    }
 
 
 def _picture_arrays(prefix: str, lab: Tensor, ab: Tensor, names: list[str]) -> dict[str, np.ndarray]:

@@ -33,6 +33,9 @@ def study_facts(
                 "weights": arm.loss.weights,
                 "options": arm.loss.options,
                 "decode": arm.decode.model_dump(),
+                "train": arm.train.model_dump(exclude_none=True),
+                "control": arm.control.model_dump() if arm.control else None,
+                "tuned": arm.tuned.model_dump() if arm.tuned else None,
             }
             for arm in arms
         ],

@@ -21,27 +21,29 @@ def _convolutions(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Trunk(nn.Module):
-    """U-Net from lightness (N,1,H,W) in [-1,1] to features (N,2*width,H/2,W/2).
+    """U-Net from lightness (N,1,H,W) in [-1,1] to features (N,width,H/2,W/2).
 
-    `levels` resolutions (H, H/2, ...), `width` channels at the first, doubled at each further one up to 4x.
+    The 2x2 pixels that share one predicted colour enter as four channels, so that all work is done at the resolution
+    of the colours or below. `levels` resolutions (H/2, H/4, ...), `width` channels at the first, doubled at each
+    further one up to 4x.
     """
 
     def __init__(self, width: int, levels: int) -> None:
         super().__init__()
-        channels = [width * min(2**level, 4) for level in range(max(levels, 2))]
-        self.down = nn.ModuleList(_convolutions(i, o) for i, o in zip([1, *channels], channels, strict=False))
+        channels = [width * min(2**level, 4) for level in range(levels)]
+        self.down = nn.ModuleList(_convolutions(i, o) for i, o in zip([4, *channels], channels, strict=False))
         self.up = nn.ModuleList(
             _convolutions(channels[level] + channels[level - 1], channels[level - 1])
-            for level in range(len(channels) - 1, 1, -1)
+            for level in range(levels - 1, 0, -1)
         )
-        self.channels = channels[1]
 
     def forward(self, x: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(x, 2)
         skips = []
         for level, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if level else x)
             skips.append(x)
-        for block, skip in zip(self.up, reversed(skips[1:-1]), strict=True):
+        for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
             x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], dim=1))
         return x
 
@@ -53,15 +55,15 @@ class Colorizer(nn.Module):
     upsampling: "bilinear" or "nearest", how `predict` comes back to full resolution.
     """
 
-    def __init__(self, head: str, width: int = 16, levels: int = 3, upsampling: str = "bilinear") -> None:
+    def __init__(self, head: str, width: int = 16, levels: int = 2, upsampling: str = "bilinear") -> None:
         super().__init__()
         self.head_kind, self.upsampling = head, upsampling
-        self.divisor = 2 ** (max(levels, 2) - 1)
+        self.divisor = 2**levels
         self.trunk = Trunk(width, levels)
-        self.head = nn.Conv2d(self.trunk.channels, 2 if head == "ab" else len(AB_BINS), 1)
+        self.head = nn.Conv2d(width, 2 if head == "ab" else len(AB_BINS), 1)
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Raw output of the head for lightness (N,1,H,W) in 0..100; H and W multiples of 2**(levels-1)."""
+        """Raw output of the head for lightness (N,1,H,W) in 0..100; H and W multiples of 2**levels."""
         if lightness.shape[-1] % self.divisor or lightness.shape[-2] % self.divisor:
             raise ValueError(f"height and width must be multiples of {self.divisor}, got {tuple(lightness.shape)}")
         output = self.head(self.trunk(lightness / 50 - 1))

@@ -7,39 +7,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from study.errors import StudyError
+from study.yaml_files import Real, Strict, checked, read_yaml
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
 
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads "1e-3" (no dot) as text; a person means a number.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return value
-
-
-Real = Annotated[float, BeforeValidator(_number)]
-Weight = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1e9)]
+Weight = Annotated[Real, Field(ge=0, le=1e9)]
 Multiple8 = Annotated[int, Field(ge=16, le=1024, multiple_of=8)]
-
-
-class Strict(BaseModel):
-    """A block of settings: unknown keys are errors, values do not change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PaletteWorldData(Strict):
@@ -87,19 +63,20 @@ class TrainSettings(Strict):
     """How every cell of a study is trained; the same for all of its arms.
 
     images: training pictures shown in all; batch: pictures a step; learning_rate: peak of the warm-up + cosine
-    schedule of AdamW; width, levels: the U-Net; upsampling: from half resolution, where colour is predicted, to the
-    picture's; flip: mirror pictures at random; validations: how often
-    validation scores are taken; log_every: steps between rows of history.csv; checkpoint_seconds: least time between
-    checkpoints (does not change the numbers); device: "auto" takes a GPU when there is one.
+    schedule of AdamW; width: channels of the U-Net at half the picture's resolution, where colour is predicted;
+    levels: its resolutions from there down; upsampling: of the predicted colours to the picture's resolution; flip:
+    mirror pictures at random; validations: how often validation scores are taken; log_every: steps between rows of
+    history.csv; checkpoint_seconds: least time between checkpoints (does not change the numbers); device: "auto"
+    takes a GPU when there is one.
     """
 
     images: int = Field(ge=1)
     batch: int = Field(default=64, ge=1, le=4096)
-    learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 2e-3
-    weight_decay: Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)] = 1e-2
-    warmup: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)] = 0.05
+    learning_rate: Annotated[Real, Field(gt=0, le=1)] = 2e-3
+    weight_decay: Annotated[Real, Field(ge=0, le=1)] = 1e-2
+    warmup: Annotated[Real, Field(ge=0, lt=1)] = 0.05
     width: int = Field(default=16, ge=4, le=512, multiple_of=4)
-    levels: int = Field(default=3, ge=1, le=6)
+    levels: int = Field(default=2, ge=1, le=6)
     upsampling: Literal["bilinear", "nearest"] = "bilinear"
     flip: bool = True
     validations: int = Field(default=12, ge=1, le=1000)
@@ -116,12 +93,14 @@ class TrainSettings(Strict):
 class EvaluateSettings(Strict):
     """lpips: "auto" measures it when its weights are in torch's hub cache or can be fetched, "off" never, or a path.
 
-    pictures: how many test pictures are kept for the report; show: which ones a report may show, the study's own
-    test pictures or freely usable photographs ("showcase", for data that must not be published).
+    pictures: how many test pictures a grid of the report shows; kept: of how many the predictions are kept, so that
+    the report can pick telling ones; show: which ones a report may show, the study's own test pictures or freely
+    usable photographs ("showcase", for data that must not be published).
     """
 
     lpips: str = "auto"
     pictures: int = Field(default=10, ge=1, le=200)
+    kept: int = Field(default=400, ge=1, le=10_000)
     show: Literal["test", "showcase"] = "test"
 
 
@@ -132,14 +111,39 @@ class CompareSettings(Strict):
     seed: int = Field(default=0, ge=0)
 
 
+class SearchSettings(Strict):
+    """The budget of `study search`, the same for every family that is searched.
+
+    families: of ablations/search_space.yaml; trials: candidates of each family; seeds: on how many a candidate is
+    judged at most; images: training pictures of a search's cell (the study's own number when not given);
+    finalists: candidates that are trained again in full, on `fresh_seeds` seeds that nothing else uses;
+    batch: candidates proposed at a time (what is proposed does not depend on the number of jobs); seed: of the
+    proposals.
+    """
+
+    families: list[str] = Field(default=["anti_average", "zhang", "mse"], min_length=1)
+    trials: int = Field(default=20, ge=1, le=100_000)
+    seeds: int = Field(default=2, ge=1, le=100)
+    images: int | None = Field(default=None, ge=1)
+    finalists: int = Field(default=3, ge=1, le=100)
+    fresh_seeds: int = Field(default=2, ge=1, le=100)
+    batch: int = Field(default=4, ge=1, le=1000)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+
 class Study(Strict):
-    """One dataset and its settings: a block of params.yaml under `studies`."""
+    """One dataset and its settings: a block of params.yaml under `studies`.
+
+    arms: of this study alone; without it those of the pipeline.
+    """
 
     title: str
     data: DataSettings
     train: TrainSettings
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
+    arms: list[str] | None = Field(default=None, min_length=1)
     evaluate: EvaluateSettings = EvaluateSettings()
+    search: SearchSettings | None = None
     compare: CompareSettings = CompareSettings()
 
     @field_validator("seeds")
@@ -149,22 +153,43 @@ class Study(Strict):
             raise ValueError("the same seed is listed twice")
         return seeds
 
+    @model_validator(mode="after")
+    def _fits(self) -> Study:
+        if self.data.size % 2**self.train.levels:
+            raise ValueError(
+                f"data.size {self.data.size} cannot be halved train.levels = {self.train.levels} times: it must be a "
+                f"multiple of {2**self.train.levels}"
+            )
+        return self
+
 
 class Pipeline(Strict):
-    """What `dvc repro` runs: these arms on these studies; every arm is compared with `baseline`."""
+    """What `dvc repro` runs: these arms on these studies; every arm is compared with `baseline`.
+
+    search: those of the studies in which weights are searched; tuned: the arms that take what was found there.
+    """
 
     studies: list[str] = Field(min_length=1)
     arms: list[str] = Field(min_length=1)
     baseline: str
+    search: list[str] = Field(default=[])
+    tuned: list[str] = Field(default=[])
 
     @model_validator(mode="after")
     def _consistent(self) -> Pipeline:
-        for what, names in (("studies", self.studies), ("arms", self.arms)):
+        for what, names in (("studies", self.studies), ("arms", [*self.arms, *self.tuned]), ("search", self.search)):
             if len(set(names)) != len(names):
                 raise ValueError(f"the same name is listed twice in {what}")
         if self.baseline not in self.arms:
             raise ValueError(f"the baseline {self.baseline!r} is not among the arms")
+        for name in self.search:
+            if name not in self.studies:
+                raise ValueError(f"search names {name!r}, which is not among the studies of the pipeline")
         return self
+
+    def arms_of(self, study: str) -> list[str]:
+        """The arms of one of the pipeline's studies: the tuned ones belong to those that are searched."""
+        return [*self.arms, *(self.tuned if study in self.search else [])]
 
 
 class Params(Strict):
@@ -188,6 +213,14 @@ class Params(Strict):
         for name in self.pipeline.studies:
             if name not in self.studies:
                 raise ValueError(f"pipeline.studies names {name!r}, but studies has only {', '.join(self.studies)}")
+            if self.studies[name].arms:
+                raise ValueError(
+                    f"studies.{name} names arms of its own, so it cannot be part of the pipeline: run it with "
+                    f"study run {name}"
+                )
+        for name in self.pipeline.search:
+            if self.studies[name].search is None:
+                raise ValueError(f"pipeline.search names {name!r}, but studies.{name} has no search block")
         return self
 
 
@@ -198,8 +231,8 @@ class LossSettings(Strict):
     """
 
     name: str
-    weights: dict[str, Annotated[Weight, Field()]] = {}
-    options: dict[str, Any] = {}
+    weights: dict[str, Weight] = Field(default={})
+    options: dict[str, Any] = Field(default={})
     file: str | None = None
 
     @field_validator("weights")
@@ -214,7 +247,33 @@ class LossSettings(Strict):
 class DecodeSettings(Strict):
     """temperature: of the annealed mean that turns bin probabilities into a colour (Zhang et al. 2016: 0.38)."""
 
-    temperature: Annotated[float, BeforeValidator(_number), Field(gt=0, le=10)] = 0.38
+    temperature: Annotated[Real, Field(gt=0, le=10)] = 0.38
+
+
+class ArmTraining(Strict):
+    """What an arm may train with differently from its study: the peak learning rate."""
+
+    learning_rate: Annotated[Real, Field(gt=0, le=1)] | None = None
+
+
+class Control(Strict):
+    """An arm without training of its own: the networks of the arm `of`, their colours times one gain.
+
+    match: "gray" (gain 0), "truth", or an arm: the gain that gives the same mean chroma on the validation pictures.
+    """
+
+    of: str
+    match: str
+
+
+class Tuned(Strict):
+    """Weights, options, decoding and learning rate come from results/<study>/search/best.yaml.
+
+    family: of ablations/search_space.yaml; choice: which of the points that the search recommends.
+    """
+
+    family: str
+    choice: Literal["recommended", "knee", "faithful", "vivid"] = "recommended"
 
 
 class Arm(Strict):
@@ -224,80 +283,51 @@ class Arm(Strict):
     description: str
     loss: LossSettings
     decode: DecodeSettings = DecodeSettings()
+    train: ArmTraining = ArmTraining()
+    control: Control | None = None
+    tuned: Tuned | None = None
 
 
-def _one_line(error: ValidationError) -> str:
-    problems = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"] if part not in ("palette_world", "tiny_imagenet", "folder"))
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "unknown key"
-        elif item["type"] == "missing":
-            message = "missing"
-        elif not isinstance(item["input"], dict | list):
-            message = f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
-        problems.append(f"{where}: {message}" if where else message)
-    return "; ".join(problems)
+class ControlFile(Strict):
+    """The arm file of a control: its loss is that of the arm it is made from."""
 
-
-class _OneMeaning(yaml.SafeLoader):
-    """YAML in which a key written twice is an error instead of the second silently winning."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is written twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, str) else None)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; StudyError when it is missing, no YAML or no mapping."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneMeaning)
-    except FileNotFoundError:
-        raise StudyError(f"{path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise StudyError(f"{path}{line}: {getattr(error, 'problem', None) or 'not valid YAML'}") from error
-    if not isinstance(content, dict):
-        raise StudyError(f"{path}: must be a mapping of settings, found {type(content).__name__}")
-    return content
+    description: str
+    control: Control
 
 
 def load_params(root: Path) -> Params:
     """params.yaml of the project at `root`, checked; StudyError in one line when something is wrong."""
-    path = root / "params.yaml"
-    try:
-        return Params.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise StudyError(f"params.yaml: {_one_line(error)}") from error
+    return checked(Params, read_yaml(root / "params.yaml"), "params.yaml")
+
+
+# Settings files that lie in ablations/ beside the arms.
+NO_ARMS = {"claims", "search_space"}
 
 
 def arm_names(root: Path) -> list[str]:
     """Names of all arm files in ablations/, sorted."""
-    return sorted(path.stem for path in (root / "ablations").glob("*.yaml") if "loss" in read_yaml(path))
+    return sorted(path.stem for path in (root / "ablations").glob("*.yaml") if path.stem not in NO_ARMS)
 
 
 def load_arm(root: Path, name: str) -> Arm:
-    """The arm ablations/<name>.yaml, checked; StudyError in one line when it is unknown or something is wrong."""
+    """The arm ablations/<name>.yaml, checked; StudyError in one line when it is unknown or something is wrong.
+
+    A control has the loss, decoding and training of the arm whose networks it takes.
+    """
     path = root / "ablations" / f"{name}.yaml"
-    if not NAME.fullmatch(name) or not path.is_file():
+    if not NAME.fullmatch(name) or name in NO_ARMS or not path.is_file():
         raise StudyError(
             f"unknown arm {name!r}: there is no ablations/{name}.yaml; known: {', '.join(arm_names(root))}"
         )
-    try:
-        return Arm.model_validate({**read_yaml(path), "name": name})
-    except ValidationError as error:
-        raise StudyError(f"ablations/{name}.yaml: {_one_line(error)}") from error
+    content = read_yaml(path)
+    if "control" not in content:
+        return checked(Arm, {**content, "name": name}, f"ablations/{name}.yaml")
+    own = checked(ControlFile, content, f"ablations/{name}.yaml")
+    if own.control.of == name or "control" in read_yaml(root / "ablations" / f"{own.control.of}.yaml"):
+        raise StudyError(f"ablations/{name}.yaml: control.of must be an arm that is trained, not {own.control.of}")
+    return load_arm(root, own.control.of).model_copy(
+        update={"name": name, "description": own.description, "control": own.control}
+    )
 
 
 def get_study(params: Params, name: str) -> Study:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.cells import CellStore
 from study.errors import StudyError
-from study.params import Arm, Params, Study, find_root, get_study, load_arm, load_params
-from study.signature import cell_signature, code_digest, with_imports
+from study.files import sha256_file
+from study.params import (
+    Arm,
+    ArmTraining,
+    DecodeSettings,
+    Params,
+    Study,
+    TrainSettings,
+    find_root,
+    get_study,
+    load_arm,
+    load_params,
+)
+from study.signature import cell_signature, code_digest, control_signature, with_imports
+from study.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from study.prepare import Prepared
@@ -39,9 +52,44 @@ class Project:
         """Settings of the study `name`."""
         return get_study(self.params, name)
 
-    def arms(self, names: tuple[str, ...] = ()) -> list[Arm]:
-        """The arms called `names`, or those of the pipeline when none is named."""
-        return [load_arm(self.root, name) for name in (names or self.params.pipeline.arms)]
+    def arm_names(self, study: str) -> list[str]:
+        """Names of the arms of `study`: its own, or those of the pipeline."""
+        return self.study(study).arms or self.params.pipeline.arms_of(study)
+
+    def arms(self, study: str, names: tuple[str, ...] = ()) -> list[Arm]:
+        """The arms of `study` called `names`, or all of them when none is named; tuned ones as its search left them.
+
+        StudyError for an unknown arm, and for a tuned one before the search.
+        """
+        return [self._as_tuned(study, load_arm(self.root, name)) for name in (names or self.arm_names(study))]
+
+    def _as_tuned(self, study: str, arm: Arm) -> Arm:
+        if arm.tuned is None:
+            return arm
+        path = self._best(study)
+        if not path.is_file():
+            raise StudyError(f"the weights of {arm.name} are not searched on {study} yet: run study search {study}")
+        try:
+            found = read_yaml(path)["families"][arm.tuned.family][arm.tuned.choice]
+        except KeyError as error:
+            raise StudyError(
+                f"the search on {study} has no {arm.tuned.choice} point of {arm.tuned.family}: run study search {study}"
+            ) from error
+        loss = arm.loss.model_copy(update={"weights": found["weights"], "options": arm.loss.options | found["options"]})
+        return arm.model_copy(
+            update={
+                "loss": loss,
+                "decode": DecodeSettings.model_validate(arm.decode.model_dump() | found["decode"]),
+                "train": ArmTraining.model_validate(found["train"]),
+            }
+        )
+
+    def _best(self, study: str) -> Path:
+        return self.results(study) / "search" / "best.yaml"
+
+    def search_digest(self, study: str, arm: Arm) -> str | None:
+        """SHA-256 (16 hex digits) of the search's result that `arm` took its weights from; None where it took none."""
+        return sha256_file(self._best(study))[:16] if arm.tuned else None
 
     def seeds(self, study: str, wanted: tuple[int, ...] = ()) -> list[int]:
         """The study's seeds, or those `wanted` of them; StudyError for one that the study does not declare."""
@@ -57,22 +105,40 @@ class Project:
 
         return load_prepared(study, self.study(study), self.root)
 
-    def cells(self, study: str, arms: list[Arm], seeds: list[int]) -> list[Cell]:
-        """The cells of these arms and seeds, in that order, with their signatures."""
+    def cells(self, study: str, arms: list[Arm], seeds: list[int], train: TrainSettings | None = None) -> list[Cell]:
+        """The cells of these arms and seeds, in that order, with their signatures.
+
+        train: other settings than the study's, for cells that are trained beside it.
+        """
         from study.losses import build_loss, source_of
         from study.train import Cell, resolve_device
 
-        settings = self.study(study)
         prepared = self.prepared(study)
-        device = resolve_device(settings.train.device)
+        common = train or self.study(study).train
+        device = resolve_device(common.device)
         cells = []
         for arm in arms:
+            if arm.control:
+                cells += self._controls(study, arm, seeds, common)
+                continue
             build_loss(arm.loss, prepared.prior, self.root)  # a wrong loss is told here, before anything is trained
             loss_code = code_digest(with_imports(source_of(arm.loss, self.root)))
+            settings = common.model_copy(update=arm.train.model_dump(exclude_none=True))
             for seed in seeds:
-                signature = cell_signature(arm, settings.train, seed, prepared.manifest["data_hash"], device, loss_code)
-                cells.append(Cell(study, arm, seed, settings.train, prepared.folder, device, signature, self.root))
+                signature = cell_signature(arm, settings, seed, prepared.manifest["data_hash"], device, loss_code)
+                cells.append(Cell(study, arm, seed, settings, prepared.folder, device, signature, self.root))
         return cells
+
+    def _controls(self, study: str, arm: Arm, seeds: list[int], train: TrainSettings) -> list[Cell]:
+        names = [arm.control.of]
+        if arm.control.match not in ("gray", "truth"):
+            names.append(arm.control.match)
+        by_source = [self.cells(study, [source], seeds, train) for source in self.arms(study, tuple(names))]
+        found = []
+        for sources in zip(*by_source, strict=True):
+            signature = control_signature(arm.control.match, [source.signature for source in sources])
+            found.append(replace(sources[0], arm=arm, signature=signature, sources=sources))
+        return found
 
     def results(self, study: str) -> Path:
         """results/<study>."""

@@ -103,3 +103,9 @@ def cell_signature(arm: Arm, train: TrainSettings, seed: int, data_hash: str, de
         "torch": version("torch"),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def control_signature(match: str, sources: list[str]) -> str:
+    """Signature (16 hex digits) of a control made from the cells with the signatures `sources`."""
+    facts = {"control": match, "sources": sources, "code": code_digest([PACKAGE / "control.py"])}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """What a loss asks for: the colour that minimises its expected value where the true colour is not certain.
 
 For a pixel whose colour c has a known conditional law, the per-pixel terms of the anti-average loss have an exact
-optimum. With x the prediction, r = |x|, C = |c| and m = |E[c]|,
+optimum (`optimal_ab`). With x the prediction, r = |x|, C = |c| and m = |E[c]|,
 
     E[loss] = lab * E|x - c|^2 / 2 + saturation * E(r - C)^2 + confidence * E max(C - r, 0)
 
@@ -11,14 +11,21 @@ weights. What is left is convex in r, with derivative
     lab * (r - m) + 2 * saturation * (r - E[C]) - confidence * P(C > r),
 
 which rises in jumps at the chromas of the law; the optimum is where it crosses zero.
+
+Huber's loss treats a and b apart and asks for something near their medians (`huber_range`); what a classifier paints
+follows from the bins that it comes to believe in (`classification_ab`).
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
-from scipy.optimize import minimize
+from collections.abc import Callable
 
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize, minimize_scalar
+
+from study.bins import AB_BINS, annealed_mean, class_weights, soft_encode
 from study.losses.anti_average import UNITS
 
 
@@ -77,19 +84,113 @@ def expected_loss(
 def numerical_optimum(
     colors: ArrayLike, probabilities: ArrayLike, lab: float = 1.0, saturation: float = 0.0, confidence: float = 0.0
 ) -> np.ndarray:
-    """`optimal_ab` found by search instead of algebra: Nelder-Mead from every colour, the mean and around it."""
+    """`optimal_ab` found by search instead of algebra, to 1e-6 Lab units.
+
+    Nelder-Mead from every colour, the mean and around it, then chroma and hue in turn by Brent's method.
+    """
     colors, probabilities = _law(colors, probabilities)
-    weights = {"lab": lab, "saturation": saturation, "confidence": confidence}
+    weights = (lab, saturation, confidence)
     mean = probabilities @ colors
     starts = [*colors, mean, *(mean + offset for offset in ([5, 0], [-5, 0], [0, 5], [0, -5]))]
-    options = {"xatol": 1e-11, "fatol": 1e-13, "maxiter": 4000, "maxfev": 4000}
+    options = {"xatol": 1e-5, "fatol": 1e-9, "maxiter": 1000}
     found = [
-        minimize(
-            expected_loss, start, (colors, probabilities, *weights.values()), method="Nelder-Mead", options=options
-        )
+        minimize(expected_loss, start, (colors, probabilities, *weights), method="Nelder-Mead", options=options)
         for start in starts
     ]
-    return min(found, key=lambda result: result.fun).x
+    start = min(found, key=lambda result: result.fun).x
+    chroma, hue = float(np.hypot(*start)), float(np.arctan2(start[1], start[0]))
+    for _ in range(3):
+        polar = (chroma, hue, colors, probabilities, *weights)
+        chroma += _brent(lambda step, here=polar: _loss_change(step, 0.0, *here), -min(chroma, 1.0), 1.0)
+        polar = (chroma, *polar[1:])
+        hue += _brent(lambda turn, here=polar: _loss_change(0.0, turn, *here), -0.5, 0.5)
+    return chroma * np.array([np.cos(hue), np.sin(hue)])
+
+
+def _brent(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(minimize_scalar(function, bounds=(low, high), method="bounded", options={"xatol": 1e-11}).x)
+
+
+def _loss_change(
+    step: float,
+    turn: float,
+    chroma: float,
+    hue: float,
+    colors: np.ndarray,
+    probabilities: np.ndarray,
+    lab: float,
+    saturation: float,
+    confidence: float,
+) -> float:
+    """By how much the expected loss changes from (chroma, hue) to (chroma + step, hue + turn).
+
+    Near a minimum two losses agree in all but their last digits, and their difference has none left; written as
+    products of differences it keeps them all.
+    """
+    mean, chromas = probabilities @ colors, np.hypot(*colors.T)
+    along = np.array([np.cos(hue + turn), np.sin(hue + turn)])
+    across = np.array([-np.sin(hue + turn / 2), np.cos(hue + turn / 2)])
+    moved = step * along + 2 * chroma * np.sin(turn / 2) * across
+    longer = step * (2 * chroma + step)
+    shortfall = np.maximum(chromas - chroma - step, 0) - np.maximum(chromas - chroma, 0)
+    change = lab * (longer / 2 - mean @ moved) + saturation * (longer - 2 * step * probabilities @ chromas)
+    return float(change + confidence * probabilities @ shortfall)
+
+
+def huber_range(colors: ArrayLike, probabilities: ArrayLike, delta: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest ab, (2,) each, Lab units, with the smallest expected Huber loss per channel; float64.
+
+    colors, probabilities: as in `optimal_ab`; delta: Lab units, above 0. The loss of a channel is convex, and its
+    derivative sum p * clip(x - c, -delta, delta) is made of straight lines between the points c - delta and
+    c + delta. Mostly it is 0 in one point; between two halves of the law, in a whole range.
+    """
+    colors, probabilities = _law(colors, probabilities)
+    if not delta > 0:
+        raise ValueError(f"delta must be above 0, got {delta}")
+    ends = np.array([_zeros_of_slope(channel, probabilities, delta) for channel in colors.T])
+    return ends[:, 0], ends[:, 1]
+
+
+def _zeros_of_slope(values: np.ndarray, probabilities: np.ndarray, delta: float) -> tuple[float, float]:
+    knots = np.unique([values - delta, values + delta])
+    slopes = np.clip(knots[:, None] - values, -delta, delta) @ probabilities
+    # Probabilities that were stored in single precision balance to 1e-7 only.
+    level = knots[np.abs(slopes) <= 1e-6 * delta]
+    if len(level):
+        return level[0], level[-1]
+    after = int(np.argmax(slopes > 0))
+    crossing = float(np.interp(0, slopes[after - 1 : after + 1], knots[after - 1 : after + 1]))
+    return crossing, crossing
+
+
+def classification_ab(
+    colors: ArrayLike,
+    probabilities: ArrayLike,
+    temperature: float = 0.38,
+    prior: ArrayLike | None = None,
+    rebalance: float | None = 0.5,
+    neighbors: int = 5,
+    sigma: float = 5.0,
+) -> np.ndarray:
+    """The ab (2,), Lab units, that a classifier over the bins decodes once its cross-entropy is smallest; float64.
+
+    The expected weighted cross-entropy is smallest at q = sum p_k w_k z_k / sum p_k w_k, z_k the soft target of
+    colour k and w_k the class weight of its nearest bin: rare colours are believed in more than they occur. The
+    decoded colour is the annealed mean of q at `temperature`.
+    colors, probabilities: as in `optimal_ab`; prior: (313,) frequencies of the bins; the rest as in
+    `study.losses.ClassificationLoss`: without a prior or with rebalance None all weights are 1.
+    """
+    colors, probabilities = _law(colors, probabilities)
+    indices, shares = soft_encode(torch.from_numpy(colors).T.reshape(1, 2, 1, -1), neighbors, sigma)
+    indices, shares = indices[0, :, 0].numpy(), shares[0, :, 0].double().numpy()  # (neighbors, K)
+    weights = np.ones(len(AB_BINS))
+    if prior is not None and rebalance is not None:
+        weights = class_weights(np.asarray(prior), rebalance).double().numpy()
+    believed = np.zeros(len(AB_BINS))
+    np.add.at(believed, indices, shares * probabilities * weights[indices[0]])
+    with np.errstate(divide="ignore"):
+        logits = torch.from_numpy(np.log(believed)).view(1, -1, 1, 1)
+    return annealed_mean(logits, temperature).flatten().numpy()
 
 
 def raw_weights(weights: dict[str, float], units: str) -> dict[str, float]:

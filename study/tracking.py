@@ -1,4 +1,4 @@
-"""Trackers: copies trained cells into MLflow and TensorBoard; the only file that knows either of them."""
+"""Trackers: copies trained cells and searches into MLflow and TensorBoard; the only file that knows either of them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from study.errors import StudyError
 from study.files import fresh_directory
 from study.recorded import RecordedCell, plain_name, read_cells, reason
+from study.recorded_search import RecordedSearch, read_search
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +31,7 @@ PARAMS_PER_CALL = 100
 LONGEST_VALUE = 6000  # characters of one MLflow parameter
 LONGEST_KEY = 250
 LOCK_SECONDS = 300.0
+Point = tuple[str, float, int, int]  # of a metric: key, value, ms since 1970, step
 COSTS = ("seconds", "step_ms", "images_per_s", "peak_memory_mb", "parameters")  # of a run record
 
 QUIET = {  # no telemetry, no links on stdout for every run
@@ -55,6 +57,7 @@ class TrackingSummary:
     same cell, and found already recorded.
     missing: declared cells ("arm/seed-0") without a run record; they are left out.
     open_with: the shell command, or the address, that shows the records.
+    trials: how many trials of searches are on record now.
     """
 
     store: str
@@ -64,6 +67,7 @@ class TrackingSummary:
     unchanged: int
     missing: tuple[str, ...]
     open_with: str
+    trials: int = 0
 
 
 def _digest(value: Any) -> str:
@@ -170,19 +174,22 @@ def _open_experiment(client: MlflowClient, study: str, root: Path, uri: str) -> 
     return experiment.experiment_id
 
 
+def _live_runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
+    page = client.search_runs([experiment], max_results=1000)
+    yield from page
+    while page.token:
+        page = client.search_runs([experiment], max_results=1000, page_token=page.token)
+        yield from page
+
+
 def _find_runs(client: MlflowClient, experiment: str) -> dict[tuple[str, str], list[Run]]:
     """(arm, seed) -> the live runs recorded for it; the seed is "" for an arm's own run."""
     found: dict[tuple[str, str], list[Run]] = {}
-    token = None
-    while True:
-        page = client.search_runs([experiment], max_results=1000, page_token=token)
-        for run in page:
-            tags = run.data.tags
-            if "study" in tags and "arm" in tags:
-                found.setdefault((tags["arm"], tags.get("seed", "")), []).append(run)
-        token = page.token
-        if not token:
-            return found
+    for run in _live_runs(client, experiment):
+        tags = run.data.tags
+        if "study" in tags and "arm" in tags:
+            found.setdefault((tags["arm"], tags.get("seed", "")), []).append(run)
+    return found
 
 
 def _record_among(runs: list[Run], tags: dict[str, str]) -> Run | None:
@@ -201,23 +208,27 @@ def _write_run(
     *,
     tags: dict[str, str],
     params: dict[str, str],
-    metrics: list[tuple[str, float, int, int]],
+    metrics: list[Point],
     interval: tuple[int, int],
     status: str,
 ) -> str:
-    """Record one run (metrics: key, value, ms since 1970, step; `status` last) and return its id."""
-    from mlflow.entities import Metric, Param
-
+    """Record one run (`status` last) and return its id."""
     tags = {key: value[:LONGEST_VALUE] for key, value in tags.items()}
     run = client.create_run(experiment, start_time=interval[0], tags=tags, run_name=name).info.run_id
+    _log(client, run, params, metrics)
+    client.set_terminated(run, status=status, end_time=interval[1])
+    return run
+
+
+def _log(client: MlflowClient, run: str, params: dict[str, str], metrics: list[Point]) -> None:
+    from mlflow.entities import Metric, Param
+
     rows = [Param(key, value) for key, value in params.items()]
     for start in range(0, len(rows), PARAMS_PER_CALL):
         client.log_batch(run, params=rows[start : start + PARAMS_PER_CALL], synchronous=True)
     points = [Metric(*metric) for metric in metrics]
     for start in range(0, len(points), METRICS_PER_CALL):
         client.log_batch(run, metrics=points[start : start + METRICS_PER_CALL], synchronous=True)
-    client.set_terminated(run, status=status, end_time=interval[1])
-    return run
 
 
 def _cell_tags(study: str, cell: RecordedCell) -> dict[str, str]:
@@ -307,6 +318,36 @@ def _record_all(client: MlflowClient, experiment: str, study: str, cells: list[R
     return counts
 
 
+def _record_search(client: MlflowClient, experiment: str, study: str, search: RecordedSearch) -> None:
+    """Bring the runs of one family to the state of `search`: a parent, below it a run per trial.
+
+    Their tags name a `search` in place of an arm. The parent is ended last: without its end the family is written anew.
+    """
+    old = [run for run in _live_runs(client, experiment) if run.data.tags.get("search") == search.family]
+    if any(run.data.tags.get("search_sha256") == search.digest and run.info.status == "FINISHED" for run in old):
+        return
+    for run in old:
+        client.delete_run(run.info.run_id)
+    end = search.finished
+    tags, name = {"study": study, "search": search.family}, f"search/{search.family}"
+    parent = client.create_run(experiment, end, tags | {"search_sha256": search.digest}, name).info.run_id
+    for trial in search.trials:
+        _write_run(
+            client,
+            experiment,
+            f"{name}/trial-{trial.number}",
+            tags=tags | trial.tags | {"trial": str(trial.number), "mlflow.parentRunId": parent},
+            params=trial.params,
+            metrics=[(f"search/{key}", value, end, 0) for key, value in trial.metrics.items()],
+            interval=(end, end),
+            status="FAILED" if trial.state == "diverged" else "FINISHED",
+        )
+    history = [("search/hypervolume", value, end, step) for step, value in enumerate(search.history)]
+    honest = [(f"recommended/{key}", value, end, 0) for key, value in search.recommended.items()]
+    _log(client, parent, search.params, history + honest)
+    client.set_terminated(parent, end_time=end)
+
+
 def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri: str | None = None) -> TrackingSummary:
     """Record the trained cells of a study in MLflow: one experiment, a run per arm, below it a run per seed.
 
@@ -316,6 +357,8 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
     A diverged cell becomes a FAILED run with tags diverged_step and diverged_term. MLflow keeps NaN as NaN and
     an infinite value as the largest float of its sign.
     An arm's run holds its settings and the mean over the given seeds of every final score.
+    The search of a family is a run `search/<family>` (budget, hypervolume by trial, `recommended/<metric>` on fresh
+    seeds), below it a run per trial with what was proposed as parameters and its scores as `search/<metric>`.
 
     A second call writes nothing twice: a cell is known by its signature and the hash of its scores; a changed
     or half-written one is written anew and the older run deleted (restorable until `mlflow gc`).
@@ -327,6 +370,7 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
     """
     root = Path(root).resolve()
     cells, missing = read_cells(root, study, arms, seeds)
+    searches = read_search(root, study)
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
     shown = _without_password(uri)
     with _environment():
@@ -344,6 +388,8 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
                 client = MlflowClient(tracking_uri=uri)
                 experiment = _open_experiment(client, study, root, uri)
                 counts = _record_all(client, experiment, study, cells)
+                for search in searches:
+                    _record_search(client, experiment, study, search)
         except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
             raise StudyError(
                 f"MLflow at {shown} cannot be used ({reason(error)}): start or repair it, or unset "
@@ -351,7 +397,8 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
                 "(what was recorded is kept)"
             ) from error
     opened = shown if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(shown)}"
-    return TrackingSummary(shown, study, missing=missing, open_with=opened, **counts)
+    trials = sum(len(search.trials) for search in searches)
+    return TrackingSummary(shown, study, missing=missing, open_with=opened, trials=trials, **counts)
 
 
 # -- TensorBoard -----------------------------------------------------------------------------------------

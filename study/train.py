@@ -46,6 +46,7 @@ class Cell:
     device: str
     signature: str
     root: Path
+    sources: tuple[Cell, ...] = ()  # of a control: the cells that it is made from
 
 
 class ParentGone(Exception):
@@ -105,7 +106,7 @@ class _Run:
         self.images = _on_device(np.load(cell.data / "train.npy"), self.device)
         self.validation = Validation(np.load(cell.data / "val.npy"), self.device)
         self.order = BatchOrder(len(self.images), self.settings.batch, cell.seed)
-        self.step, self.seconds, self.step_times = 0, 0.0, []
+        self.step, self.seconds, self.step_times, self.peak_memory = 0, 0.0, [], 0.0
         self._restore()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ class _Run:
             self._write_rows("train", rows)
             sums, count, last_row = {}, 0, now
             if done:
-                self._write_rows("val", self.validation.scores(self.model))
+                self._validate()
                 last_row = time.perf_counter()
             wanted = still_wanted()
             if not wanted or time.perf_counter() - last_checkpoint >= settings.checkpoint_seconds:
@@ -179,12 +180,19 @@ class _Run:
                 raise ParentGone
         return None
 
+    def _validate(self) -> None:
+        # The peak is that of training steps: what validation takes beside them is no cost of the loss.
+        self.peak_memory = max(self.peak_memory, peak_memory_mb(self.device))
+        gradients = self.validation.gradients(self.model, self.loss, self.settings.batch)
+        self._write_rows("val", self.validation.scores(self.model) | gradients)
+        reset_peak_memory(self.device)
+
     def _step(self, rate: float) -> tuple[dict[str, Tensor], str | None]:
         lab = rgb_to_lab(self._batch(self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        losses = self.loss(self.model(lab[:, :1]), half_resolution(lab[:, 1:]))
+        losses = self.loss(*loss_inputs(self.loss, self.model, self.model(lab[:, :1]), lab))
         if not torch.isfinite(losses["total"]):
             bad = [name for name, value in losses.items() if name != "total" and not torch.isfinite(value)]
             return {}, ", ".join(bad) or "total"
@@ -224,7 +232,7 @@ class _Run:
             "images_per_s": round(images / self.seconds, 2) if self.seconds else None,
             "step_ms": round(1000 * float(np.median(self.step_times)), 3) if self.step_times else None,
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "peak_memory_mb": round(peak_memory_mb(self.device) - self.memory_before, 1),
+            "peak_memory_mb": round(max(self.peak_memory, peak_memory_mb(self.device)) - self.memory_before, 1),
             "weights_sha256": weights_digest(self.model),
             "arm_settings": cell.arm.model_dump(),
             "train_settings": cell.train.model_dump(),
@@ -232,6 +240,13 @@ class _Run:
             "started": started,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+
+def loss_inputs(loss: Loss, model: Colorizer, output: Tensor, lab: Tensor) -> tuple[Tensor, Tensor]:
+    """What `loss` compares: the head's raw output and the target ab at half resolution, or Lab pictures in full."""
+    if loss.needs_lightness:
+        return torch.cat([lab[:, :1], model.upsample(output)], dim=1), lab
+    return output, half_resolution(lab[:, 1:])
 
 
 class Validation:
@@ -272,6 +287,25 @@ class Validation:
                 sums[name] = sums.get(name, 0.0) + float(value)
         sums["chroma_ratio"] = count * sums["chroma"] / max(sums.pop("true_chroma"), 1e-6)
         return {name: value / count for name, value in sums.items()}
+
+    def gradients(self, model: Colorizer, loss: Loss, pictures: int) -> dict[str, float]:
+        """The gradient ledger: for every term of `loss` the norm of its weighted gradient, 0 for weight 0.
+
+        With respect to the network's output on the first `pictures` validation pictures, so that it is the pull that
+        each term has on the colours themselves.
+        """
+        lab = self.batches[0][0][:pictures]
+        with torch.no_grad():
+            output = model(lab[:, :1])
+        norms = {}
+        for name, weight in loss.weights.items():
+            norms[f"gradient_{name}"] = 0.0
+            if weight > 0:
+                asked = output.requires_grad_()
+                term = loss.compute(*loss_inputs(loss, model, asked, lab))[name]
+                (gradient,) = torch.autograd.grad(weight * term, asked, allow_unused=True)
+                norms[f"gradient_{name}"] = 0.0 if gradient is None else float(gradient.norm())
+        return norms
 
 
 def _on_device(images: np.ndarray, device: torch.device) -> Tensor:

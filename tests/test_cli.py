@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -80,7 +81,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_step_leaves_what_the_next_and_the_reader_need(trained: Path) -> None:
     results = trained / "results" / "tiny"
-    names = {"arms", "paired", "kinds", "curves", "cells", "cost", "metrics"}
+    names = {"arms", "paired", "seeds", "kinds", "curves", "cells", "cost", "metrics", "claims"}
+    names |= {"theory", "ledger", "factorial", "convergence", "lengths"}
     assert {path.stem for path in (results / "tables").glob("*.csv")} >= names
     assert (trained / "reports" / "tiny" / "index.html").stat().st_size > 10_000
     assert (trained / "reports" / "tiny" / "report.md").exists()
@@ -116,7 +118,7 @@ def test_the_installed_command_and_python_m_study_are_the_same(trained: Path) ->
 
 
 def test_help_is_there_for_every_command(trained: Path) -> None:
-    for command in ("plan", "list", "prepare", "train", "evaluate", "compare", "report", "track", "doctor"):
+    for command in ("plan", "list", "prepare", "train", "evaluate", "compare", "report", "track", "check", "doctor"):
         done = study(command, "--help", cwd=trained)
         assert done.returncode == 0
         assert "Usage: study" in done.stdout
@@ -158,6 +160,25 @@ def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(
     assert "outdated" in done.stdout
     assert "run: study train tiny zhang --seed 0" in done.stdout
     assert "zhang" not in (root / "results" / "tiny" / "tables" / "arms.csv").read_text()
+
+
+def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(
+    trained: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    table = root / "results" / "tiny" / "tables" / "claims.csv"
+    sound = table.read_text()
+    assert study("compare", "tiny", "--strict", cwd=root).returncode == 0
+    assert table.read_text() == sound
+    claims = pd.read_csv(table, dtype=str, keep_default_na=False)
+    claims.loc[claims["id"] == "lpips_improves", "verdict"] = "confirmed"  # without LPIPS it cannot be
+    claims.to_csv(table, index=False)
+    line = fails("compare", "tiny", "--strict", cwd=root)
+    assert "claims that held before no longer do: lpips_improves (not testable)" in line
+    assert table.read_text() == sound
 
 
 def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, tmp_path: Path) -> None:
@@ -248,17 +269,17 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
     one_study(root, train=TINY_STUDY["train"] | {"images": 10_000_000, "checkpoint_seconds": 0})
     assert study("prepare", "tiny", cwd=root).returncode == 0
     project = Project.open(root)
-    cells = project.cells("tiny", project.arms(("mse",)), [0, 1])
+    cells = project.cells("tiny", project.arms("tiny", ("mse",)), [0, 1])
     run = subprocess.Popen(
         [sys.executable, "-m", "study", "train", "tiny", "mse", "--jobs", "2"],
         cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in cells):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGINT)
-    _, errors = run.communicate(timeout=30)
+    _, errors = run.communicate(timeout=120)
     assert run.returncode == 130, errors
     assert "interrupted; finished cells and checkpoints are kept" in errors.splitlines()[-1]
     assert "Traceback" not in errors

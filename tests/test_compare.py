@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats as reference
 
-from study.compare import _WeightsBySeeds, cost_rows, estimate_rows, kind_rows, paired_rows, score_matrices
+from study.compare import BootstrapWeights, estimate_rows, paired_rows, seed_rows
 from study.metrics import METRICS
+from study.scored import score_matrices
+from study.tables import cost_rows, curve_rows, kind_rows
 
 
 def long_table(values: dict[str, np.ndarray], metric: str = "ab_rmse", kind: str = "all") -> pd.DataFrame:
@@ -22,11 +24,11 @@ def long_table(values: dict[str, np.ndarray], metric: str = "ab_rmse", kind: str
 
 
 @pytest.fixture
-def weights() -> _WeightsBySeeds:
-    return _WeightsBySeeds(2000, 0)
+def weights() -> BootstrapWeights:
+    return BootstrapWeights(2000, 0)
 
 
-def test_a_constant_shift_is_found_exactly_however_noisy_seeds_and_images_are(weights: _WeightsBySeeds) -> None:
+def test_a_constant_shift_is_found_exactly_however_noisy_seeds_and_images_are(weights: BootstrapWeights) -> None:
     base = np.random.default_rng(0).normal(20, 5, (5, 40))
     matrices = score_matrices(long_table({"mse": base, "shifted": base - 1.5}), ["mse", "shifted"])
     (row,) = paired_rows(METRICS["ab_rmse"], matrices, "mse", weights)
@@ -34,7 +36,7 @@ def test_a_constant_shift_is_found_exactly_however_noisy_seeds_and_images_are(we
     assert (row["verdict"], row["p"], row["p_min"], row["seeds"]) == ("better", 0.0625, 0.0625, 5)
 
 
-def test_estimates_are_means_over_seeds_of_means_over_images(weights: _WeightsBySeeds) -> None:
+def test_estimates_are_means_over_seeds_of_means_over_images(weights: BootstrapWeights) -> None:
     scores = np.random.default_rng(1).normal(10, 2, (4, 30))
     (row,) = estimate_rows(METRICS["ab_rmse"], score_matrices(long_table({"mse": scores}), ["mse"]), weights)
     assert row["mean"] == pytest.approx(scores.mean())
@@ -42,7 +44,7 @@ def test_estimates_are_means_over_seeds_of_means_over_images(weights: _WeightsBy
     assert row["low"] < row["mean"] < row["high"]
 
 
-def test_holms_family_is_the_arms_of_one_metric(weights: _WeightsBySeeds) -> None:
+def test_holms_family_is_the_arms_of_one_metric(weights: BootstrapWeights) -> None:
     rng = np.random.default_rng(2)
     base = rng.normal(20, 1, (5, 20))
     arms = {"mse": base, "a": base - 1, "b": base - 2, "c": base + rng.normal(0, 0.1, (5, 20))}
@@ -52,7 +54,7 @@ def test_holms_family_is_the_arms_of_one_metric(weights: _WeightsBySeeds) -> Non
     assert by_arm["c"]["p_holm"] >= by_arm["c"]["p"]
 
 
-def test_only_shared_seeds_are_paired(weights: _WeightsBySeeds) -> None:
+def test_only_shared_seeds_are_paired(weights: BootstrapWeights) -> None:
     base = np.random.default_rng(3).normal(20, 1, (5, 20))
     table = long_table({"mse": base, "lame": base - 1})
     table = table[(table["arm"] == "mse") | (table["seed"] != 2)]
@@ -72,11 +74,13 @@ def test_an_image_without_a_value_in_one_arm_is_left_out_of_all() -> None:
     assert list(matrices["mse"].columns) == ["i0", "i1", "i2"]
 
 
-def test_one_seed_has_no_spread_and_the_least_sure_p(weights: _WeightsBySeeds) -> None:
+def test_one_seed_has_no_spread_and_the_least_sure_p(weights: BootstrapWeights) -> None:
     base = np.random.default_rng(4).normal(20, 1, (1, 20))
     matrices = score_matrices(long_table({"mse": base, "other": base + 1}), ["mse", "other"])
     (row,) = paired_rows(METRICS["ab_rmse"], matrices, "mse", weights)
-    assert (row["p"], row["p_min"]) == (1, 1)
+    assert (row["p"], row["p_min"], row["verdict"]) == (1, 1, "undecided")
+    assert np.isnan([row["effect"], row["detectable"], row["p_t"]]).all()
+    assert row["seeds_needed"] == ""
     assert estimate_rows(METRICS["ab_rmse"], matrices, weights)[0]["sd"] is None
 
 
@@ -94,7 +98,7 @@ def test_one_seed_has_no_spread_and_the_least_sure_p(weights: _WeightsBySeeds) -
     ],
 )
 def test_verdicts_know_which_way_is_better(
-    metric: str, baseline: float, arm: float, expected: str, weights: _WeightsBySeeds
+    metric: str, baseline: float, arm: float, expected: str, weights: BootstrapWeights
 ) -> None:
     noise = np.random.default_rng(6).normal(0, 1e-3, (5, 20))
     table = long_table({"mse": baseline + noise, "arm": arm + noise}, metric)
@@ -121,3 +125,85 @@ def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
     table = cost_rows(records, ["mse", "slow"], "mse").set_index("arm")
     assert table.loc["mse", "step_ms"] == 12
     assert table.loc["slow", "step_ratio"] == 2
+
+
+def test_estimates_have_the_middle_half_and_the_share_of_the_seeds(weights: BootstrapWeights) -> None:
+    scores = np.random.default_rng(7).normal(10, 2, (4, 30)) + np.arange(4)[:, None]
+    (row,) = estimate_rows(METRICS["ab_rmse"], score_matrices(long_table({"mse": scores}), ["mse"]), weights)
+    assert row["iqm"] == pytest.approx(reference.trim_mean(scores.ravel(), 0.25))
+    assert row["seed_share"] > 0.9
+
+
+def test_seeds_are_means_over_images() -> None:
+    scores = np.random.default_rng(8).normal(10, 2, (3, 5))
+    rows = seed_rows(METRICS["ab_rmse"], score_matrices(long_table({"mse": scores}), ["mse"]))
+    assert [row["seed"] for row in rows] == [0, 1, 2]
+    assert [row["value"] for row in rows] == pytest.approx(scores.mean(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"), [("ab_rmse", 0.25), ("psnr", 0.75), ("chroma_ratio", 0.5), ("colorfulness", None)]
+)
+def test_improved_is_the_share_of_pairs_that_are_better(
+    metric: str, better: float | None, weights: BootstrapWeights
+) -> None:
+    base = np.full((2, 4), 1.2)
+    own = base + np.array([[-0.1, 0.1, 0.1, 0.1], [-0.1, 0.1, 0.1, 0.1]])
+    if metric == "chroma_ratio":  # 1.1 and 0.7: nearer to 1 and farther from it, twice each
+        own = np.array([[1.1, 0.7, 1.1, 0.7]] * 2)
+    matrices = score_matrices(long_table({"mse": base, "own": own}, metric), ["mse", "own"])
+    assert paired_rows(METRICS[metric], matrices, "mse", weights)[0]["improved"] == better
+
+
+def test_paired_rows_have_effect_and_power(weights: BootstrapWeights) -> None:
+    rng = np.random.default_rng(9)
+    base = rng.normal(20, 5, (5, 40))
+    luck = np.array([0.1, 0.5, 0.3, 0.9, 0.7])
+    own = base + luck[:, None]
+    matrices = score_matrices(long_table({"mse": base, "own": own}), ["mse", "own"])
+    (row,) = paired_rows(METRICS["ab_rmse"], matrices, "mse", weights)
+    assert row["effect"] == pytest.approx(luck.mean() / luck.std(ddof=1))
+    error = reference.sem(luck)
+    assert row["detectable"] == pytest.approx((reference.t.ppf(0.975, 4) + reference.t.ppf(0.8, 4)) * error)
+    assert row["p_t"] == pytest.approx(reference.ttest_1samp(luck, 0).pvalue, rel=1e-6)
+    assert (row["verdict"], row["seeds_needed"]) == ("worse", "")
+
+
+def test_undecided_comparisons_say_how_many_seeds_they_need(weights: BootstrapWeights) -> None:
+    rng = np.random.default_rng(10)
+    base = rng.normal(20, 5, (5, 40))
+    some = np.array([-0.5, 0.9, 0.2, 1.2, 0.3])[:, None]
+    hopeless = np.array([-9.0, 9.1, -9.3, 9.2, 0.1])[:, None]
+    arms = {"mse": base, "some": base + some, "hopeless": base + hopeless}
+    rows = paired_rows(METRICS["ab_rmse"], score_matrices(long_table(arms), list(arms)), "mse", weights)
+    needed = {row["arm"]: row["seeds_needed"] for row in rows}
+    assert {row["verdict"] for row in rows} == {"undecided"}
+    assert 5 < needed["some"] <= 100
+    assert needed["hopeless"] == ">100"
+
+
+def test_a_verdict_counts_how_many_arms_were_compared(weights: BootstrapWeights) -> None:
+    rng = np.random.default_rng(11)
+    base = rng.normal(20, 1, (4, 30))
+    shift = 1 + np.array([0.3, -0.4, 0.5, -0.4])[:, None]
+    alone = {"mse": base, "own": base + shift}
+    crowd = alone | {f"other{k}": base + rng.normal(0, 1, (4, 1)) for k in range(20)}
+    words = []
+    for arms in (alone, crowd):
+        rows = paired_rows(METRICS["ab_rmse"], score_matrices(long_table(arms), list(arms)), "mse", weights)
+        words.append(rows[0]["verdict"])
+    assert words == ["worse", "undecided"]
+
+
+def test_curves_are_averaged_over_seeds_without_speed() -> None:
+    def history(shift: float) -> pd.DataFrame:
+        names = ["lab", "images_per_s"] * 2
+        return pd.DataFrame(
+            {"step": [1, 1, 2, 2], "images": [8, 8, 16, 16], "split": "train", "name": names, "value": [3.0, 9, 1, 9]}
+        ).assign(value=lambda table: table["value"] + shift)
+
+    table = curve_rows({("mse", 0): history(0), ("mse", 1): history(1), ("old", 0): history(5)}, ["mse"])
+    assert table[["arm", "name", "step", "mean", "low", "high", "seeds"]].to_numpy().tolist() == [
+        ["mse", "lab", 1, 3.5, 3, 4, 2],
+        ["mse", "lab", 2, 1.5, 1, 2, 2],
+    ]

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from study.errors import StudyError
-from study.params import arm_names, load_arm, load_params, read_yaml
+from study.params import arm_names, load_arm, load_params
+from study.yaml_files import read_yaml
 from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 
 
@@ -136,3 +137,23 @@ def test_missing_and_unreadable_files_are_told(tmp_path: Path) -> None:
 
 def test_the_test_study_is_valid(root: Path) -> None:
     assert load_params(root).studies["tiny"].train.steps == TINY_STUDY["train"]["images"] // 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"pipeline__search": ["paris"]}, "search names 'paris'"),
+        ({"pipeline__search": ["tiny"]}, "studies.tiny has no search block"),
+        ({"pipeline__tuned": ["mse"]}, "listed twice in arms"),
+        ({"studies__tiny__arms": ["mse"]}, "cannot be part of the pipeline: run it with study run tiny"),
+        ({"studies__tiny__train__levels": 6}, "cannot be halved train.levels = 6 times"),
+        ({"studies__tiny__search": {"trials": 0}}, "studies.tiny.search.trials"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_told(root: Path, changes: dict, says: str) -> None:
+    assert says in params_error(root, **changes)
+
+
+def test_blocks_may_be_shared_by_yaml_merge_keys(tmp_path: Path) -> None:
+    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert read_yaml(tmp_path / "merged.yaml")["b"] == {"x": 1, "y": 3}

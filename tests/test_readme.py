@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from study.params import LossSettings
+from study.plan import Project
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -19,22 +20,30 @@ def code_blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_loss_of_your_own_in_the_readme_works(root: Path) -> None:
+@pytest.mark.parametrize("page", ["README.md", "ablations/README.md"])
+def test_the_loss_of_your_own_in_the_readme_passes_the_checks(
+    page: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
-    from study.losses import build_loss
+    from study.check import check_arm
+    from study.losses import build_loss, registry
 
-    text = (REPOSITORY / "ablations" / "README.md").read_text()
-    (python,) = code_blocks(text, "python")
-    arm = yaml.safe_load(code_blocks(text, "yaml")[1])
-    (root / arm["loss"]["file"]).write_text(python)
-    loss = build_loss(LossSettings(**arm["loss"]), None, root)
-    result = loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))
+    monkeypatch.setattr(registry, "_LOSSES", dict(registry._LOSSES))
+    monkeypatch.setattr(registry, "_LOADED", dict(registry._LOADED))
+    text = (REPOSITORY / page).read_text()
+    (python,) = (code for code in code_blocks(text, "python") if "@register" in code)
+    (arm,) = (block for block in code_blocks(text, "yaml") if "file:" in block)
+    settings = LossSettings(**yaml.safe_load(arm)["loss"])
+    (root / settings.file).write_text(python)
+    (root / "ablations" / "charbonnier.yaml").write_text(arm)
+    assert [check for check in check_arm(Project.open(root), "charbonnier") if not check.passed] == []
+    result = build_loss(settings, None, root)(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))
     assert result["total"] == pytest.approx(1.0)
 
 
 def test_the_losses_lift_into_other_training_as_the_readme_shows() -> None:
-    (code,) = code_blocks(README, "python")
+    (code,) = (code for code in code_blocks(README, "python") if "ColorizationAntiAverageLoss" in code)
     names: dict = {}
     exec(code, names)
     assert names["predicted_ab"].grad.isfinite().all()

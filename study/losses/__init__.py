@@ -7,20 +7,33 @@ term. PerceptualLoss returns its one value as a scalar. How to add a loss of you
 from __future__ import annotations
 
 from study.losses.anti_average import ColorizationAntiAverageLoss
-from study.losses.base import Loss
+from study.losses.base import Loss, check_same_shape, common_precision
+from study.losses.circular import AntiAverageCircularLoss, CircularDiversityLoss
 from study.losses.classification import ClassificationLoss
+from study.losses.combined import AntiAverageLPIPSLoss
+from study.losses.hue import HueLoss
 from study.losses.perceptual import PerceptualLoss, perceptual_availability
+from study.losses.pinball import PinballLoss
 from study.losses.registry import build_loss, head_of, loss_names, register, source_of
 from study.losses.regression import HuberLoss, MSELoss
+from study.losses.sliced_wasserstein import SlicedWassersteinLoss
 
 __all__ = [
+    "AntiAverageCircularLoss",
+    "AntiAverageLPIPSLoss",
+    "CircularDiversityLoss",
     "ClassificationLoss",
     "ColorizationAntiAverageLoss",
     "HuberLoss",
+    "HueLoss",
     "Loss",
     "MSELoss",
     "PerceptualLoss",
+    "PinballLoss",
+    "SlicedWassersteinLoss",
     "build_loss",
+    "check_same_shape",
+    "common_precision",
     "head_of",
     "loss_names",
     "perceptual_availability",

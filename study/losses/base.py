@@ -29,11 +29,14 @@ class Loss(nn.Module, ABC):
                 self.eps = eps
 
             def compute(self, prediction, target):
+                check_same_shape(prediction, target, channels=(2, 3))
                 return {"charbonnier": ((prediction - target).square() + self.eps**2).sqrt().mean()}
 
     head: what the network predicts for it: "ab" (N,2,h,w) in Lab units, or "bins" (N,313,h,w) logits.
     terms: every term and its weight when nothing else is said.
     needs_prior: True to be given the training set's prior over the 313 bins as the constructor's `prior`.
+    needs_lightness: True to be given Lab pictures (N,3,H,W) at full resolution, predicted colours upsampled, instead
+        of ab (N,2,h,w) at half.
 
     Options are the constructor's keywords. A loss made of others keeps them as submodules and merges the dicts
     of their `compute`.
@@ -42,6 +45,7 @@ class Loss(nn.Module, ABC):
     head: ClassVar[str] = "ab"
     terms: ClassVar[Mapping[str, float]]
     needs_prior: ClassVar[bool] = False
+    needs_lightness: ClassVar[bool] = False
 
     weights: dict[str, float]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from study.metrics.averaging import averaging_index, excess_error, mode_commitment, reachable_error
 from study.metrics.base import Metric
+from study.metrics.cast import purple_cast, sepia_cast
 from study.metrics.color_difference import ciede2000, ciede2000_map
 from study.metrics.fidelity import ab_rmse, auc, psnr, rebalanced_auc, ssim
 from study.metrics.hue import hue_diversity, hue_entropy
@@ -30,7 +31,9 @@ __all__ = [
     "mean_chroma",
     "mode_commitment",
     "psnr",
+    "purple_cast",
     "reachable_error",
     "rebalanced_auc",
+    "sepia_cast",
     "ssim",
 ]

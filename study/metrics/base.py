@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal
 
 import torch
@@ -90,6 +92,14 @@ def length(a: Tensor, b: Tensor) -> Tensor:
 def pixels_per_pass(images: Tensor) -> int:
     """How many pixels to work on at a time: on the CPU the dozen working rows then stay in a core's cache."""
     return 65_536 if images.device.type == "cpu" else 1 << 22
+
+
+def image_pieces(images: Tensor, mask: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The images, and their masks where there are any, a few at a time: enough work for one call, few enough for
+    the processor's cache. One piece if there are no images."""
+    step = max(1, 2 * pixels_per_pass(images) // max(1, images.shape[2] * images.shape[3]))
+    masks = repeat(None) if mask is None else mask.split(step)
+    return zip(images.split(step), masks, strict=False)
 
 
 def pixel_sum(values: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from study.color import chroma, hue
-from study.metrics.base import at_least_float32, check_images, check_mask, pixel_sum
+from study.metrics.base import at_least_float32, check_images, check_mask, image_pieces, length, pixel_sum
 
 
 @torch.no_grad()
@@ -25,11 +25,16 @@ def hue_diversity(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     check_images("ab", ab, 2)
     check_mask(mask, ab)
-    ab = at_least_float32(ab)
-    total = pixel_sum(chroma(ab), mask)
-    resultant = torch.hypot(pixel_sum(ab[:, 0], mask), pixel_sum(ab[:, 1], mask))
-    diversity = torch.where(total == 0, torch.zeros_like(total), 1 - resultant / total).clamp(0, 1)
+    sums = [_chroma_and_ab(at_least_float32(images), inside) for images, inside in image_pieces(ab, mask)]
+    total, a, b = torch.cat(sums, dim=1)
+    diversity = torch.where(total == 0, torch.zeros_like(total), 1 - torch.hypot(a, b) / total).clamp(0, 1)
     return _nan_where_empty(diversity, mask)
+
+
+def _chroma_and_ab(ab: Tensor, mask: Tensor | None) -> Tensor:
+    """Sums of chroma, a and b over the pixels of each image, (3, N)."""
+    a, b = ab.unbind(1)
+    return torch.stack([pixel_sum(plane, mask) for plane in (length(a, b), a, b)])
 
 
 @torch.no_grad()

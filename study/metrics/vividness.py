@@ -11,6 +11,7 @@ from study.metrics.base import (
     check_images,
     check_mask,
     check_pair,
+    image_pieces,
     pixel_mean,
 )
 
@@ -32,16 +33,25 @@ def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     check_images("rgb", rgb, 3)
     check_mask(mask, rgb)
-    red, green, blue = at_least_float32(rgb).unbind(1)
-    opponents = (red - green, (red + green) * 0.5 - blue)
     scale = 1.0 if rgb.dtype == torch.uint8 else 255.0
-    variance = torch.zeros_like(red[:, 0, 0])
-    offset = torch.zeros_like(variance)
-    for opponent in opponents:
-        mean = pixel_mean(opponent, mask)
-        variance += pixel_mean((opponent - mean[:, None, None]).square_(), mask)
-        offset += mean.square()
-    return scale * (variance.sqrt() + 0.3 * offset.sqrt())
+    moments = [_opponent_moments(images, inside) for images, inside in image_pieces(rgb, mask)]
+    mean_rg, mean_yb, variance_rg, variance_yb = torch.cat(moments, dim=1) * scale
+    spread = ((variance_rg + variance_yb / 4) * scale).sqrt_()
+    return spread + 0.3 * (mean_rg.square() + mean_yb.square() / 4).sqrt_()
+
+
+def _opponent_moments(rgb: Tensor, mask: Tensor | None) -> Tensor:
+    """Means of rg and 2 yb over the pixels of each image, and their variances, (4, N)."""
+    # 16 bits hold the opponents of bytes exactly, and go twice as fast as floats.
+    red, green, blue = (rgb.short() if rgb.dtype == torch.uint8 else at_least_float32(rgb)).unbind(1)
+    opponents = red.new_empty((2, *red.shape))
+    torch.sub(red, green, out=opponents[0])
+    torch.add(red, green, out=opponents[1]).sub_(blue, alpha=2)
+    opponents = at_least_float32(opponents).flatten(0, 1)
+    inside = None if mask is None else mask.repeat(2, 1, 1)
+    mean = pixel_mean(opponents, inside)
+    opponents -= mean[:, None, None]
+    return torch.cat([mean, pixel_mean(opponents.square_(), inside)]).view(4, -1)
 
 
 @torch.no_grad()

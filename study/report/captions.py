@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from study.report.answer import Code
 from study.report.pictures import Gallery
 from study.report.result import StudyResult
+from study.report.telling import Code
 
 QUESTION = "My model paints sepia: which loss, at which weights, fixes that, and what does it cost?"
 VIVIDNESS = (
@@ -18,7 +18,62 @@ KINDS = (
 )
 PLANES = (
     "Discs are the colours a kind really has, their area the probability; the cross is their average. A mark "
-    "is the mean colour that an arm paints there."
+    "is the mean colour that an arm paints there; the line at it comes from the colour that theory predicts."
+)
+BARS = (
+    "Every pixel of the test pictures, sorted by colour: gray at the left, then round the circle of hues, vivid above "
+    "and dull below. The truth is on top. An arm that averages has a long dull or sepia stretch and lacks whole hues."
+)
+USAGE = (
+    "Over all test pictures. Left: how often each a and b occur, every bin in its own colour, the more opaque the more "
+    "frequent (logarithmic, faintest at a ten-thousandth of the truth’s most frequent bin). Middle: share of each hue, "
+    "weighted by chroma, as an area; the outline is the truth, the circle an even spread. Right: density of chroma "
+    "(square root), the outline is the truth."
+)
+SEEDS = (
+    "Each dot is one trained network, its mean over the test images; the bar is the mean over seeds. The dashed line "
+    "is the truth, the gray one the baseline. Dots far outside are cut."
+)
+CLAIMS = (
+    "Written down before the run, judged by the tables. Confirmed and refuted need an interval that says so; undecided "
+    "does not mean wrong."
+)
+DUELS = (
+    "Chosen by score among all kept test pictures: the largest difference in ab RMSE, both ways. The number under a "
+    "picture is its ab RMSE in Lab units."
+)
+SPREADS = (
+    "Smallest, middle and largest ab RMSE (the number, Lab units) among all kept test pictures, truth at the left."
+)
+THEORY = (
+    "For a known law of colours, the optimum of the per-pixel terms can be worked out exactly. On the diagonal the "
+    "networks do what theory predicts; the dashed line is the truth’s mean chroma."
+)
+FACTORIAL = (
+    "The three terms switched on and off in all eight combinations, at weights that matter. A main effect is the mean "
+    "change from off to on; an interaction (×) is what the terms do together beyond their sum. The Shapley share "
+    "divides the total change among the three terms."
+)
+FRONTS = (
+    "One mark for each candidate, scored on validation pictures. Full, outlined marks are on the front of their "
+    "family: no other candidate is better in all three objectives. Candidates far outside are cut off."
+)
+FINALISTS = (
+    "The best of many looks better than it is: each finalist was trained again in full on seeds that the search had "
+    "not seen. First stands the honest score with its interval, behind it the score in the search."
+)
+IMPORTANCE = (
+    "Hypervolume is the share of the box of objectives that the front dominates; a flat end means that more candidates "
+    "would not help. Importance is each setting’s share of what decides over the best quarter (PED-ANOVA)."
+)
+LEDGER = (
+    "The share of each term, weight included, in the sum of the gradient norms at the network’s output, on the same "
+    "validation pictures all through training."
+)
+CONVERGENCE = (
+    "Change over the last quarter of training with its 95\u00a0% interval: flattened when all of it lies within the "
+    "margin. The learning rate falls to zero at the end, which flattens every curve: ‘no’ proves that training was "
+    "too short, ‘yes’ does not prove that more would change nothing."
 )
 CUT = " Intervals that reach beyond the figure are cut at its edge."
 CURVES = "The line is the mean over seeds, the tint the range from the lowest to the highest seed."
@@ -28,7 +83,7 @@ Parts = tuple[str, ...]
 
 def results(result: StudyResult) -> Parts:
     """What a cell of the results table shows."""
-    start = "Mean over test images and seeds with its 95 % interval, and the verdict on the paired difference to "
+    start = "Mean over test images and seeds with its 95\u00a0% interval, and the verdict on the paired difference to "
     return (start, Code(result.baseline), ".")
 
 
@@ -37,8 +92,8 @@ def differences(result: StudyResult) -> Parts:
     return (
         "Arm minus ",
         Code(result.baseline),
-        ", paired by seed and image, with 95 % intervals. Shaded: the margin within which a difference does "
-        "not matter. Full marks are decided; hollow ones are equivalent or undecided.",
+        ", paired by seed and image, with 95\u00a0% intervals. Shaded: the margin within which a difference does "
+        "not matter. Full marks are decided; hollow ones are equivalent or undecided. Small ticks are single seeds.",
     )
 
 

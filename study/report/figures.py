@@ -1,4 +1,4 @@
-"""The figures of a report: differences, vividness against fidelity, chroma by kind, the ab plane, training curves."""
+"""What all figures share, the forest plots of differences, and the key of the arms."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from study.report.result import Comparison, Estimate, Metric, StudyResult
-from study.report.style import VERDICTS, Look, interval, looks, number
-from study.report.svg import BAND, GRID, INK, MUTED, PAPER, Drawing, canvas, drawing
+from study.report.looks import LONGEST, Look
+from study.report.result import Comparison, Metric, StudyResult
+from study.report.style import VERDICTS, interval, number
+from study.report.svg import BAND, INK, MUTED, PAPER, Drawing, canvas, drawing
 
 WIDTH = 340  # of a small panel, in pixels
 LETTER = 5.9  # typical width of a letter at the size of labels, in pixels
 STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
-# Where a name may stand around its point: distances in pixels and directions in degrees, the best first.
-RINGS, DIRECTIONS = (14, 26, 40, 56, 74), (90, 270, 0, 180, 30, 330, 150, 210, 60, 300, 120, 240)
-LONGEST = 24  # letters of an arm's name that a figure shows
 
 
 def file_name(*words: str) -> str:
@@ -48,31 +46,58 @@ def forest(result: StudyResult, metric: str) -> Drawing:
 
     The shaded band is the declared margin of practical equivalence. A far arm is drawn at the edge with its value.
     """
-    card, look = result.metrics[metric], looks([arm.name for arm in result.arms], result.baseline)
-    rows = {arm: result.comparisons[arm, metric] for arm in result.others if (arm, metric) in result.comparisons}
+    card, look = result.metrics[metric], result.looks
+    rows = {arm: result.comparisons[arm, metric] for arm in look if (arm, metric) in result.comparisons}
     limits = _limits(card, list(rows.values()))
-    names = [shortened(arm) for arm in rows]
+    places = _places(result, list(rows))
+    names = [look[arm].label for arm in rows]
     left = 12 + LETTER * max(map(len, names))
-    height = 64 + 21 * len(rows)
-    with canvas(WIDTH, height, left, 26, 8, 56) as (figure, axes):
-        axes.set(xlim=limits, ylim=(len(rows) - 0.4, -0.6))
+    last = max(places.values())
+    single = _seed_differences(result, metric)
+    with canvas(WIDTH, 64 + 21 * (last + 1), left, 26, 8, 56) as (figure, axes):
+        axes.set(xlim=limits, ylim=(last + 0.6, -0.6))
         if 0 < card.margin < math.inf:
             axes.axvspan(max(-card.margin, limits[0]), min(card.margin, limits[1]), color=BAND, lw=0, zorder=0)
         axes.axvline(0, color=MUTED, lw=1, zorder=1)
         _target_line(axes, result, card, limits)
-        for place, (arm, found) in enumerate(rows.items()):
+        for arm, found in rows.items():
+            place = places[arm]
+            dots = [delta for delta in single.get(arm, []) if limits[0] < delta < limits[1]]
+            if dots:
+                axes.plot(dots, [place + 0.3] * len(dots), "|", color=look[arm].color, ms=4, mew=1, alpha=0.75,
+                          zorder=2, gid=f"arm-{look[arm].index}")  # fmt: skip
             _forest_row(axes, place, found, look[arm], card, limits)
             axes.annotate(
                 VERDICTS[found.verdict][0], (1, place), (9, 0), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="left", va="center", color=INK,
                 fontsize=9.5, annotation_clip=False,
             )  # fmt: skip
-        axes.set_yticks(range(len(rows)), [plain(name) for name in names], color=INK)
+        axes.set_yticks(list(places.values()), [plain(name) for name in names], color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS, min_n_ticks=2))
-        axes.xaxis.set_major_formatter(FuncFormatter(_signed_tick))
+        axes.xaxis.set_major_formatter(FuncFormatter(signed_tick))
         axes.set_xlabel(plain(f"change in {card.label}{unit(card)}"))
         _better_below(axes, result, card)
         return drawing(figure, file_name("forest", metric), card.label, _forest_words(card, result.baseline, rows))
+
+
+def _places(result: StudyResult, arms: list[str]) -> dict[str, float]:
+    """Where each arm's row stands: a little room between families."""
+    places, place, before = {}, 0.0, None
+    for arm in arms:
+        family = result.looks[arm].family
+        place += 0.55 if before not in (None, family) else 0
+        places[arm], before = place, family
+        place += 1
+    return places
+
+
+def _seed_differences(result: StudyResult, metric: str) -> dict[str, list[float]]:
+    """Arm -> difference to the baseline of every seed that both have."""
+    table = result.tables["seeds"]
+    wide = table[table["metric"] == metric].pivot_table(index="seed", columns="arm", values="value", aggfunc="first")
+    if result.baseline not in wide:
+        return {}
+    return {arm: (wide[arm] - wide[result.baseline]).dropna().tolist() for arm in wide.columns}
 
 
 def _limits(card: Metric, rows: list[Comparison]) -> tuple[float, float]:
@@ -108,7 +133,7 @@ def _target_line(axes: Axes, result: StudyResult, card: Metric, limits: tuple[fl
 
 
 def _forest_row(
-    axes: Axes, place: int, found: Comparison, look: Look, card: Metric, limits: tuple[float, float]
+    axes: Axes, place: float, found: Comparison, look: Look, card: Metric, limits: tuple[float, float]
 ) -> None:
     low, high = limits
     inside = low <= found.mean <= high
@@ -117,7 +142,7 @@ def _forest_row(
                   gid=f"arm-{look.index}")  # fmt: skip
     face = PAPER if found.verdict in ("undecided", "equivalent") else look.color
     if inside:
-        axes.plot([found.mean], [place], look.marker, ms=6.5, mec=look.color, mfc=face, mew=1.6, zorder=4,
+        axes.plot([found.mean], [place], look.marker, ms=6.5 * look.size, mec=look.color, mfc=face, mew=1.6, zorder=4,
                   gid=f"arm-{look.index}")  # fmt: skip
         return
     right = found.mean > high
@@ -129,7 +154,8 @@ def _forest_row(
     )  # fmt: skip
 
 
-def _signed_tick(value: float, _place: int | None = None) -> str:
+def signed_tick(value: float, _place: int | None = None) -> str:
+    """A number with its sign and six digits, for an axis of changes."""
     return "0" if abs(value) < 1e-12 else f"{value:+.6g}".replace("-", "−")
 
 
@@ -156,10 +182,10 @@ def _forest_words(card: Metric, baseline: str, rows: dict[str, Comparison]) -> s
 
 def key(result: StudyResult) -> Drawing:
     """Which colour and marker belongs to which arm (for Markdown; a page has its own)."""
-    look = looks([arm.name for arm in result.arms], result.baseline)
+    look = result.looks
     width, x, y, places = 700, 0.0, 0, []
     for name in look:
-        wide = 34 + 6.6 * len(shortened(name))
+        wide = 34 + 6.6 * len(look[name].label)
         if x and x + wide > width:
             x, y = 0.0, y + 1
         places.append((x, y, name))
@@ -169,105 +195,6 @@ def key(result: StudyResult) -> Drawing:
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.axis("off")
         for x, y, name in places:
-            axes.plot([x + 10], [14 + 22 * y], look[name].marker, ms=7.5, color=look[name].color)
-            axes.text(x + 20, 14 + 22 * y, plain(shortened(name)), va="center", fontsize=11)
+            axes.plot([x + 10], [14 + 22 * y], look[name].marker, ms=7.5 * look[name].size, color=look[name].color)
+            axes.text(x + 20, 14 + 22 * y, plain(look[name].label), va="center", fontsize=11)
         return drawing(figure, "key", "key", "Key: " + ", ".join(look))
-
-
-def vividness(result: StudyResult, across: str = "chroma_ratio", up: str = "ab_rmse") -> Drawing | None:
-    """Amount of colour against fidelity, one point with two intervals an arm; None when either was not measured."""
-    if across not in result.measured or up not in result.measured:
-        return None
-    x_card, y_card = result.metrics[across], result.metrics[up]
-    look = looks([arm.name for arm in result.arms], result.baseline)
-    points = {
-        arm: (x, result.estimates[arm, up])
-        for arm in look
-        if (x := result.estimates.get((arm, across))) and (arm, up) in result.estimates
-    }
-    with canvas(720, 430, 62, 20, 24, 60) as (figure, axes):
-        for arm, (x, y) in points.items():
-            style = {"color": look[arm].color, "lw": 1.4, "alpha": 0.75, "zorder": 2, "gid": f"arm-{look[arm].index}"}
-            if x.has_interval and y.has_interval:
-                axes.plot([x.low, x.high], [y.mean] * 2, **style)
-                axes.plot([x.mean] * 2, [y.low, y.high], **style)
-            axes.plot([x.mean], [y.mean], look[arm].marker, color=look[arm].color, ms=8, mec=PAPER, mew=1, zorder=3,
-                      gid=f"arm-{look[arm].index}")  # fmt: skip
-        target = [] if x_card.target is None else [x_card.target]
-        axes.set_xlim(_around([x.mean for x, _ in points.values()] + target))
-        axes.set_ylim(_around([y.mean for _, y in points.values()]))
-        if target:
-            axes.axvline(x_card.target, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
-            axes.annotate("truth", (x_card.target, 1), (0, 4), xycoords=("data", "axes fraction"),
-                          textcoords="offset points", ha="center", color=MUTED, fontsize=10)  # fmt: skip
-        if y_card.better == "lower":
-            axes.invert_yaxis()
-        axes.grid(True, color=GRID, lw=0.7)
-        axes.set_axisbelow(True)
-        axes.xaxis.set_major_locator(MaxNLocator(7, steps=STEPS))
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
-        axes.set_xlabel(plain(f"{x_card.label}{unit(x_card)}"))
-        axes.set_ylabel(plain(f"{y_card.label}{unit(y_card)}"))
-        if y_card.better in ("higher", "lower"):
-            axes.annotate("↑ better", (0, 1), (-58, 12), xycoords="axes fraction", textcoords="offset points",
-                          weight="bold", va="center")  # fmt: skip
-        if x_card.better == "target":
-            axes.annotate("better: nearer the line", (1, 0), (0, -56), xycoords="axes fraction", va="bottom",
-                          textcoords="offset points", ha="right", weight="bold")  # fmt: skip
-        _name_points(axes, points, look)
-        told = "; ".join(
-            f"{arm} {number(x.mean, x_card.decimals)}, {number(y.mean, y_card.decimals)}"
-            for arm, (x, y) in points.items()
-        )
-        alt = f"{x_card.label} (across) against {y_card.label} (up), arm by arm: {told}."
-        return drawing(figure, "vividness", f"{x_card.label} against {y_card.label}", alt)
-
-
-def _around(values: list[float]) -> tuple[float, float]:
-    """Ends of an axis for these means: wider intervals are cut, so that one unsure arm does not hide the others."""
-    low, high = min(values), max(values)
-    pad = 0.16 * (high - low) or 1.0
-    return low - pad, high + pad
-
-
-def _name_points(axes: Axes, points: dict[str, tuple[Estimate, Estimate]], look: dict[str, Look]) -> None:
-    """Write each name near its point where it covers the least of names, points and lines; far ones get a leader."""
-    axes.get_xlim(), axes.get_ylim()  # settles the limits, which transData needs
-    spots = {arm: axes.transData.transform((x.mean, y.mean)) for arm, (x, y) in points.items()}
-    box, taken = axes.get_window_extent(), [(x - 6, y - 6, x + 6, y + 6) for x, y in spots.values()]
-    for x, y in points.values():
-        if x.has_interval and y.has_interval:
-            corners = [axes.transData.transform(corner) for corner in ((x.low, y.low), (x.high, y.high))]
-            middle, (left, right) = axes.transData.transform((x.mean, y.mean)), sorted(corner[0] for corner in corners)
-            bottom, top = sorted(corner[1] for corner in corners)
-            taken += [(left, middle[1] - 1, right, middle[1] + 1), (middle[0] - 1, bottom, middle[0] + 1, top)]
-    for arm, (x, y) in spots.items():
-        wide, high, best = 6.0 * len(shortened(arm)), 12.0, None
-        for ring in RINGS:
-            for angle in map(math.radians, DIRECTIONS):
-                dx, dy = ring * math.cos(angle), ring * math.sin(angle)
-                align = "left" if dx > 1 else "right" if dx < -1 else "center"
-                start = x + dx - {"left": 0, "right": wide, "center": wide / 2}[align]
-                area = (start, y + dy - high / 2, start + wide, y + dy + high / 2)
-                outside = max(0, box.x0 - area[0], area[2] - box.x1, box.y0 - area[1], area[3] - box.y1)
-                price = sum(_overlap(area, other) for other in taken) + 40 * outside + ring
-                if best is None or price < best[0]:
-                    best = (price, ring, (dx, dy), align, area)
-        _, ring, offset, align, area = best
-        taken.append(area)
-        leader = {"arrowstyle": "-", "color": look[arm].color, "lw": 0.8, "shrinkA": 0, "shrinkB": 3}
-        where = {"left": 0, "right": 1, "center": 0.5}[align]
-        x, y = points[arm]
-        note = axes.annotate(
-            plain(shortened(arm)), (x.mean, y.mean), offset, textcoords="offset points", ha=align, va="center",
-            fontsize=10.5, zorder=5, annotation_clip=False, gid=f"arm-{look[arm].index}",
-            arrowprops={**leader, "relpos": (where, 0.5)} if ring > RINGS[0] else None,
-        )  # fmt: skip
-        if note.arrow_patch:
-            note.arrow_patch.set_gid(f"arm-{look[arm].index}")
-
-
-def _overlap(one: tuple, other: tuple) -> float:
-    wide = min(one[2], other[2]) - max(one[0], other[0])
-    high = min(one[3], other[3]) - max(one[1], other[1])
-    return wide * high if wide > 0 and high > 0 else 0.0

@@ -11,8 +11,15 @@ from skimage.color import lab2rgb
 
 from study.report.figures import STEPS, file_name, plain, shortened
 from study.report.result import StudyResult
-from study.report.style import looks, number
+from study.report.style import number
 from study.report.svg import BAND, GRID, INK, MUTED, PAPER, Drawing, canvas, drawing
+
+CROWDED = 12  # arms in one panel; of more, those derived from others are left out
+
+
+def not_derived(result: StudyResult, arms: list[str]) -> list[str]:
+    """These arms, or where they are many, only the losses and the tuned ones."""
+    return arms if len(arms) <= CROWDED else [arm for arm in arms if result.looks[arm].family in ("main", "tuned")]
 
 
 def chroma_by_kind(result: StudyResult, metric: str = "chroma") -> Drawing | None:
@@ -25,8 +32,8 @@ def chroma_by_kind(result: StudyResult, metric: str = "chroma") -> Drawing | Non
     if not values:
         return None
     laws = {law["kind"]: law for law in (result.facts.get("law") or {}).get("kinds", [])}
-    look = looks([arm.name for arm in result.arms], result.baseline)
-    arms = [arm for arm in look if any(name == arm for name, _ in values)]
+    look = result.looks
+    arms = not_derived(result, [arm for arm in look if any(name == arm for name, _ in values)])
     kinds = list(dict.fromkeys(kind for _, kind in values))
     kinds.sort(key=lambda kind: math.hypot(*laws[kind]["mean"]) - laws[kind]["mean_chroma"] if kind in laws else 0.0)
     lane, gap = 8, 16
@@ -53,8 +60,8 @@ def chroma_by_kind(result: StudyResult, metric: str = "chroma") -> Drawing | Non
                     axes.plot(
                         [found.low, found.high], [y] * 2, color=look[arm].color, lw=1.6, gid=f"arm-{look[arm].index}"
                     )
-                axes.plot([found.mean], [y], look[arm].marker, color=look[arm].color, ms=5.5, mec=PAPER, mew=0.6,
-                          zorder=4, gid=f"arm-{look[arm].index}")  # fmt: skip
+                axes.plot([found.mean], [y], look[arm].marker, color=look[arm].color, ms=5.5 * look[arm].size,
+                          mec=PAPER, mew=0.6, zorder=4, gid=f"arm-{look[arm].index}")  # fmt: skip
         marks = [found.mean for found in values.values()] + [law["mean_chroma"] for law in laws.values()]
         axes.set_xlim(-0.03 * max(marks), 1.06 * max(marks))
         axes.set_yticks(
@@ -91,17 +98,24 @@ def ab_planes(result: StudyResult) -> list[Drawing]:
     """The ab plane of each kind with a known palette: its modes, their mean and the mean colour each arm predicts."""
     a_values, b_values = result.kind_values("a_mean"), result.kind_values("b_mean")
     laws = (result.facts.get("law") or {}).get("kinds", [])
+    predicted = {
+        (row.arm, row.kind): (row.predicted_a, row.predicted_b)
+        for row in result.tables["theory"].itertuples()
+        if not (math.isnan(row.predicted_a) or math.isnan(row.predicted_b))
+    }
     return [
-        _ab_plane(result, law, a_values, b_values) for law in laws if any(kind == law["kind"] for _, kind in a_values)
+        _ab_plane(result, law, a_values, b_values, predicted)
+        for law in laws
+        if any(kind == law["kind"] for _, kind in a_values)
     ]
 
 
-def _ab_plane(result: StudyResult, law: dict, a_values: dict, b_values: dict) -> Drawing:
-    look = looks([arm.name for arm in result.arms], result.baseline)
+def _ab_plane(result: StudyResult, law: dict, a_values: dict, b_values: dict, predicted: dict) -> Drawing:
+    look = result.looks
     modes, chances, mean = np.array(law["modes"], float), np.array(law["probabilities"], float), law["mean"]
     spots = {
         arm: (a_values[arm, law["kind"]].mean, b_values[arm, law["kind"]].mean)
-        for arm in look
+        for arm in not_derived(result, list(look))
         if (arm, law["kind"]) in a_values and (arm, law["kind"]) in b_values
     }
     everything = np.vstack([modes, [mean], [[0, 0]], *[[spot] for spot in spots.values()]])
@@ -114,8 +128,12 @@ def _ab_plane(result: StudyResult, law: dict, a_values: dict, b_values: dict) ->
         fills = lab2rgb(np.concatenate([np.full((len(modes), 1), 65.0), modes], axis=1)[None])[0].clip(0, 1)
         axes.scatter(modes[:, 0], modes[:, 1], s=40 + 460 * chances, c=fills, edgecolors=INK, linewidths=1, zorder=1)
         for arm, (a, b) in spots.items():
-            axes.plot([a], [b], look[arm].marker, color=look[arm].color, ms=7, mec=PAPER, mew=0.8, zorder=3,
-                      gid=f"arm-{look[arm].index}")  # fmt: skip
+            if (arm, law["kind"]) in predicted:
+                expected = predicted[arm, law["kind"]]
+                axes.plot([expected[0], a], [expected[1], b], color=look[arm].color, lw=1.2, zorder=2,
+                          gid=f"arm-{look[arm].index}")  # fmt: skip
+            axes.plot([a], [b], look[arm].marker, color=look[arm].color, ms=7 * look[arm].size, mec=PAPER,
+                      mew=0.8, zorder=3, gid=f"arm-{look[arm].index}")  # fmt: skip
         axes.plot([mean[0]], [mean[1]], "x", color=INK, ms=9, mew=2, zorder=4)
         axes.text(
             0.03, 0.97, plain(shortened(law["kind"])), transform=axes.transAxes, va="top", weight="bold", fontsize=11

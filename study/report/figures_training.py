@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from study.report.figures import LETTER, STEPS, file_name, plain, shortened, unit
+from study.report.looks import Look
 from study.report.result import Metric, StudyResult
-from study.report.style import Look, looks
 from study.report.svg import GRID, INK, MUTED, Drawing, canvas, drawing
 
 MOST_POINTS = 160  # of a curve
 NOT_TERMS = {"total", "lr", "grad_norm", "images_per_s"}
+CROWDED = 12  # arms in one panel; more are shown family by family
 
 
 def terms(result: StudyResult) -> list[str]:
@@ -23,17 +24,33 @@ def terms(result: StudyResult) -> list[str]:
     return [name for name in dict.fromkeys(table[table["split"] == "train"]["name"]) if name not in NOT_TERMS]
 
 
-def curve(result: StudyResult, split: str, name: str) -> Drawing | None:
-    """One quantity against images seen, a line and the range over seeds for each arm; None when no arm has it."""
+def curves(result: StudyResult, split: str, name: str) -> list[Drawing]:
+    """One quantity over training: a panel, or where arms are many, one for the losses and one for what derives."""
     table = result.tables["curves"]
     table = table[(table["split"] == split) & (table["name"] == name) & table["mean"].map(math.isfinite)]
-    if table.empty:
-        return None
-    look = looks([arm.name for arm in result.arms], result.baseline)
-    lines = {arm: rows.sort_values("images") for arm, rows in table.groupby("arm", sort=False) if arm in look}
-    lines = {arm: lines[arm] for arm in look if arm in lines}
+    # One point is no curve: that is how controls, which are not trained, are recorded.
+    trained = table.groupby("arm")["images"].transform("nunique") > 1 if len(table) else table["mean"].notna()
+    table = table[trained | (table["images"].nunique() == 1)]
+    present = [arm for arm in result.looks if arm in set(table["arm"])]
+    if not present:
+        return []
+    groups = [present]
+    if len(present) > CROWDED:
+        first = [arm for arm in present if result.looks[arm].family in ("main", "tuned")]
+        rest = [arm for arm in present if arm not in first]
+        with_baseline = [result.baseline, *rest] if result.baseline in present else rest
+        groups = [group for group in (first, with_baseline) if group and (group is first or rest)]
+    return [_curve(result, table, split, name, group, place) for place, group in enumerate(groups)]
+
+
+def _curve(result: StudyResult, table: pd.DataFrame, split: str, name: str, arms: list[str], place: int) -> Drawing:
+    """A line and the range over seeds for each arm."""
+    look = result.looks
+    table = table[table["arm"].isin(arms)]
+    lines = {arm: rows.sort_values("images") for arm, rows in table.groupby("arm", sort=False)}
+    lines = {arm: lines[arm] for arm in arms}
     card = result.metrics.get(name)
-    names = [shortened(arm, 18) for arm in lines]
+    names = [shortened(look[arm].label, 20) for arm in lines]
     height = max(300, 90 + 14 * len(lines))
     with canvas(510, height, 42, 22 + LETTER * max(map(len, names)), 28, 46) as (figure, axes):
         for arm, rows in lines.items():
@@ -60,7 +77,8 @@ def curve(result: StudyResult, split: str, name: str) -> Drawing | None:
         ends = "; ".join(f"{arm} {rows['mean'].iloc[-1]:.4g}".replace("-", "−") for arm, rows in lines.items())
         where = "validation" if split == "val" else "training"
         alt = f"{name.replace('_', ' ')} on {where} pictures during training; at the end: {ends}."
-        return drawing(figure, file_name("curve", split, name), name.replace("_", " "), alt)
+        slug = file_name("curve", split, name, *(["derived"] if place else []))
+        return drawing(figure, slug, name.replace("_", " "), alt)
 
 
 def _quantity_on_top(axes: Axes, name: str, card: Metric | None, split: str) -> None:
@@ -97,7 +115,8 @@ def _name_ends(axes: Axes, lines: dict[str, pd.DataFrame], look: dict[str, Look]
         offset = (box.x1 + 16 - axes.transData.transform(ends[arm])[0], y - wanted[arm])
         leader = {"arrowstyle": "-", "color": look[arm].color, "lw": 0.8, "shrinkA": 1, "shrinkB": 2}
         note = axes.annotate(
-            plain(shortened(arm, 18)), ends[arm], offset, textcoords="offset points", va="center", ha="left",
-            fontsize=10, annotation_clip=False, arrowprops={**leader, "relpos": (0, 0.5)}, gid=f"arm-{look[arm].index}",
+            plain(shortened(look[arm].label, 20)), ends[arm], offset, textcoords="offset points", va="center",
+            ha="left", fontsize=10, annotation_clip=False, arrowprops={**leader, "relpos": (0, 0.5)},
+            gid=f"arm-{look[arm].index}",
         )  # fmt: skip
         note.arrow_patch.set_gid(f"arm-{look[arm].index}")

@@ -12,11 +12,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from study.report import captions, style
-from study.report.answer import Code, nearest, published_arm
+from study.report import captions, index, style
 from study.report.figures import file_name
-from study.report.page import MICRO, Micro, Page
+from study.report.page import Page
 from study.report.result import Metric
+from study.report.scores import MICRO, Micro
+from study.report.telling import Code, nearest, published_arm, recommended_arm
 
 STRIP = 7  # pictures under the answer, at most
 
@@ -67,6 +68,7 @@ def environment() -> Environment:
         "count": style.count, "duration": style.duration,
     }  # fmt: skip
     env.tests["code"] = lambda part: isinstance(part, Code)
+    env.filters["sign"] = style.chip
     env.globals |= {"verdicts": style.VERDICTS, "captions": captions}
     return env
 
@@ -94,7 +96,11 @@ def render_report(page: Page) -> str:
 
 def render_index(studies: list[dict[str, Any]]) -> str:
     """The page that leads to the reports of all studies."""
-    return environment().get_template("index.html.j2").render(studies=studies, style=Markup(asset("page.css")))
+    script = asset("page.js")
+    return environment().get_template("index.html.j2").render(
+        studies=studies, numbers=index.main_numbers(studies), claims=index.claims(studies),
+        style=Markup(asset("page.css")), script=Markup(script), script_hash=script_hash(script),
+    )  # fmt: skip
 
 
 def strip(page: Page) -> list[int]:
@@ -107,7 +113,8 @@ def strip(page: Page) -> list[int]:
     if shown is None:
         return []
     published = published_arm(page.result)
-    wanted = [page.result.baseline, published.name if published else None, nearest(page.result, "chroma_ratio")]
+    wanted = [page.result.baseline, published.name if published else None, recommended_arm(page.result)]
+    wanted += [nearest(page.result, "chroma_ratio", [arm for arm in page.arms if not arm.control])]
     wanted += [arm.name for arm in page.arms if arm.loss in ("classification", "perceptual")]
     wanted += [arm.name for arm in page.arms]
     columns = [shown.column_index(name) for name in wanted if name is not None]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from study.report.answer import Code
 from study.report.result import Arm, StudyResult
 from study.report.style import amount, count, duration, listed, number, plural
+from study.report.telling import Code
 
 SOURCES = {
     "palette_world": "generated scenes whose colours are drawn from known palettes, independently of lightness",
@@ -43,13 +43,14 @@ def how(result: StudyResult) -> list[tuple[str, ...]]:
             "passed through, and every score is computed on test images that no arm was trained on.",
         ),
         (
-            "An estimate is the mean over test images and seeds. Its 95 % interval comes from resampling both, "
+            "An estimate is the mean over test images and seeds. Its 95\u00a0% interval comes from resampling both, "
             "because the images of one trained network are no replicates of the training, widened for the "
             "small number of seeds. A difference is arm minus ",
             Code(result.baseline),
             ", paired by seed and image. The verdict ‘equivalent’ needs the whole interval inside the metric’s "
             "declared margin (the shaded band in the figures); otherwise ‘better’ and ‘worse’ need an interval "
-            "without zero; everything else is ‘undecided’, which is not the same as ‘no difference’. Where a "
+            "without zero, after Holm’s correction of its level for the number of arms compared on the metric too, and "
+            "more than one seed; everything else is ‘undecided’, which is not the same as ‘no difference’. Where a "
             "metric has a target, better means nearer to it; where it has no better direction, the verdict is "
             "‘higher’ or ‘lower’.",
         ),

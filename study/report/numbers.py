@@ -8,9 +8,12 @@ from typing import Any
 import pandas as pd
 
 from study.report.page import Page
+from study.report.telling import recommended_arm
 
-# Curves are left out: they are long, and curves.csv has them.
-TABLES = ("arms", "paired", "kinds", "cost", "cells", "metrics")
+# Curves and single seeds are left out: they are long, and their CSV has them.
+TABLES = ("arms", "paired", "kinds", "cost", "cells", "metrics", "claims", "theory", "ledger", "factorial",
+          "convergence", "lengths")  # fmt: skip
+SEARCH_TABLES = ("trials", "finalists")
 
 
 def report_numbers(page: Page) -> dict[str, Any]:
@@ -24,7 +27,10 @@ def report_numbers(page: Page) -> dict[str, Any]:
         "baseline": result.baseline,
         "answer": [{"label": line.label, "text": line.text} for line in page.answer],
         "facts": result.facts,
-        "tables": {name: records(result.tables[name]) for name in TABLES},
+        "recommended": recommended_arm(result),
+        "search": page.search_sentences,
+        "tables": {name: records(result.tables[name]) for name in TABLES}
+        | {name: records(page.result_table(name)) for name in SEARCH_TABLES if result.search},
     }
 
 

@@ -1,4 +1,4 @@
-"""What a page shows, worked out from one result before any HTML is written: cells, small interval plots, figures."""
+"""What a page shows, worked out from one result before any HTML is written: rows, sentences, figures, pictures."""
 
 from __future__ import annotations
 
@@ -11,48 +11,45 @@ from typing import Any
 
 import pandas as pd
 
-from study.report import figures, figures_color, figures_training, method
-from study.report.answer import Line, answer
+from study.report import (
+    choices,
+    evidence,
+    figures,
+    figures_color,
+    figures_ledger,
+    figures_pareto,
+    figures_seeds,
+    figures_theory,
+    figures_training,
+    figures_tuning,
+    figures_usage,
+    method,
+    progress,
+    sheets,
+    tuning,
+)
+from study.report.answer import answer
+from study.report.looks import FAMILIES, Look
 from study.report.pictures import Gallery, data_uri, gallery
-from study.report.result import Arm, Comparison, Estimate, Metric, StudyResult
-from study.report.style import Look, interval, looks, number
+from study.report.result import Arm, Comparison, Metric, StudyResult
+from study.report.scores import Score, result_scores
+from study.report.sheet import Sheet
 from study.report.svg import Drawing
+from study.report.telling import Line
 
-# A table of more characters is not put into the page; its place in results/ is named instead.
+# A table of more characters is not put into the page; the page links to the file beside it instead.
 LARGEST_TABLE = 400_000
-MICRO = (96, 9)  # width and height of an interval plot inside a table cell, pixels
 MOST_PANELS = 24
-
-
-@dataclass(frozen=True)
-class Micro:
-    """Positions, in pixels, of the parts of an interval plot in a table cell."""
-
-    low: float | None
-    high: float | None
-    mean: float
-    baseline: float | None
-    target: float | None
-
-
-@dataclass(frozen=True)
-class Score:
-    """One cell of the results table."""
-
-    estimate: Estimate
-    text: str
-    interval: str
-    badness: float
-    comparison: Comparison | None
-    micro: Micro
+CROWDED = 12  # arms in one picture table before those derived from others are folded away
 
 
 @dataclass(frozen=True)
 class Download:
-    """A table as a file: either a data: URI or, when too large, only its place."""
+    """A table as a file: a data: URI or, when too large, a file beside the page."""
 
     file: str
-    uri: str | None
+    uri: str
+    inside: bool
 
 
 class Page:
@@ -60,7 +57,7 @@ class Page:
 
     def __init__(self, result: StudyResult) -> None:
         self.result = result
-        self.looks: dict[str, Look] = looks([arm.name for arm in result.arms], result.baseline)
+        self.looks: dict[str, Look] = result.looks
         self.answer: list[Line] = answer(result)
         self.how, self.threats = method.how(result), method.threats(result)
         self.settings, self.provenance = method.settings(result), method.provenance(result)
@@ -69,8 +66,8 @@ class Page:
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """The arms in declared order."""
-        return self.result.arms
+        """The arms in the order in which they are shown: family by family."""
+        return self.result.shown
 
     @cached_property
     def columns(self) -> list[Metric]:
@@ -85,29 +82,23 @@ class Page:
     @cached_property
     def scores(self) -> dict[tuple[str, str], Score]:
         """(arm, metric) -> what its cell shows."""
-        found = {}
-        for card in self.columns:
-            scale = self._scale(card)
-            base = self.result.estimates.get((self.result.baseline, card.name))
-            for arm in self.arms:
-                estimate = self.result.estimates.get((arm.name, card.name))
-                if estimate:
-                    found[arm.name, card.name] = Score(
-                        estimate,
-                        number(estimate.mean, card.decimals),
-                        interval(estimate.low, estimate.high, card.decimals),
-                        card.badness(estimate.mean),
-                        self.result.comparisons.get((arm.name, card.name)),
-                        _micro(estimate, base, card.target, scale),
-                    )
-        return found
+        return result_scores(self.result, self.columns)
 
-    def _scale(self, card: Metric) -> tuple[float, float]:
-        values = [card.target] if card.target is not None else []
-        for (_, metric), e in self.result.estimates.items():
-            if metric == card.name:
-                values += [e.mean, *([e.low, e.high] if e.has_interval else [])]
-        return min(values), max(values)
+    @property
+    def families(self) -> list[tuple[str, list[Arm]]]:
+        """Heading and arms of every family that occurs."""
+        found = [(title, [arm for arm in self.arms if self.looks[arm.name].family == family])
+                 for family, title in FAMILIES.items()]  # fmt: skip
+        return [(title, arms) for title, arms in found if arms]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the arms are so many that those derived from others are folded away where they take much room."""
+        return len(self.arms) > CROWDED and any(look.family in ("dose", "control") for look in self.looks.values())
+
+    def is_derived(self, arm: str) -> bool:
+        """Whether an arm is a dose or a control."""
+        return arm in self.looks and self.looks[arm].family in ("dose", "control")
 
     def seeds_of(self, arm: str) -> str:
         """ "5", or "4 of 5" when some seeds have no scores."""
@@ -148,14 +139,64 @@ class Page:
         return gallery(self.result)
 
     @cached_property
+    def chooser(self) -> choices.Chooser:
+        """Errors of the kept pictures."""
+        return choices.Chooser(self.result)
+
+    @cached_property
+    def duels(self) -> list[choices.Duel]:
+        """Pictures on which two arms differ most."""
+        return choices.duels(self.chooser)
+
+    @cached_property
+    def spreads(self) -> list[choices.Spread]:
+        """Best, median and worst picture of each arm."""
+        return choices.spreads(self.chooser)
+
+    @cached_property
+    def claims(self) -> list[evidence.Claim]:
+        """The ledger of claims."""
+        return evidence.claims(self.result)
+
+    @property
+    def claims_in_short(self) -> list[tuple[str, int]]:
+        """How many claims got which verdict."""
+        return evidence.claims_in_short(self.result)
+
+    @cached_property
     def vividness(self) -> Drawing | None:
         """Amount of colour against fidelity."""
-        return figures.vividness(self.result)
+        return figures_pareto.vividness(self.result)
 
     @cached_property
     def key(self) -> Drawing:
         """Colours and markers of the arms, for Markdown."""
         return figures.key(self.result)
+
+    @cached_property
+    def bars(self) -> Drawing | None:
+        """All colours of every arm, sorted."""
+        return figures_usage.bars(self.result)
+
+    @cached_property
+    def usage(self) -> list[Drawing]:
+        """ab histogram, hue rose and chroma distribution of the truth and of each arm."""
+        return figures_usage.cards(self.result)
+
+    @property
+    def usage_main(self) -> list[Drawing]:
+        """The cards of the arms that are not folded away."""
+        return [card for card in self.usage[1:] if not (self.crowded and self.is_derived(card.title))]
+
+    @property
+    def usage_derived(self) -> list[Drawing]:
+        """The cards of doses and controls, where they are folded away."""
+        return [card for card in self.usage[1:] if self.crowded and self.is_derived(card.title)]
+
+    @property
+    def theory_matrix(self) -> tuple[list[str], dict]:
+        """Kinds, and what theory and measurement say of them, arm by arm."""
+        return evidence.theory_matrix(self.result)
 
     @cached_property
     def kinds(self) -> Drawing | None:
@@ -168,16 +209,81 @@ class Page:
         return figures_color.ab_planes(self.result)[:MOST_PANELS]
 
     @cached_property
+    def seeds(self) -> list[tuple[Metric, Drawing]]:
+        """Every seed as a dot, on the metrics shown at once."""
+        return figures_seeds.seeds(self.result)
+
+    @cached_property
+    def theory(self) -> Drawing | None:
+        """Predicted against measured chroma."""
+        return figures_theory.predicted_and_measured(self.result)
+
+    @cached_property
+    def theory_sentences(self) -> list[str]:
+        """Where theory explains the outcome and where not."""
+        return evidence.theory_sentences(self.result)
+
+    @cached_property
+    def effects(self) -> list[Drawing]:
+        """Effects of the terms of the loss."""
+        return figures_theory.effects(self.result)
+
+    @cached_property
     def curves(self) -> list[Drawing]:
         """Validation curves of the two quantities that tell most."""
-        found = [figures_training.curve(self.result, "val", name) for name in ("ab_rmse", "chroma_ratio")]
-        return [figure for figure in found if figure]
+        names = ("ab_rmse", "chroma_ratio")
+        return [figure for name in names for figure in figures_training.curves(self.result, "val", name)]
 
     @cached_property
     def terms(self) -> list[Drawing]:
         """Training curves of every loss term."""
-        found = [figures_training.curve(self.result, "train", name) for name in figures_training.terms(self.result)]
-        return [figure for figure in found if figure][:MOST_PANELS]
+        found = figures_training.terms(self.result)
+        return [f for name in found for f in figures_training.curves(self.result, "train", name)][:MOST_PANELS]
+
+    @cached_property
+    def ledger(self) -> Drawing | None:
+        """Share of each term in the gradient."""
+        return figures_ledger.ledger(self.result)
+
+    @cached_property
+    def lengths(self) -> list[Drawing]:
+        """Ranks at other lengths of training."""
+        return figures_ledger.lengths(self.result)
+
+    @property
+    def training_notes(self) -> dict[str, str]:
+        """A sentence on the gradient ledger, on convergence and on length, where there is something to say."""
+        return {
+            "ledger": progress.ledger_sentence(self.result),
+            "convergence": progress.convergence_sentence(self.result),
+            "lengths": progress.lengths_sentence(self.result),
+        }
+
+    @cached_property
+    def search_figures(self) -> dict[str, list[Drawing]]:
+        """Figures on the search by subject; empty without a search."""
+        if self.result.search is None:
+            return {}
+        single = {"fronts": figures_tuning.fronts(self.result), "history": figures_tuning.history(self.result)}
+        return {name: [figure] if figure else [] for name, figure in single.items()} | {
+            "importance": figures_tuning.importances(self.result),
+            "slices": figures_tuning.slices(self.result),
+        }
+
+    @property
+    def search_sentences(self) -> list[str]:
+        """What the search recommends."""
+        return tuning.sentences(self.result.search) if self.result.search else []
+
+    @property
+    def search_budget(self) -> str:
+        """How much the search was allowed."""
+        return tuning.budget(self.result) if self.result.search else ""
+
+    @cached_property
+    def sheets(self) -> dict[str, Sheet]:
+        """Every table of the report by the name of its .tex file."""
+        return sheets.all_sheets(self.result, self.columns, self.scores)
 
     @cached_property
     def cost(self) -> list[Any]:
@@ -195,9 +301,22 @@ class Page:
 
     def download(self, table: str) -> Download:
         """A table of results/ as a link."""
-        text = csv_text(self.result.tables[table])
-        file = f"{figures.file_name(self.result.study)}-{table}.csv"
-        return Download(file, data_uri(text.encode(), "text/csv;charset=utf-8") if len(text) <= LARGEST_TABLE else None)
+        text = csv_text(self.result_table(table))
+        inside = len(text) <= LARGEST_TABLE
+        uri = data_uri(text.encode(), "text/csv;charset=utf-8") if inside else f"tables/{table}.csv"
+        return Download(f"{figures.file_name(self.result.study)}-{table}.csv", uri, inside)
+
+    def result_table(self, table: str) -> pd.DataFrame:
+        """A table of results/ by its name, those of the search included."""
+        if table in ("trials", "finalists"):
+            return getattr(self.result.search, table)
+        return self.result.tables[table]
+
+    def csv_files(self) -> dict[str, str]:
+        """Every table of results/ that has rows, as CSV by its name."""
+        names = [name for name, table in self.result.tables.items() if len(table)]
+        names += ["trials", "finalists"] if self.result.search else []
+        return {name: csv_text(self.result_table(name)) for name in names}
 
 
 def csv_text(table: pd.DataFrame) -> str:
@@ -213,16 +332,3 @@ def _csv_field(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else int(value) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return value
-
-
-def _micro(estimate: Estimate, base: Estimate | None, target: float | None, scale: tuple[float, float]) -> Micro:
-    low, high = scale
-    span = (high - low) or 1.0
-
-    def place(value: float | None) -> float | None:
-        return None if value is None else round(5 + (value - low) / span * (MICRO[0] - 10), 1)
-
-    ends = (estimate.low, estimate.high) if estimate.has_interval else (None, None)
-    return Micro(
-        place(ends[0]), place(ends[1]), place(estimate.mean), place(base.mean if base else None), place(target)
-    )

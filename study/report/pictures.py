@@ -73,6 +73,13 @@ def png(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def png_rgba(picture: np.ndarray) -> bytes:
+    """uint8 (H,W,3) or, with opacity, (H,W,4) as PNG."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
 def colorfulness(pictures: np.ndarray) -> np.ndarray:
     """Hasler and Suesstrunk's M3 of uint8 (P,S,S,3): sqrt(s_rg^2 + s_yb^2) + 0.3 sqrt(m_rg^2 + m_yb^2)."""
     red, green, blue = np.moveaxis(pictures.astype(np.float64), -1, 0)
@@ -84,11 +91,12 @@ def gallery(result: StudyResult, budget: int = BUDGET) -> Gallery | None:
     """The first pictures of every arm that fit into `budget` characters of base64; None when no arm has any."""
     if not result.pictures:
         return None
-    arms = tuple(name for name in (arm.name for arm in result.arms) if name in result.pictures)
+    arms = tuple(name for name in result.looks if name in result.pictures)
     positions = {arm: {name: i for i, name in enumerate(result.pictures[arm].names)} for arm in arms}
     first: dict[str, str] = {}  # image -> the first arm that has it
     for arm in arms:
-        for name in result.pictures[arm].names:
+        own = result.pictures[arm]
+        for name in (own.names[index] for index in own.grid):
             first.setdefault(name, arm)
     rows, spent, truths = [], 0, []
     for name, owner in first.items():
@@ -109,28 +117,34 @@ def gallery(result: StudyResult, budget: int = BUDGET) -> Gallery | None:
 def contact_sheet(
     shown: Gallery, columns: Sequence[int] | None = None, rows: Sequence[int] | None = None, width: int = 1560
 ) -> bytes:
-    """One PNG for Markdown: a row for each image (eight unless told), a labelled column for each way to colour it.
+    """One PNG for Markdown: a row for each image (eight unless told), a labelled column for each way to colour it."""
+    columns = range(len(shown.columns)) if columns is None else columns
+    chosen = [shown.rows[index] for index in (range(min(8, len(shown.rows))) if rows is None else rows)]
+    tiles = [[row.tiles[column] for column in columns] for row in chosen]
+    return sheet_of([shown.columns[column] for column in columns], tiles, shown.size, width)
+
+
+def sheet_of(labels: Sequence[str], rows: Sequence[Sequence[Tile | None]], size: int, width: int = 1560) -> bytes:
+    """Tiles of `size` pixels under labels as one PNG.
 
     Small pictures are enlarged by a whole factor, so that every pixel stays a square of the same size.
     """
-    columns = range(len(shown.columns)) if columns is None else columns
-    rows = [shown.rows[index] for index in (range(min(8, len(shown.rows))) if rows is None else rows)]
-    gap, font = 6, ImageFont.load_default(13)
-    tile = max(64, min(160, width // len(columns) - gap))
-    if shown.small:
-        tile = max(1, tile // shown.size) * shown.size
-    labels = [_wrapped(shown.columns[column], font, tile) for column in columns]
-    top = 8 + 16 * max(len(lines) for lines in labels)
-    sheet = Image.new("RGB", (gap + len(columns) * (tile + gap), top + len(rows) * (tile + gap)), "white")
+    gap, font, small = 6, ImageFont.load_default(13), size <= SMALL
+    tile = max(64, min(160, width // len(labels) - gap))
+    if small:
+        tile = max(1, tile // size) * size
+    heads = [_wrapped(label, font, tile) for label in labels]
+    top = 8 + 16 * max(len(lines) for lines in heads)
+    sheet = Image.new("RGB", (gap + len(labels) * (tile + gap), top + len(rows) * (tile + gap)), "white")
     draw = ImageDraw.Draw(sheet)
-    for place, (column, lines) in enumerate(zip(columns, labels, strict=True)):
+    for place, lines in enumerate(heads):
         left = gap + place * (tile + gap)
         for number, line in enumerate(reversed(lines)):
             draw.text((left, top - 20 - 16 * number), line, fill="#222222", font=font)
         for number, row in enumerate(rows):
-            if row.tiles[column]:
-                picture = Image.open(io.BytesIO(row.tiles[column].png)).convert("RGB")
-                way = Image.Resampling.NEAREST if shown.small else Image.Resampling.LANCZOS
+            if row[place]:
+                picture = Image.open(io.BytesIO(row[place].png)).convert("RGB")
+                way = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
                 sheet.paste(picture.resize((tile, tile), way), (left, top + number * (tile + gap)))
     file = io.BytesIO()
     sheet.save(file, "PNG", optimize=True)

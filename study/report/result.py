@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from study.errors import StudyError
+from study.report.looks import Look, looks
 
-# Columns that hold words; every other column of a table holds numbers. An arm may be called "nan" or "1e3".
-WORDS = {"study", "arm", "baseline", "metric", "kind", "split", "name", "status", "detail", "signature", "command",
-         "verdict", "unit", "better", "says", "weakness"}  # fmt: skip
-TABLES = ("arms", "paired", "kinds", "curves", "cells", "cost", "metrics")
 KEY_METRICS = 6
 SPELLED = {"rmse", "mse", "psnr", "ssim", "auc", "lpips", "ciede2000", "fid"}
-NEEDED = {
-    "arms": ("study", "arm", "metric", "mean", "low", "high", "seeds"),
-    "paired": ("arm", "baseline", "metric", "delta", "low", "high", "p", "p_holm", "p_min", "verdict"),
-    "kinds": ("arm", "kind", "metric", "mean", "low", "high"),
-    "curves": ("arm", "split", "name", "images", "mean", "low", "high"),
-    "cells": ("arm", "seed", "status", "detail", "signature", "steps", "seconds", "images_per_s", "command"),
-    "cost": ("arm", "parameters", "step_ms", "images_per_s", "peak_memory_mb", "seconds", "step_ratio",
-             "memory_ratio"),
-    "metrics": ("metric", "unit", "low", "high", "better", "target", "margin", "says", "weakness"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,11 +98,38 @@ class Pictures:
     truth: np.ndarray
     prediction: np.ndarray
     credits: tuple[str, ...] = ()
+    grid: tuple[int, ...] = ()  # indices of the few that a grid shows; the others wait to be chosen by score
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How often one arm, and the truth, use which colour over all test pictures.
+
+    ab: counts (44,44) over a (rows) and b (columns) from -110 to 110; hue: (36,) chroma-weighted share per 10 degrees
+    from -180; chroma: (60,) counts of 0..150.
+    """
+
+    ab: np.ndarray
+    true_ab: np.ndarray
+    hue: np.ndarray
+    true_hue: np.ndarray
+    chroma: np.ndarray
+    true_chroma: np.ndarray
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the search for weights left: its tables, search.json and best.yaml (each may be empty)."""
+
+    trials: pd.DataFrame
+    finalists: pd.DataFrame
+    facts: dict[str, Any]
+    best: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """An arm as study.json describes it."""
+    """An arm as study.json describes it; `control` and `tuned` say how it came by its network or its weights."""
 
     name: str
     description: str
@@ -127,6 +137,9 @@ class Arm:
     weights: dict[str, float] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     decode: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+    control: dict[str, Any] | None = None
+    tuned: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,8 @@ class StudyResult:
     facts: dict[str, Any]
     tables: dict[str, pd.DataFrame]
     pictures: dict[str, Pictures]
+    usage: dict[str, Usage] = field(default_factory=dict)
+    search: Search | None = None
 
     @property
     def study(self) -> str:
@@ -162,7 +177,9 @@ class StudyResult:
         """The declared arms, in declared order."""
         return tuple(
             Arm(a["name"], a.get("description") or "", _loss_name(a.get("loss")), a.get("weights") or {},
-                a.get("options") or {}, a.get("decode") or {})
+                a.get("options") or {}, a.get("decode") or {},
+                {key: value for key, value in (a.get("train") or {}).items() if value is not None},
+                a.get("control"), a.get("tuned"))
             for a in self.facts["arms"]
         )  # fmt: skip
 
@@ -170,6 +187,25 @@ class StudyResult:
     def others(self) -> tuple[str, ...]:
         """Names of the arms that are not the baseline."""
         return tuple(arm.name for arm in self.arms if arm.name != self.baseline)
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How every arm is drawn, everywhere; in the order in which arms are shown: family by family."""
+        return looks(self.arms, self.baseline)
+
+    @cached_property
+    def shown(self) -> tuple[Arm, ...]:
+        """The arms in the order of `looks`: the baseline and the losses, the tuned, the doses, the controls."""
+        known = {arm.name: arm for arm in self.arms}
+        return tuple(known[name] for name in self.looks)
+
+    def arm(self, name: str) -> Arm | None:
+        """An arm by its name."""
+        return next((arm for arm in self.arms if arm.name == name), None)
+
+    def has(self, table: str) -> bool:
+        """Whether a table that a study may lack has rows."""
+        return len(self.tables[table]) > 0
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
@@ -265,67 +301,3 @@ QUESTION = ("chroma_ratio", "ab_rmse", "ciede2000", "averaging_index", "mode_com
 
 def _loss_name(loss: Any) -> str:
     return loss.get("name", "") if isinstance(loss, dict) else loss or ""
-
-
-def load_result(results: Path) -> StudyResult:
-    """Read results/<study>/ (tables/*.csv, tables/study.json, predictions/*.npz).
-
-    Raises StudyError when a table is missing, cannot be read or lacks a column.
-    """
-    folder = Path(results) / "tables"
-    facts = _read_json(folder / "study.json")
-    tables = {name: read_table(folder / f"{name}.csv", NEEDED[name]) for name in TABLES}
-    prefix = "showcase_" if facts.get("pictures") == "showcase" else ""
-    names = [arm["name"] for arm in facts["arms"]]
-    pictures = {name: found for name in names if (found := _read_pictures(Path(results), name, prefix))}
-    return StudyResult(facts, tables, pictures)
-
-
-def read_table(path: Path, needed: Iterable[str]) -> pd.DataFrame:
-    """One CSV: columns of words stay text as written, the others become floats (an empty field is NaN)."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise StudyError(f"{path} does not exist: run `study compare` first") from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path} cannot be read as a table ({error}): run `study compare` again") from error
-    missing = [name for name in needed if name not in table.columns]
-    if missing:
-        raise StudyError(f"{path} has no column {', '.join(missing)}: run `study compare` again")
-    for name in table.columns.difference(list(WORDS)):
-        try:
-            table[name] = [math.nan if text == "" else float(text) for text in table[name]]
-        except ValueError as error:
-            raise StudyError(f"{path}: column {name}: {error}") from None
-    for name in table.columns.intersection(list(WORDS)):
-        table[name] = table[name].astype(object)
-    return table
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{path} does not exist: run `study compare` first") from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path} cannot be read ({error}): run `study compare` again") from error
-    missing = [key for key in ("study", "baseline", "seeds", "arms") if key not in facts]
-    if missing:
-        raise StudyError(f"{path} does not name {', '.join(missing)}: run `study compare` again")
-    return facts
-
-
-def _read_pictures(results: Path, arm: str, prefix: str) -> Pictures | None:
-    path = results / "predictions" / f"{arm}.npz"
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if f"{prefix}prediction" not in archive or len(archive[f"{prefix}prediction"]) == 0:
-                return None
-            parts = (archive[prefix + part] for part in ("gray", "truth", "prediction"))
-            names = tuple(str(name) for name in archive[f"{prefix}names"])
-            credited = archive.get(f"{prefix}credits", ())
-            return Pictures(names, *parts, tuple(str(credit) for credit in credited))
-    except (OSError, ValueError, KeyError) as error:
-        raise StudyError(f"{path} cannot be read ({error}): run `study evaluate` again") from error

@@ -1,25 +1,9 @@
-"""How a report looks and writes: one colour and marker per arm, the words and signs of verdicts, numbers as text."""
+"""How a report writes: the words and signs of verdicts, numbers as text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-
-# Found by a search for the largest smallest distance: any two of these and the baseline's gray differ by more than 13
-# CIEDE2000 units for full colour vision and for the three kinds of colour blindness (a test measures it), and each
-# stands out on white and on near-black.
-COLORS = ("#2257eb", "#f48709", "#23b890", "#7e5888", "#a84a00", "#d67ff0", "#38705d", "#8e845a")
-BASELINE_COLOR = "#808790"
-MARKERS = ("o", "s", "^", "D", "v")
-# The same markers as SVG paths in a box of 12 x 12, for the swatches in the page.
-MARKER_PATHS = {
-    "o": "M6 1.6a4.4 4.4 0 1 0 0 8.8a4.4 4.4 0 1 0 0-8.8z",
-    "s": "M2 2h8v8h-8z",
-    "^": "M6 1.2L10.8 10H1.2z",
-    "D": "M6 .8L11.2 6L6 11.2L.8 6z",
-    "v": "M6 10.8L10.8 2H1.2z",
-}
 
 # verdict -> (sign, class of the chip). Signs differ in shape, so colour is never the only carrier.
 VERDICTS = {
@@ -32,34 +16,21 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True)
-class Look:
-    """How one arm is drawn, everywhere."""
-
-    index: int
-    color: str
-    marker: str
-
-    @property
-    def path(self) -> str:
-        """The marker as an SVG path in a 12 x 12 box."""
-        return MARKER_PATHS[self.marker]
+# Other words that a chip shows: of claims, and answers to a question.
+MARKS = {
+    "confirmed": ("✓", "better"),
+    "refuted": ("✗", "worse"),
+    "not testable": ("–", "same"),
+    "yes": ("✓", "better"),
+    "no": ("✗", "worse"),
+    "no theory": ("–", "same"),
+}
+CHIPS = VERDICTS | MARKS
 
 
-def looks(arms: Iterable[str], baseline: str) -> dict[str, Look]:
-    """Colour and marker by declared order: the same list of arms gives the same looks in every study.
-
-    The baseline is a gray disc. Colour and marker change together, so either tells arms apart; a pair of both
-    comes again after forty arms.
-    """
-    result, slot = {}, 0
-    for index, name in enumerate(arms):
-        if name == baseline:
-            result[name] = Look(index, BASELINE_COLOR, MARKERS[0])
-        else:
-            result[name] = Look(index, COLORS[slot % len(COLORS)], MARKERS[slot % len(MARKERS)])
-            slot += 1
-    return result
+def chip(word: str) -> tuple[str, str]:
+    """Sign and class of a verdict's chip; a word that is not known gets neither sign nor colour."""
+    return CHIPS.get(word, ("", "same"))
 
 
 def number(value: float, decimals: int, sign: bool = False) -> str:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 # Each tone is a colour on white paper; in a page it becomes the CSS variable of the same name.
 TONES = {"ink": "#1f2124", "muted": "#6a6d72", "grid": "#dcdcd8", "band": "#efeeea", "paper": "#fefefc"}
 INK, MUTED, GRID, BAND, PAPER = TONES.values()
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+TEXT_FONT = "font-family: font-family-here;"  # of text that is written as SVG by hand
 ARM = re.compile(r"arm-\d+")  # the gid of whatever belongs to one arm
 STYLE = {
     "svg.hashsalt": "study.report",
@@ -90,11 +93,56 @@ class Drawing:
 @contextmanager
 def canvas(width: int, height: int, left: float, right: float, top: float, bottom: float) -> Iterator[tuple]:
     """A figure of width x height pixels and one pair of axes inside the given margins (pixels), in the style."""
+    with panels(width, height, 1, 1, left, right, top, bottom) as (figure, (axes,)):
+        yield figure, axes
+
+
+@contextmanager
+def panels(
+    width: int,
+    height: int,
+    rows: int,
+    columns: int,
+    left: float,
+    right: float,
+    top: float,
+    bottom: float,
+    gap: float = 30,
+    rows_gap: float = 30,
+) -> Iterator[tuple]:
+    """A figure with a grid of axes, row by row, inside the given margins and gaps (pixels), in the style."""
+    wide = (width - left - right - gap * (columns - 1)) / columns
+    high = (height - top - bottom - rows_gap * (rows - 1)) / rows
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         FigureCanvasSVG(figure)
-        box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
-        yield figure, figure.add_axes(box)
+        grid = [
+            figure.add_axes(
+                (
+                    (left + column * (wide + gap)) / width,
+                    1 - (top + row * (high + rows_gap) + high) / height,
+                    wide / width,
+                    high / height,
+                )
+            )
+            for row in range(rows)
+            for column in range(columns)
+        ]
+        yield figure, grid
+
+
+def legend_row(axes: Any, entries: Sequence[tuple[str, str, str]], left: float, above: float, step: float = 0) -> None:
+    """Label, marker and colour of each entry side by side, starting `left` and `above` the axes' top left (pixels).
+
+    step: pixels from one to the next; 0 leaves as much as the label needs.
+    """
+    corner = offset_copy(axes.transAxes, axes.figure, 0, above, units="points")
+    for label, marker, color in entries:
+        spot = offset_copy(corner, axes.figure, left, 0, units="points")
+        axes.plot([0], [1], marker, color=color, ms=7, transform=spot, clip_on=False)
+        axes.annotate(label.replace("$", r"\$"), (0, 1), (left + 9, above), xycoords="axes fraction", va="center",
+                      textcoords="offset points", annotation_clip=False, fontsize=10)  # fmt: skip
+        left += step or 32 + 5.6 * len(label)
 
 
 def drawing(figure: Figure, name: str, title: str, alt: str) -> Drawing:

@@ -23,7 +23,10 @@ from study.losses import registry as module
 from study.params import LossSettings
 
 ROOT = Path(__file__).parents[2]
-BUILT_IN = ["anti_average", "classification", "huber", "mse"]
+BUILT_IN = [
+    "anti_average", "anti_average_circular", "anti_average_lpips", "circular_diversity", "classification", "huber",
+    "hue", "mse", "pinball", "sliced_wasserstein",
+]  # fmt: skip
 PRIOR = np.full(313, 1 / 313)
 
 CHARBONNIER = """
@@ -69,11 +72,13 @@ def test_built_in_losses():
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_loss_keeps_the_contract(name):
-    loss = build_loss(LossSettings(name=name), PRIOR, ROOT)
+    options = {"weights": "untrained"} if name == "anti_average_lpips" else {}
+    loss = build_loss(LossSettings(name=name, options=options), PRIOR, ROOT)
     assert isinstance(loss, Loss)
     assert loss.weights == dict(loss.terms)
-    target = torch.full((2, 2, 4, 4), 20.0)
-    prediction = torch.randn(2, 2 if loss.head == "ab" else 313, 4, 4).requires_grad_()
+    channels, side = (3, 32) if loss.needs_lightness else (2, 4)
+    target = torch.full((2, channels, side, side), 20.0)
+    prediction = torch.randn(2, channels if loss.head == "ab" else 313, side, side).requires_grad_()
     out = loss(prediction, target)
     assert set(out) == {"total", *loss.terms}
     expected = sum(weight * out[term] for term, weight in loss.weights.items())

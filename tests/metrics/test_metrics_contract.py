@@ -27,6 +27,8 @@ MASKED: dict[str, Callable[..., torch.Tensor]] = {
     "chroma": lambda b, **mask: metrics.mean_chroma(b["ab"], **mask),
     "chroma_ratio": lambda b, **mask: metrics.chroma_ratio(b["ab"], b["true_ab"], **mask),
     "gray_share": lambda b, **mask: metrics.gray_share(b["ab"], **mask),
+    "sepia_cast": lambda b, **mask: metrics.sepia_cast(b["ab"], b["true_ab"], **mask),
+    "purple_cast": lambda b, **mask: metrics.purple_cast(b["ab"], b["true_ab"], **mask),
     "hue_diversity": lambda b, **mask: metrics.hue_diversity(b["ab"], **mask),
     "hue_entropy": lambda b, **mask: metrics.hue_entropy(b["ab"], **mask),
     "averaging_index": lambda b, **mask: metrics.averaging_index(b["ab"], b["kind"], MODES, PROBABILITIES, **mask),
@@ -45,6 +47,8 @@ PAIRS = {
         (metrics.auc, 2, "auc"),
         (lambda p, t: metrics.rebalanced_auc(p, t, PRIOR), 2, "auc_rebalanced"),
         (metrics.chroma_ratio, 2, "chroma_ratio"),
+        (metrics.sepia_cast, 2, "sepia_cast"),
+        (metrics.purple_cast, 2, "purple_cast"),
     )
 }
 
@@ -88,8 +92,8 @@ def test_every_declaration_is_complete_and_consistent() -> None:
 def test_tables_show_metrics_in_the_declared_order() -> None:
     assert list(METRICS) == [
         "ab_rmse", "ciede2000", "psnr", "ssim", "auc", "auc_rebalanced", "lpips", "colorfulness", "colorfulness_gap",
-        "chroma", "chroma_ratio", "gray_share", "hue_diversity", "hue_diversity_gap", "hue_entropy",
-        "averaging_index", "mode_commitment", "regret",
+        "chroma", "chroma_ratio", "gray_share", "sepia_cast", "purple_cast", "hue_diversity", "hue_diversity_gap",
+        "hue_entropy", "averaging_index", "mode_commitment", "regret",
     ]  # fmt: skip
 
 

@@ -40,6 +40,11 @@ CONTRASTS = """(() => {
     .filter(e => e.checkVisibility() && e.textContent.trim() && ratio(e) < 4.5)
     .map(e => [ratio(e), e.outerHTML.slice(0, 90)]);
 })()"""
+# Elements that reach beyond the window, other than inside what scrolls by itself.
+BEYOND = """[...document.querySelectorAll('main *')]
+      .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+      .filter(e => !e.closest('.scroll, .sideways, .strip, .panels.wide figure, .view, .hidden, svg'))
+      .map(e => e.outerHTML.slice(0, 80))"""
 ORDER = "[...document.querySelectorAll('.results tbody tr')].map(row => row.dataset.name)"
 
 
@@ -84,12 +89,41 @@ def test_nothing_overflows_and_nothing_complains(started, report, width, dark):
     started.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     started.run("document.querySelector('.all').click()")
     assert started.run("document.documentElement.scrollWidth") == width
-    hidden = """[...document.querySelectorAll('main *')]
-      .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
-      .filter(e => !e.closest('.scroll, .sideways, .strip, .panels.wide figure, .view, .hidden, svg'))
-      .map(e => e.outerHTML.slice(0, 80))"""
-    assert started.run(hidden) == []
+    assert started.run(BEYOND) == []
     assert started.complaints() == []
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (1440, True)])
+def test_a_report_of_many_arms_with_everything_overflows_nowhere(started, everything, width, dark):
+    started.open(everything[1] / "index.html", width, dark=dark)
+    started.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert started.run("document.documentElement.scrollWidth") == width
+    assert started.run(BEYOND) == []
+    assert started.run(CONTRASTS) == []
+    assert started.complaints() == []
+
+
+def test_folded_arms_are_one_click_away_by_mouse_and_keyboard(started, everything):
+    started.open(everything[1] / "index.html", 1440)
+    shown = "[...document.querySelectorAll('.pictures thead th')].filter(one => one.checkVisibility()).length"
+    before = started.run(shown)
+    started.click("#pictures .all-arms")
+    assert started.run(shown) == 28 > before
+    started.run("document.querySelector('#pictures .all-arms').focus()")
+    press(started, " ", SPACE)
+    assert started.run(shown) == before
+
+
+def test_tables_of_evidence_sort_as_well(started, everything):
+    started.open(everything[1] / "index.html", 1440)
+    started.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    values = "[...document.querySelectorAll('.ledger tbody tr')].map(row => Number(row.cells[5].dataset.sort))"
+    started.click(".ledger thead th:nth-child(6) .sort")
+    found = started.run(values)
+    assert found == sorted(found) and len(set(found)) > 10
+    started.run("document.querySelector('.ledger thead th:nth-child(6) .sort').focus()")
+    press(started, "Enter", ENTER)
+    assert started.run(values) == found[::-1]
 
 
 @pytest.mark.parametrize("dark", [False, True])

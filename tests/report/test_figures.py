@@ -8,11 +8,12 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 import pytest
 
-from study.report.figures import file_name, forest, key, shortened, vividness
+from study.report.figures import file_name, forest, key, shortened
 from study.report.figures_color import ab_planes, chroma_by_kind
-from study.report.figures_training import curve, terms
-from study.report.result import StudyResult, load_result
-from study.report.style import looks
+from study.report.figures_pareto import vividness
+from study.report.figures_training import curves, terms
+from study.report.reading import load_result
+from study.report.result import StudyResult
 from study.report.svg import TONES, Drawing
 from tests.report.synthetic import ARMS
 
@@ -22,7 +23,7 @@ HOSTILE = '<b a="$x$&\'`|\\">$'
 def drawings(result: StudyResult) -> list[Drawing]:
     found = [key(result), vividness(result), chroma_by_kind(result), *ab_planes(result)[:1]]
     found += [forest(result, "ab_rmse"), forest(result, "chroma_ratio")]
-    found += [curve(result, "val", "ab_rmse"), curve(result, "train", terms(result)[0])]
+    found += [*curves(result, "val", "ab_rmse"), *curves(result, "train", terms(result)[0])]
     return [figure for figure in found if figure]
 
 
@@ -54,7 +55,7 @@ def test_a_forest_names_every_compared_arm_in_its_own_colour_and_marks_its_verdi
     result = load_result(make_results())
     figure = forest(result, "ab_rmse")
     text = words_of(figure.standalone)
-    look = looks([arm.name for arm in result.arms], result.baseline)
+    look = result.looks
     for arm in result.others:
         assert shortened(arm) in text
         assert look[arm].color in figure.standalone
@@ -95,7 +96,7 @@ def test_what_was_not_measured_has_no_figure(make_results):
     results = make_results(kinds=None)
     result = load_result(results)
     assert chroma_by_kind(result) is None and ab_planes(result) == []
-    assert curve(result, "val", "no_such_quantity") is None
+    assert curves(result, "val", "no_such_quantity") == []
     assert vividness(result, up="lpips") is None
 
 
@@ -114,7 +115,7 @@ def test_totals_rates_and_gradients_are_no_loss_terms(make_results):
 def test_forty_arms_still_make_a_figure(make_results):
     arms = tuple((f"arm_{i:02d}", "mse", {}, 0.4 + i / 60, 11 + i / 20, 1 + i / 50) for i in range(40))
     result = load_result(make_results(arms=arms, images=0))
-    for figure in (forest(result, "ab_rmse"), curve(result, "val", "ab_rmse")):
+    for figure in (forest(result, "ab_rmse"), *curves(result, "val", "ab_rmse")):
         assert all(f"arm_{i:02d}" in words_of(figure.standalone) for i in range(1, 40))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from study.report import captions
 from study.report.pictures import colorfulness, contact_sheet, gallery, png
-from study.report.result import load_result
+from study.report.reading import load_result
 
 
 def decoded(content: bytes) -> np.ndarray:

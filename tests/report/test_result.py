@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from study.errors import StudyError
-from study.report.result import Metric, load_result, read_table
+from study.report.reading import load_result, read_table
+from study.report.result import Metric
 
 
 def test_arms_with_names_like_numbers_or_missing_values_stay_words(make_results):

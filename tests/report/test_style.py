@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from study.report import style
+from study.report import looks, style
+from study.report.result import Arm
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear sRGB.
 VISION = {
@@ -40,7 +41,7 @@ def srgb(value: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("vision", VISION)
 def test_any_two_colours_of_arms_differ_for_every_kind_of_colour_vision(vision):
-    colors = [*style.COLORS, style.BASELINE_COLOR]
+    colors = [*looks.COLORS, looks.BASELINE_COLOR]
     lab = rgb2lab(np.array([[srgb(VISION[vision] @ linear(color)) for color in colors]]))[0]
     assert min(deltaE_ciede2000(one, other) for one, other in combinations(lab, 2)) > 13
 
@@ -49,20 +50,51 @@ def test_any_two_colours_of_arms_differ_for_every_kind_of_colour_vision(vision):
 def test_every_colour_of_an_arm_stands_out_on_light_and_dark_paper(paper):
     weights = np.array([0.2126, 0.7152, 0.0722])
     ground = weights @ linear(paper) + 0.05
-    for color in [*style.COLORS, style.BASELINE_COLOR]:
+    for color in [*looks.COLORS, *map(looks.muted, looks.COLORS), looks.BASELINE_COLOR]:
         light = weights @ linear(color) + 0.05
         assert max(light, ground) / min(light, ground) > 2.4
 
 
 def test_forty_arms_have_forty_looks_and_the_baseline_is_gray():
-    found = style.looks([f"arm{i}" for i in range(41)], "arm3")
+    found = looks.looks([Arm(f"arm{i}", "", "mse") for i in range(41)], "arm3")
     assert len({(look.color, look.marker) for look in found.values()}) == 41
-    assert found["arm3"].color == style.BASELINE_COLOR
-    assert [look.index for look in found.values()] == list(range(41))
+    assert found["arm3"].color == looks.BASELINE_COLOR
+    assert sorted(look.index for look in found.values()) == list(range(41)) and next(iter(found)) == "arm3"
 
 
 def test_a_look_depends_on_the_place_in_the_list_only():
-    assert style.looks(["mse", "a", "b"], "mse")["b"] == style.looks(["mse", "a", "b", "c"], "mse")["b"]
+    arms = [Arm(name, "", "mse") for name in ("mse", "a", "b", "c")]
+    assert looks.looks(arms[:3], "mse")["b"] == looks.looks(arms, "mse")["b"]
+
+
+def test_what_is_derived_from_a_loss_is_drawn_in_its_colour_and_stands_behind_it():
+    weights = {"lab": 1.0, "saturation": 0.01, "confidence": 1.0}
+    arms = [
+        Arm("double", "", "full", {**weights, "confidence": 2.0}),
+        Arm("full", "", "full", weights),
+        Arm("mse", "", "mse", {"lab": 1.0}),
+        Arm("other_units", "", "full", weights, {"units": "normalized"}),
+        Arm("two_changed", "", "full", {**weights, "saturation": 3.0, "confidence": 9.0}),
+        Arm("off", "", "full", {**weights, "confidence": 0.0}),
+        Arm(
+            "full_tuned", "", "full", {**weights, "confidence": 12.0}, tuned={"family": "full", "choice": "recommended"}
+        ),
+        Arm("gain", "", "mse", {"lab": 1.0}, control={"of": "mse", "match": "truth"}),
+        Arm("half", "", "full", {**weights, "confidence": 0.5}),
+    ]
+    found = looks.looks(arms, "mse")
+    families = {name: look.family for name, look in found.items()}
+    assert families == {"mse": "main", "double": "main", "other_units": "main", "two_changed": "main", "off": "main",
+                        "full_tuned": "tuned", "full": "dose", "half": "dose", "gain": "control"}  # fmt: skip
+    assert next(iter(found)) == "mse" and list(found)[-1] == "gain"
+    assert found["half"].parent == "double" and found["half"].color == looks.muted(found["double"].color)
+    assert found["gain"].color == looks.BASELINE_COLOR and found["gain"].marker != found["mse"].marker
+    assert len({(look.color, look.marker) for look in found.values()}) == len(arms)
+
+
+def test_a_long_name_of_a_dose_leaves_out_its_parents():
+    assert looks.short("anti_average_confidence_double", "anti_average") == "…_confidence_double"
+    assert looks.short("anti_average_tuned", "anti_average") == "anti_average_tuned"
 
 
 @given(st.floats(-1e6, 1e6), st.integers(0, 5), st.booleans())

@@ -1,0 +1,150 @@
+"""The anti-average and the classification loss, forward and backward, beside their formulas written straight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from benchmarks import naive
+from benchmarks.measure import Comparison
+from study.bins import prior_from_ab, soft_encode
+from study.color import rgb_to_lab
+from study.losses import ClassificationLoss, ColorizationAntiAverageLoss
+
+TOLERANCE = 1e-4  # of the largest component of the gradient, and of the loss itself
+
+
+def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
+    """The rows of this subject, one after the other; small inputs if `quick`."""
+    yield from _anti_average(device, quick)
+    yield from _classification(device, quick)
+
+
+def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
+    n, side = (2, 24) if quick else (16, 256)
+    generator = torch.Generator().manual_seed(0)
+    target = _some_ab(n, side, generator).to(device)
+    noise = 10 * torch.randn(target.shape, generator=generator).to(device)
+    pred = (0.5 * target + noise).requires_grad_()
+    loss = ColorizationAntiAverageLoss()
+    what = f"anti-average loss, forward and backward, {n}x2x{side}x{side}"
+
+    def ours() -> tuple[Tensor, Tensor]:
+        return _with_gradient(loss(pred, target)["total"], pred)
+
+    def straight() -> tuple[Tensor, Tensor]:
+        return _with_gradient(naive.anti_average(pred, target), pred)
+
+    def plain_mse() -> tuple[Tensor, Tensor]:
+        return _with_gradient(mse_loss(pred, target), pred)
+
+    angles = _pieces(pred.detach(), target, lambda a, b, out: torch.atan2(b, a, out=out))
+    roots = _pieces(pred.detach(), target, lambda a, b, out: torch.sqrt(a, out=out))  # NaN below 0: as fast
+
+    def least() -> None:
+        plain_mse()
+        angles()
+        roots()
+
+    bounds = [
+        ("the angles of both pictures alone, two atan2 per pixel, in cache", angles),
+        ("plain MSE with its gradient, two atan2 and two square roots per pixel, nothing in between", least),
+    ]
+    yield Comparison(
+        what=what,
+        against="the formulas written straight",
+        goal=4,
+        ours=ours,
+        theirs=straight,
+        difference=lambda: _relative_difference(ours(), straight()),
+        tolerance=TOLERANCE,
+        bounds=bounds,
+    )
+    only_lab = ColorizationAntiAverageLoss(1.0, 0.0, 0.0, 0.0)
+    yield Comparison(
+        what=what,
+        against="plain MSE (at most 3 times its time: at least a third)",
+        goal=0.3333,
+        ours=ours,
+        theirs=plain_mse,
+        difference=lambda: _relative_difference(_with_gradient(only_lab(pred, target)["total"], pred), plain_mse()),
+        tolerance=TOLERANCE,
+        bounds=bounds,
+    )
+
+
+def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
+    n, side = (2, 8) if quick else (40, 44)
+    generator = torch.Generator().manual_seed(0)
+    ab = _some_ab(n, side, generator)
+    loss = ClassificationLoss(prior_from_ab(ab)).to(device)
+    ab = ab.to(device)
+    logits = (3 * torch.randn(n, 313, side, side, generator=generator)).to(device).requires_grad_()
+    weights = loss.class_weights
+    assert weights is not None
+
+    def ours() -> tuple[Tensor, Tensor]:
+        return _with_gradient(loss(logits, ab)["total"], logits)
+
+    def dense() -> tuple[Tensor, Tensor]:
+        # The same fast encoder on both sides: what is compared is the loss.
+        target = naive.dense(*soft_encode(ab))
+        return _with_gradient(naive.dense_classification(logits, target, ab, weights), logits)
+
+    def softmax_alone() -> None:
+        for images in logits.detach().split(1 if device.type == "cpu" else n):
+            images.log_softmax(1)
+            images.softmax(1)
+
+    shape = f"{n}x313x{side}x{side}"
+    yield Comparison(
+        what=f"classification loss, forward and backward, {shape}",
+        against="dense soft targets",
+        goal=2,
+        ours=ours,
+        theirs=dense,
+        difference=lambda: _relative_difference(ours(), dense()),
+        tolerance=TOLERANCE,
+        bounds=[("log_softmax for the loss and softmax for its gradient alone", softmax_alone)],
+    )
+    yield Comparison(
+        what=f"memory of the classification loss, forward and backward, {shape}",
+        against="dense soft targets",
+        goal=4,
+        ours=ours,
+        theirs=dense,
+        difference=lambda: _relative_difference(ours(), dense()),
+        tolerance=TOLERANCE,
+        bounds=[("the gradient of the logits alone, which any loss returns", logits.nbytes)],
+        memory=True,
+    )
+
+
+def _some_ab(n: int, side: int, generator: torch.Generator) -> Tensor:
+    levels = torch.randint(0, 256, (n, 3, side, side), dtype=torch.uint8, generator=generator)
+    return rgb_to_lab(levels)[:, 1:].contiguous()
+
+
+def _with_gradient(loss: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
+    return loss.detach(), torch.autograd.grad(loss, of)[0]
+
+
+def _relative_difference(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
+    """The larger of the differences of value and gradient, as a share of the value and the largest component."""
+    return max(((x - y).abs().max() / y.abs().max()).item() for x, y in zip(one, other, strict=True))
+
+
+def _pieces(pred: Tensor, target: Tensor, operation: Callable[..., Tensor]) -> Callable[[], None]:
+    """Runs an operation on a and b of both pictures, on a CPU a few images at a time, written to one small plane."""
+    step = 4 if pred.device.type == "cpu" else len(pred)
+    out = torch.empty_like(pred[:step, 0])
+
+    def run() -> None:
+        for pictures in (pred, target):
+            for images in pictures.split(step):
+                operation(images[:, 0], images[:, 1], out[: len(images)])
+
+    return run

@@ -1,0 +1,216 @@
+"""How the benchmarks measure: agreement first, then interleaved timings, or the peak of allocated memory.
+
+Time: both sides run in turns in one process, after a warm-up, the first of each pair alternating. A ratio is taken
+within each pair; its median and quartiles are reported, so that a slow moment of the machine hits both sides.
+
+Memory: the peak of what torch allocates during a call, above what was allocated before it: inputs do not count,
+results do. On a CPU every allocation and release of torch's allocator is recorded by its profiler (what a library
+takes from the system for itself is not seen); on CUDA it is `torch.cuda.max_memory_allocated`. Unlike the resident
+size of the process this does not depend on what the allocator keeps for later.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+Run = Callable[[], Any]
+
+
+class DisagreementError(Exception):
+    """Two sides of a comparison do not compute the same; says which, and by how much."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of the table: our function beside an alternative, higher ratios being better.
+
+    what, against   the two sides, in words
+    goal            the ratio to reach
+    ours, theirs    what is measured; theirs may be a limit in bytes (of memory rows)
+    difference      the largest difference between the results of the two sides, in the unit of the results
+    tolerance       the difference up to which the results agree
+    bounds          what bounds ours: descriptions, and either something to measure in the same way or a number of
+                    bytes
+    memory          True: bytes are compared instead of seconds
+    """
+
+    what: str
+    against: str
+    goal: float
+    ours: Run
+    theirs: Run | float
+    difference: Callable[[], float]
+    tolerance: float
+    bounds: Sequence[tuple[str, Run | float]] = ()
+    memory: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured comparison. ours and theirs are medians, in `unit`: ms, or MB of a million bytes."""
+
+    what: str
+    against: str
+    ratio: float
+    goal: float
+    device: str
+    threads: int
+    ours: float
+    theirs: float
+    unit: str
+    ratio_low: float
+    ratio_high: float
+    agree: float
+    tolerance: float
+    version: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the goal is reached."""
+        return self.ratio >= self.goal
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What part of a comparison takes by itself, in the row's unit, and the ratio if ours took nothing else."""
+
+    what: str
+    against: str
+    bound: str
+    value: float
+    ours: float
+    unit: str
+    best_ratio: float
+    goal: float
+    device: str
+    threads: int
+
+
+def check_agreement(comparison: Comparison) -> float:
+    """The largest difference between the two sides; DisagreementError if it exceeds the tolerance or is NaN."""
+    difference = float(comparison.difference())
+    if not difference <= comparison.tolerance:
+        raise DisagreementError(
+            f"{comparison.what} and {comparison.against} differ by {difference:.3g}, more than the tolerance of "
+            f"{comparison.tolerance:.3g}: not timed"
+        )
+    return difference
+
+
+def measure(comparison: Comparison, device: torch.device, seconds: float) -> tuple[Row, list[Bound]]:
+    """Check that both sides agree, then measure them and the bounds; about `seconds` for the pairs of a timing."""
+    agree = check_agreement(comparison)
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    name = device.type if device.type == "cpu" else torch.cuda.get_device_name(device)
+    if comparison.memory:
+        unit, ours = "MB", peak_bytes(comparison.ours, device) / 1e6
+        theirs = _bytes(comparison.theirs, device) / 1e6
+        low = ratio = high = theirs / ours
+        values = [(says, _bytes(bound, device) / 1e6) for says, bound in comparison.bounds]
+    else:
+        assert callable(comparison.theirs)
+        unit = "ms"
+        ours, theirs, ratios = _interleaved(comparison.ours, comparison.theirs, device, seconds)
+        low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        values = [
+            (says, _median_ms(bound, device, seconds / 4)) for says, bound in comparison.bounds if callable(bound)
+        ]
+    row = Row(
+        what=comparison.what,
+        against=comparison.against,
+        ratio=ratio,
+        goal=comparison.goal,
+        device=name,
+        threads=threads,
+        ours=ours,
+        theirs=theirs,
+        unit=unit,
+        ratio_low=low,
+        ratio_high=high,
+        agree=agree,
+        tolerance=comparison.tolerance,
+        version=f"torch {torch.__version__}",
+    )
+    bounds = [
+        Bound(row.what, row.against, says, value, ours, unit, theirs / value, row.goal, name, threads)
+        for says, value in values
+    ]
+    return row, bounds
+
+
+def peak_bytes(run: Run, device: torch.device) -> int:
+    """The most bytes that torch holds at one time during a call of `run`, above what it held before."""
+    run()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        result = run()  # alive until the record ends
+    events, todo = [], list(record.profiler.kineto_results.experimental_event_tree())
+    while todo:
+        event = todo.pop()
+        todo += event.children
+        if event.name == "[memory]":
+            events.append((event.start_time_ns, event.extra_fields.alloc_size))
+    del result
+    return max(itertools.accumulate(size for _, size in sorted(events)), default=0)
+
+
+def _bytes(run: Run | float, device: torch.device) -> float:
+    return peak_bytes(run, device) if callable(run) else run
+
+
+def _interleaved(ours: Run, theirs: Run, device: torch.device, seconds: float) -> tuple[float, float, list[float]]:
+    """Median milliseconds of both, and theirs / ours of every pair."""
+    for run in (ours, theirs, ours, theirs):
+        _timed(run, device)
+    times: list[tuple[float, float]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        end = time.perf_counter() + seconds
+        while len(times) < 5 or (time.perf_counter() < end and len(times) < 200):
+            if len(times) % 2:
+                first = _timed(ours, device)
+                times.append((first, _timed(theirs, device)))
+            else:
+                first = _timed(theirs, device)
+                times.append((_timed(ours, device), first))
+    finally:
+        gc.enable()
+    one, other = (1e3 * statistics.median(side) for side in zip(*times, strict=True))
+    return one, other, [b / a for a, b in times]
+
+
+def _median_ms(run: Run, device: torch.device, seconds: float) -> float:
+    _timed(run, device)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 5 or (time.perf_counter() < end and len(times) < 200):
+        times.append(_timed(run, device))
+    return 1e3 * statistics.median(times)
+
+
+def _timed(run: Run, device: torch.device) -> float:
+    """Seconds of one call, its result released and, on CUDA, its work done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start

@@ -1,0 +1,116 @@
+"""AuC, CIEDE2000, colorfulness and hue diversity beside a loop, scikit-image and numpy image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from skimage import color as skimage_color
+from torch import Tensor
+
+from benchmarks import naive
+from benchmarks.measure import Comparison
+from study.color import rgb_to_lab
+from study.metrics import auc, ciede2000_map, colorfulness, hue_diversity
+
+AUC_TOLERANCE = 1e-4  # trapezoids between 151 thresholds are not the exact area
+CIEDE2000_TOLERANCE = 1e-3  # float32 against float64, the worst of a million pixels
+COLORFULNESS_TOLERANCE = 1e-3  # on a scale of 0..109
+DIVERSITY_TOLERANCE = 1e-5
+
+
+def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
+    """The rows of this subject, one after the other; small inputs if `quick`."""
+    yield from _auc(device, quick)
+    if device.type == "cpu":  # the others are compared with libraries that have no other device
+        yield from _ciede2000(quick)
+        yield from _vividness(quick)
+
+
+def _auc(device: torch.device, quick: bool) -> Iterator[Comparison]:
+    n, side = (2, 64) if quick else (8, 256)
+    generator = torch.Generator().manual_seed(0)
+    target = rgb_to_lab(_levels(n, side, generator))[:, 1:].to(device).contiguous()
+    pred = target + 20 * torch.randn(target.shape, generator=generator).to(device)
+    yield Comparison(
+        what=f"AuC of {n * side * side:,} pixels",
+        against="loop over 151 thresholds",
+        goal=25,
+        ours=lambda: auc(pred, target),
+        theirs=lambda: naive.auc_by_thresholds(pred, target),
+        difference=lambda: (auc(pred, target) - naive.auc_by_thresholds(pred, target)).abs().max().item(),
+        tolerance=AUC_TOLERANCE if not quick else 10 * AUC_TOLERANCE,
+        bounds=[("subtracting the two pictures and nothing else", lambda: pred - target)],
+    )
+
+
+def _ciede2000(quick: bool) -> Iterator[Comparison]:
+    n, side = (2, 32) if quick else (16, 256)
+    generator = torch.Generator().manual_seed(0)
+    one, other = (rgb_to_lab(_levels(n, side, generator)) for _ in range(2))
+    pictures = [np.ascontiguousarray(lab.permute(0, 2, 3, 1).numpy()) for lab in (one, other)]
+
+    def exact() -> Tensor:
+        return torch.from_numpy(skimage_color.deltaE_ciede2000(*(p.astype(np.float64) for p in pictures)))
+
+    yield Comparison(
+        what=f"CIEDE2000 of {n * side * side:,} pixels, float32",
+        against="scikit-image",
+        goal=8,
+        ours=lambda: ciede2000_map(one, other),
+        theirs=lambda: skimage_color.deltaE_ciede2000(*pictures),
+        difference=lambda: (ciede2000_map(one, other) - exact()).abs().max().item(),
+        tolerance=CIEDE2000_TOLERANCE,
+    )
+
+
+def _vividness(quick: bool) -> Iterator[Comparison]:
+    n, side = (5, 64) if quick else (1000, 64)
+    levels = _levels(n, side, torch.Generator().manual_seed(0))
+    ab = rgb_to_lab(levels)[:, 1:].contiguous()
+    pictures, planes = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in (levels, ab))
+
+    plane = torch.ones(min(n, 32), side, side)
+
+    def each(images: np.ndarray, function: Callable[[np.ndarray], float]) -> Tensor:
+        return torch.tensor([function(image) for image in images])
+
+    def sums_and_roots() -> None:
+        for images in ab.split(len(plane)):
+            images.flatten(2).sum(2)
+            plane.sqrt_()
+
+    yield Comparison(
+        what=f"colorfulness of {n} images of {side}x{side}, uint8",
+        against="numpy image by image",
+        goal=10,
+        ours=lambda: colorfulness(levels),
+        theirs=lambda: each(pictures, naive.colorfulness),
+        difference=lambda: (colorfulness(levels) - each(pictures, naive.colorfulness)).abs().max().item(),
+        tolerance=COLORFULNESS_TOLERANCE,
+        bounds=[
+            (
+                "the bytes as float32, 32 images at a time, and nothing else",
+                lambda: [x.float() for x in levels.split(32)],
+            ),
+            ("that and the sum of each plane", lambda: [x.float().flatten(2).sum(2) for x in levels.split(32)]),
+        ],
+    )
+    yield Comparison(
+        what=f"hue diversity of {n} images of {side}x{side}, float32",
+        against="numpy image by image",
+        goal=10,
+        ours=lambda: hue_diversity(ab),
+        theirs=lambda: each(planes, naive.hue_diversity),
+        difference=lambda: (hue_diversity(ab) - each(planes, naive.hue_diversity)).abs().max().item(),
+        tolerance=DIVERSITY_TOLERANCE,
+        bounds=[
+            ("the sums of a and b alone", lambda: ab.flatten(2).sum(2)),
+            ("those and one square root per pixel", sums_and_roots),
+        ],
+    )
+
+
+def _levels(n: int, side: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 256, (n, 3, side, side), dtype=torch.uint8, generator=generator)

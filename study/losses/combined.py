@@ -1,0 +1,51 @@
+"""The anti-average loss and LPIPS together, as one loss that an arm can name."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from study.errors import StudyError
+from study.losses.anti_average import ColorizationAntiAverageLoss
+from study.losses.base import Loss, check_same_shape
+from study.losses.perceptual import PerceptualLoss
+from study.losses.registry import register
+
+
+@register("anti_average_lpips")
+class AntiAverageLPIPSLoss(Loss):
+    """The anti-average loss plus 0.3 LPIPS, a combination that is proposed with it:
+
+        lab, saturation, diversity, confidence  as in `ColorizationAntiAverageLoss`, raw units, published weights
+        lpips                                   as in `PerceptualLoss` (Zhang et al. 2018), without unit
+
+    The four terms are computed on a and b: lightness is passed through, and taken in it would only divide the lab
+    term by 3 instead of 2. So they are those of `ColorizationAntiAverageLoss` on the ab of the same pictures. In the
+    study this loss sees full resolution, because LPIPS compares pictures, while the losses on ab alone see half.
+
+    net, weights: as in `PerceptualLoss`; weights is the path of the trunk's weights or "untrained" (for tests).
+
+    pred, target: (N,3,H,W) Lab, raw units, at least 31 pixels high and wide (vgg 16, squeeze 17). LPIPS is computed
+    in float32, the others in float32 at least, also under autocast.
+    Raises StudyError, one line, where the weights of LPIPS cannot be had; ValueError naming both shapes where they
+    differ, are not Lab pictures, or are too small.
+    """
+
+    head = "ab"
+    needs_lightness = True
+    terms: ClassVar[dict[str, float]] = {**ColorizationAntiAverageLoss.terms, "lpips": 0.3}
+
+    def __init__(self, net: str = "alex", weights: str | None = None) -> None:
+        super().__init__()
+        self.anti_average = ColorizationAntiAverageLoss()
+        try:
+            self.perceptual = PerceptualLoss(net, weights=weights)
+        except StudyError as error:
+            raise StudyError(f"the loss 'anti_average_lpips' needs LPIPS: {error}") from error
+
+    def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The four terms of the anti-average loss on ab, and lpips."""
+        check_same_shape(prediction, target, channels=(3,))
+        terms = self.anti_average.compute(prediction[:, 1:], target[:, 1:])
+        return {**terms, "lpips": self.perceptual(prediction, target)}

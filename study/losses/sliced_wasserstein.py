@@ -1,0 +1,62 @@
+"""The sliced Wasserstein distance between the colours of two images, wherever in the image they are."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from study.losses.base import Loss, check_same_shape, common_precision
+from study.losses.registry import register
+
+
+@register("sliced_wasserstein")
+class SlicedWassersteinLoss(Loss):
+    """Squared error plus the distance between an image's two *sets* of colours:
+
+        lab                 mean of (pred - target)^2 over pixels and the channels given
+        sliced_wasserstein  mean over images, directions and pixels of (sort(<d, pred>) - sort(<d, target>))^2
+
+    The squared sliced 2-Wasserstein distance of the ab colours (Rabin, Peyre, Delon and Bernot 2011, Wasserstein
+    Barycenter and its Application to Texture Mixing), over `directions` (2 or more) evenly spaced unit vectors d of
+    the ab plane, d_k = (cos(pi k / directions), sin(pi k / directions)): fixed, so equal inputs give equal bits.
+
+    It is 0 if both images hold the same colours, in any order, and at most the lab term on ab, with equality for
+    images of one pixel: both have the same scale and the unit squared Lab. It asks for as many vivid pixels as the
+    target has, but not for them in the right place, so the lab term can hardly object where hues are uncertain.
+
+    With the default weight the gradients of both terms have about the same norm on palette_world (equal at 1.0 where
+    the prediction has the target's hue and half its chroma, at 1.3 with the conditional mean colours as the
+    prediction).
+
+    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast;
+    memory: some copies of the image per direction.
+    Raises ValueError naming both shapes where they differ or hold no pixel, and for fewer than two directions.
+    """
+
+    head = "ab"
+    terms: ClassVar[dict[str, float]] = {"lab": 1.0, "sliced_wasserstein": 1.0}
+
+    def __init__(self, directions: int = 16) -> None:
+        super().__init__()
+        if isinstance(directions, bool) or not isinstance(directions, int) or directions < 2:
+            raise ValueError(f"directions must be a whole number of at least 2, got {directions!r}")
+        angles = torch.arange(directions, dtype=torch.float64) * (math.pi / directions)
+        self.register_buffer("directions", torch.stack([angles.cos(), angles.sin()]), persistent=False)
+
+    def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Both terms in squared Lab units."""
+        check_same_shape(prediction, target, channels=(2, 3))
+        prediction, target = common_precision(prediction, target)
+        moved = self._projections(prediction) - self._projections(target)
+        return {"lab": mse_loss(prediction, target), "sliced_wasserstein": moved.square().mean()}
+
+    def _projections(self, picture: Tensor) -> Tensor:
+        """Sorted projections of the colours, (N,D,H*W)."""
+        a, b = picture[:, -2:].flatten(2).unsqueeze(2).unbind(1)
+        cos, sin = self.directions.to(picture)[:, :, None]
+        # Sums, not a matrix product: autocast would compute that in half precision.
+        return (a * cos + b * sin).sort(dim=-1, stable=True).values

@@ -1,0 +1,55 @@
+"""Colour casts: faint brown and faint purple that the truth does not have, what averaging paints where it is unsure."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from study.color import GRAY_CHROMA, chroma, hue
+from study.metrics.base import at_least_float32, check_mask, check_pair, pixel_mean
+
+SEPIA_HUES = (40.0, 90.0)
+"""Degrees in Lab from and to which a faint colour looks brown: the sepia of old photographs, #704214, is at 65."""
+
+PURPLE_HUES = (290.0, 340.0)
+"""Degrees in Lab from and to which a faint colour looks purple: CSS purple, #800080, is at 328."""
+
+MOST_CAST_CHROMA = 25.0
+"""Lab units of chroma from which on a colour is a colour of its own and no cast."""
+
+
+@torch.no_grad()
+def sepia_cast(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """How much more faint brown the prediction holds than the truth, one value per image, Lab units, 0..25.
+
+    With m(ab) = mean over the pixels of C where 5 <= C < 25 and the hue is 40..90 degrees, else 0:
+    max(m(pred_ab) - m(target_ab), 0). 0: no more faint brown than in the truth, gray pictures included;
+    15: the whole picture is painted in brown of chroma 15 and the truth has none. It says nothing about brown that
+    is missing, and where in the picture it is does not count.
+
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN.
+    Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    """
+    return _excess(pred_ab, target_ab, SEPIA_HUES, mask)
+
+
+@torch.no_grad()
+def purple_cast(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """How much more faint purple (hues of 290..340 degrees) the prediction holds than the truth: see `sepia_cast`."""
+    return _excess(pred_ab, target_ab, PURPLE_HUES, mask)
+
+
+def _excess(pred_ab: Tensor, target_ab: Tensor, hues: tuple[float, float], mask: Tensor | None) -> Tensor:
+    check_pair(pred_ab, target_ab, 2)
+    check_mask(mask, pred_ab)
+    own, true = (_faint_mass(at_least_float32(ab), hues, mask) for ab in (pred_ab, target_ab))
+    return (own - true).clamp_(min=0)
+
+
+def _faint_mass(ab: Tensor, hues: tuple[float, float], mask: Tensor | None) -> Tensor:
+    strength = chroma(ab)
+    turn = hue(ab).remainder_(2 * math.pi).rad2deg_()
+    inside = (strength >= GRAY_CHROMA) & (strength < MOST_CAST_CHROMA) & (turn >= hues[0]) & (turn < hues[1])
+    return pixel_mean(torch.where(inside, strength, torch.zeros_like(strength)), mask)

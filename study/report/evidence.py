@@ -1,0 +1,217 @@
+"""Claims, theory and the contribution of each term: rows and sentences made from their tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from study.report import sheet as s
+from study.report.looks import BASELINE_COLOR, COLORS
+from study.report.result import StudyResult
+from study.report.style import amount, interval, listed, number, p_value, plural
+
+VERDICTS_OF_CLAIMS = ("confirmed", "refuted", "undecided", "not testable")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of the ledger of claims, as text."""
+
+    id: str
+    says: str
+    verdict: str
+    estimate: str
+    interval: str
+    p: str
+    p_min: str
+    metric: str
+    comparison: str
+    predicted: str
+    why: str
+    number: str = ""  # where it stands in the list of claims
+
+    @property
+    def measured(self) -> str:
+        """Estimate, unit and interval; empty when nothing was measured."""
+        return f"{self.estimate} {self.interval}".strip() if self.estimate != "–" else ""
+
+
+def claims(result: StudyResult) -> list[Claim]:
+    """The claims in their declared order."""
+    return [_claim(result, row) for row in result.tables["claims"].itertuples()]
+
+
+def _claim(result: StudyResult, row: object) -> Claim:
+    card = result.metrics.get(row.metric)
+    decimals = card.decimals if card else s.enough_decimals(row.estimate, row.low, row.high)
+    unit = "" if row.unit in ("", "1") else f" {row.unit}"
+    return Claim(
+        row.id, row.says, row.verdict,
+        f"{number(row.estimate, decimals)}{unit if not math.isnan(row.estimate) else ''}",
+        interval(row.low, row.high, decimals),
+        p_value(row.p_holm), p_value(row.p_min), card.label if card else row.metric.replace("_", " "),
+        row.comparison, row.predicted, row.why, getattr(row, "number", ""),
+    )  # fmt: skip
+
+
+def claims_sheet(result: StudyResult) -> s.Sheet:
+    """The ledger of claims as a table."""
+    table = result.tables["claims"]
+    rows = [
+        [
+            s.chip(claim.verdict),
+            s.words(claim.says),
+            s.Field(claim.estimate, row.estimate, "number", claim.interval),
+            s.Field(claim.p, row.p_holm),
+            s.words(claim.comparison),
+            s.words(claim.predicted),
+            s.words(claim.why),
+        ]
+        for claim, row in zip(claims(result), table.itertuples(), strict=True)
+    ]
+    head = [s.Column("verdict", words=True), s.Column("claim", words=True), s.Column("measured"),
+            s.Column("p (Holm)"), s.Column("comparison", words=True), s.Column("theory predicted", words=True),
+            s.Column("why", words=True)]  # fmt: skip
+    return s.sheet("claims", "Claims written down before the run", head, rows, "claims")
+
+
+def claims_in_short(result: StudyResult) -> list[tuple[str, int]]:
+    """(verdict, how many claims), in a fixed order, without those that do not occur."""
+    counts = result.tables["claims"]["verdict"].value_counts()
+    order = [*VERDICTS_OF_CLAIMS, *(name for name in counts.index if name not in VERDICTS_OF_CLAIMS)]
+    return [(name, int(counts[name])) for name in order if name in counts]
+
+
+def theory_rows(result: StudyResult) -> pd.DataFrame:
+    """Rows of theory.csv of declared arms with a measured colour, in the order in which arms are shown."""
+    table = result.tables["theory"]
+    order = {name: place for place, name in enumerate(result.looks)}
+    table = table[table["arm"].isin(order) & table["chroma"].notna()]
+    return table.sort_values("arm", key=lambda names: names.map(order), kind="stable")
+
+
+def theory_sheet(result: StudyResult) -> s.Sheet:
+    """Predicted and measured colour of every arm and kind."""
+    rows = [
+        [
+            s.arm_field(row.arm),
+            s.words(row.kind),
+            s.value(row.predicted_chroma, 1),
+            s.value(row.chroma, 1, row.chroma_low, row.chroma_high),
+            s.value(row.true_chroma, 1),
+            _pair(row.predicted_a, row.predicted_b),
+            _pair(row.a, row.b),
+            s.value(row.distance, 1),
+            s.chip(row.explained),
+            *_changes(row),
+        ]
+        for row in theory_rows(result).itertuples()
+    ]
+    head = [s.Column("arm", words=True), s.Column("kind", words=True), s.Column("predicted chroma"),
+            s.Column("measured chroma"), s.Column("true chroma"), s.Column("predicted a, b"),
+            s.Column("measured a, b"), s.Column("distance", "Lab"), s.Column("explained", words=True)]  # fmt: skip
+    if "change" in result.tables["theory"]:
+        head += [s.Column("predicted change"), s.Column("change"), s.Column("note", words=True)]
+    return s.sheet("theory", "What theory predicts and what the networks did", head, rows, "theory")
+
+
+def _changes(row: object) -> list[s.Field]:
+    """Change of chroma against plain squared error, predicted and measured, where the table has it."""
+    if not hasattr(row, "change"):
+        return []
+    changes = (row.predicted_change, row.change)
+    return [*(s.value(change, 1, sign=True) for change in changes), s.words(getattr(row, "note", ""))]
+
+
+def _pair(a: float, b: float) -> s.Field:
+    if math.isnan(a) or math.isnan(b):
+        return s.Field("–", math.nan)
+    return s.Field(f"{number(a, 1)}, {number(b, 1)}", math.hypot(a, b))
+
+
+def theory_matrix(result: StudyResult) -> tuple[list[str], dict[str, dict[str, tuple[str, str, str]]]]:
+    """Kinds, and for each arm with a prediction: kind -> (measured chroma, predicted chroma, explained)."""
+    table = theory_rows(result)
+    table = table[table["explained"] != "no theory"]
+    kinds = list(dict.fromkeys(table["kind"]))
+    matrix: dict[str, dict[str, tuple[str, str, str]]] = {}
+    for row in table.itertuples():
+        told = (number(row.chroma, 1), number(row.predicted_chroma, 1), row.explained)
+        matrix.setdefault(row.arm, {})[row.kind] = told
+    return kinds, matrix
+
+
+def theory_sentences(result: StudyResult) -> list[str]:
+    """Where theory explains the outcome, where it does not, and where there is none."""
+    table = theory_rows(result)
+    if table.empty:
+        return []
+    told = table[table["explained"] != "no theory"]
+    said = []
+    if len(told):
+        good = int((told["explained"] == "yes").sum())
+        distances = told["distance"].dropna()
+        middle = f"; the median distance between the two is {amount(distances.median())} Lab units" if len(
+            distances) else ""  # fmt: skip
+        said.append(f"Theory explains {good} of {plural(len(told), 'outcome')} (an arm on a kind of region){middle}.")
+        bad = told[told["explained"] == "no"]
+        if len(bad):
+            by_arm = bad.groupby("arm", sort=False)["kind"].agg(list)
+            parts = [f"{arm} on {listed(kinds)}" for arm, kinds in by_arm.items()]
+            shown = parts[:6] + ([f"{len(parts) - 6} more arms"] if len(parts) > 6 else [])
+            said.append(f"It does not explain {listed(shown)}: there the network, its training or what theory leaves "
+                        "out (the diversity term, neighbouring pixels) decides.")  # fmt: skip
+    without = list(dict.fromkeys(table["arm"][table["explained"] == "no theory"]))
+    if without:
+        names = without[:8] + ([f"{len(without) - 8} more"] if len(without) > 8 else [])
+        said.append(f"No exact optimum is known for {listed(names)}.")
+    return said
+
+
+def term_colors(result: StudyResult, terms: Sequence[str]) -> dict[str, str]:
+    """A colour for each term: that of the arm of the same name where there is one, gray for the first term."""
+    found = {term: result.looks[term].color for term in terms if term in result.looks}
+    found |= {"lab": BASELINE_COLOR} if "lab" in terms else {}
+    rest = iter([color for color in COLORS if color not in found.values()] * 4)
+    return {term: found.get(term) or next(rest) for term in terms}
+
+
+def factorial_metrics(result: StudyResult) -> list[str]:
+    """Metrics of the factorial, those of the question first."""
+    present = list(dict.fromkeys(result.tables["factorial"]["metric"]))
+    keys = [name for name in result.key_metrics if name in present]
+    return keys + [name for name in present if name not in keys]
+
+
+def factorial_sheet(result: StudyResult) -> s.Sheet:
+    """Effects of every term and interaction on every metric, with Shapley shares."""
+    table, rows = result.tables["factorial"], []
+    for metric in factorial_metrics(result):
+        card = result.metrics.get(metric)
+        for row in table[table["metric"] == metric].itertuples():
+            decimals = card.decimals if card else s.enough_decimals(row.estimate)
+            rows.append(
+                [
+                    s.words(card.label if card else metric),
+                    s.words(effect_label(row.effect)),
+                    s.value(row.estimate, decimals, row.low, row.high, sign=True),
+                    _shapley(row.shapley),
+                ]
+            )
+    head = [s.Column("metric", words=True), s.Column("effect of", words=True), s.Column("change"),
+            s.Column("Shapley share")]  # fmt: skip
+    return s.sheet("factorial", "What each term contributes", head, rows, "factorial")
+
+
+def effect_label(effect: str) -> str:
+    """An effect as people read it."""
+    if effect.startswith("shapley "):
+        return f"{effect.removeprefix('shapley ')} (Shapley value)"
+    return "all three together" if effect == "all three" else effect.replace(" x ", " × ")
+
+
+def _shapley(part: float) -> s.Field:
+    return s.Field("" if math.isnan(part) else f"{number(100 * part, 0)} %", part)

@@ -1,0 +1,136 @@
+"""Pieces of sentences about arms: their values, their differences to the baseline, which arm is which."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from study.report.result import Arm, Comparison, StudyResult
+from study.report.style import VERDICTS, interval, listed, number
+
+# The weights that were published with the anti-average loss, in raw Lab units.
+PUBLISHED = {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
+FIDELITY = ("ab_rmse", "ciede2000")
+AMOUNT = "chroma_ratio"
+
+
+class Code(str):
+    """A name that is shown as code: an arm, a metric, a command."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the answer: a label of one or two words, and its text with names marked as Code."""
+
+    label: str
+    parts: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The line without markup."""
+        return "".join(self.parts)
+
+
+def published_arm(result: StudyResult) -> Arm | None:
+    """The arm with the published weights in raw units: the one with the fewest options when there are several."""
+    found = [
+        arm
+        for arm in result.arms
+        if arm.loss == "anti_average"
+        and {name: float(value) for name, value in arm.weights.items()} == PUBLISHED
+        and arm.options.get("units", "raw") == "raw"
+        and not arm.control
+    ]
+    return min(found, key=lambda arm: len(arm.options), default=None)
+
+
+def nearest(result: StudyResult, metric: str, among: Sequence[Arm] | None = None) -> str | None:
+    """The arm with the best mean of a metric (the earlier one in a tie), None when nothing was measured."""
+    card = result.metrics.get(metric)
+    arms = result.arms if among is None else among
+    means = {arm.name: e.mean for arm in arms if (e := result.estimates.get((arm.name, metric)))}
+    if card is None or card.better is None or not means:
+        return None
+    return min(means, key=lambda name: card.badness(means[name]))
+
+
+def recommended_arm(result: StudyResult) -> str | None:
+    """The arm that the answer is about.
+
+    A tuned arm where one was measured, because its weights were searched for fidelity, vividness and hue diversity
+    together; otherwise any arm that is trained. Among them the one whose amount of colour is nearest to the truth's.
+    """
+    tuned = [arm for arm in result.arms if arm.tuned and (arm.name, AMOUNT) in result.estimates]
+    return nearest(result, AMOUNT, tuned or [arm for arm in result.arms if not arm.control])
+
+
+def told_value(result: StudyResult, arm: str, metric: str) -> str:
+    """Mean and interval of an arm."""
+    estimate, card = result.estimates[arm, metric], result.metrics[metric]
+    return " ".join(
+        [number(estimate.mean, card.decimals), interval(estimate.low, estimate.high, card.decimals)]
+    ).strip()
+
+
+def told_change(result: StudyResult, arm: str, metric: str) -> str:
+    """Difference to the baseline and its interval."""
+    found, card = result.comparisons[arm, metric], result.metrics[metric]
+    return (
+        f"{number(found.mean, card.decimals, sign=True)} {interval(found.low, found.high, card.decimals, True)}".strip()
+    )
+
+
+def told_verdict(result: StudyResult, arm: str, metric: str) -> str:
+    """ "worse on ab RMSE (+0.47 [+0.21, +0.73])"."""
+    label, verdict = result.metrics[metric].label, result.comparisons[arm, metric].verdict
+    first = {"higher": f"higher {label}", "lower": f"lower {label}"}.get(verdict, f"{verdict} on {label}")
+    return f"{first} ({told_change(result, arm, metric)})"
+
+
+def why_nothing(result: StudyResult, arm: str) -> str:
+    """Why there is nothing to say about an arm."""
+    if (arm, result.measured[0] if result.measured else "") in result.estimates:
+        return "measured, but not compared with the baseline"
+    states = Counter(row.status for row in result.tables["cells"].itertuples() if row.arm == arm)
+    return "no scores (" + listed(f"{many} {state}" for state, many in states.items()) + ")" if states else "no scores"
+
+
+def against_baseline(result: StudyResult, arm: str) -> tuple[str, ...]:
+    """All verdicts of an arm on the key metrics, grouped by verdict."""
+    start = (Code(arm), " against ", Code(result.baseline), ": ")
+    found = {
+        metric: result.comparisons[arm, metric] for metric in result.key_metrics if (arm, metric) in result.comparisons
+    }
+    if not found:
+        return (*start, why_nothing(result, arm) + ".")
+    groups = []
+    for verdict in VERDICTS:
+        names = [metric for metric, comparison in found.items() if comparison.verdict == verdict]
+        if not names:
+            continue
+        said = [f"{result.metrics[name].label} {_in_brackets(result, arm, name)}" for name in names]
+        groups.append({"higher": "higher ", "lower": "lower "}.get(verdict, f"{verdict} on ") + listed(said))
+    ending = ""
+    if {comparison.verdict for comparison in found.values()} == {"undecided"}:
+        ending = " Nothing that this study can tell from chance."
+    elif {comparison.verdict for comparison in found.values()} <= {"equivalent", "undecided"}:
+        ending = " No key metric changed by more than its margin as far as this study can tell."
+    return (*start, "; ".join(groups) + ".", ending)
+
+
+def _in_brackets(result: StudyResult, arm: str, metric: str) -> str:
+    """The change alone when the verdict says it all, with its interval when the verdict rests on it."""
+    found: Comparison = result.comparisons[arm, metric]
+    if found.verdict in ("equivalent", "undecided"):
+        return f"({told_change(result, arm, metric)})"
+    return f"({number(found.mean, result.metrics[metric].decimals, sign=True)})"
+
+
+def joined(names: Sequence[str]) -> list[str]:
+    """Names as parts of a line: "a", "a and b" or "a, b and c"."""
+    parts: list[str] = []
+    for index, name in enumerate(names):
+        joint = "" if index == 0 else " and " if index == len(names) - 1 else ", "
+        parts += [joint, name]
+    return [part for part in parts if part]

@@ -1,0 +1,224 @@
+"""The candidates of one family: proposed by Optuna, claimed by one process each, and what was found out about them.
+
+A candidate is known by its index 0, 1, 2, ... below the budget of trials; Optuna's trial numbers grow further when a
+trial is cut off and its candidate tried again. Every proposal has a random stream of its own, from the search's seed,
+the family and the index, so that with the embedded storage (where a whole batch is proposed, then judged, then told)
+the same candidates come whatever the number of jobs and however often the search was killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from study.params import Arm
+from study.search.objectives import OBJECTIVES
+from study.search.space import FamilySpace
+from study.search.storage import SearchStorage
+
+# Proposals before TPE takes over, those that are enqueued among them.
+STARTUP = 8
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass
+class Candidate:
+    """A point of the space, its arm, and its scores so far, one dict for each seed in order.
+
+    name: of an enqueued point; seconds: of training, for each seed; diverged: a training of it did not end well.
+    """
+
+    index: int
+    name: str
+    params: dict[str, Any]
+    arm: Arm
+    scores: list[dict[str, float]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    diverged: bool = False
+    trial: Trial | None = None
+
+    @property
+    def table(self) -> np.ndarray:
+        """Objectives (seeds, 3) on every seed so far."""
+        return np.array([[score[name] for name in OBJECTIVES] for score in self.scores])
+
+    @property
+    def network(self) -> str:
+        """What the trained network depends on: candidates that differ in decoding alone share it."""
+        return self.arm.model_dump_json(include={"loss", "train"})
+
+    def mean(self, name: str) -> float:
+        """Mean of a metric or objective over the seeds so far."""
+        return float(np.mean([score[name] for score in self.scores]))
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The three objectives, means over the seeds so far."""
+        return tuple(self.mean(name) for name in OBJECTIVES)
+
+
+class Candidates:
+    """The candidates of one family in a storage.
+
+    constraints: None for the search with three objectives; otherwise vividness alone is minimised and the function
+    says by how much a candidate violates each constraint (at most 0: not at all).
+    """
+
+    def __init__(
+        self,
+        storage: SearchStorage,
+        study: str,
+        space: FamilySpace,
+        facts: dict[str, Any],
+        seed: int,
+        constraints: Callable[[Candidate], dict[str, float]] | None = None,
+    ) -> None:
+        """facts: everything that decides what a candidate scores; other facts make another search."""
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        self.storage, self.space, self.seed, self.constraints = storage, space, seed, constraints
+        self.name = f"{study} {space.name} {digest}"
+        with storage.lock("claims"):
+            try:
+                self.optuna = optuna.load_study(study_name=self.name, storage=storage.optuna)
+            except KeyError:
+                self.optuna = self._new()
+
+    def _new(self) -> optuna.Study:
+        names = OBJECTIVES if self.constraints is None else ("vividness",)
+        study = optuna.create_study(
+            storage=self.storage.optuna, study_name=self.name, directions=["minimize"] * len(names)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(names))
+        return study
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def claim(self, budget: int, batch: int) -> list[Candidate]:
+        """Candidates that nobody has judged or is judging, now this process's: [] when there are none below `budget`.
+
+        Alone: those of the first batch that is not finished, which begins at a multiple of `batch`. Otherwise up to
+        `batch` of them. Candidates of processes that have died are tried again.
+        """
+        with self.storage.lock("claims"):
+            self._sweep()
+            trials = self._trials()
+            taken = {index for index, trial in trials if trial.state in (*DONE, TrialState.RUNNING)}
+            cut_off = {index: trial.params for index, trial in trials if trial.state == TrialState.FAIL}
+            free = [index for index in range(budget) if index not in taken]
+            if free and self.storage.alone:
+                free = [index for index in free if index < free[0] - free[0] % batch + batch]
+            return [self._ask(index, cut_off.get(index)) for index in free[:batch]]
+
+    def _trials(self) -> list[tuple[int, FrozenTrial]]:
+        trials = self.optuna.get_trials(deepcopy=False)
+        return [(trial.user_attrs["candidate"], trial) for trial in trials if "candidate" in trial.user_attrs]
+
+    def _sweep(self) -> None:
+        """Fail what dead processes left behind: trials that they were judging, and one not yet asked for."""
+        for trial in self.optuna.get_trials(deepcopy=False):
+            if trial.state == TrialState.WAITING:
+                self.optuna.tell(self.optuna.ask(), state=TrialState.FAIL)
+            elif trial.state == TrialState.RUNNING:
+                worker = trial.user_attrs.get("worker")
+                if worker is None or self.storage.is_dead(worker):
+                    self.optuna.tell(trial.number, state=TrialState.FAIL)
+
+    def _ask(self, index: int, params: dict[str, Any] | None) -> Candidate:
+        points = self.space.family.enqueue
+        if params is None and index < len(points):
+            params = self.space.params(points[index])
+        if params is not None:
+            self.optuna.enqueue_trial(params)
+        stream = hashlib.sha256(f"{self.seed} {self.space.name} {index}".encode()).digest()
+        self.optuna.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(stream[:4]), n_startup_trials=STARTUP)
+        trial = self.optuna.ask()
+        trial.set_user_attr("worker", self.storage.worker)
+        candidate = self._candidate(index, self.space.suggest(trial))
+        candidate.trial = trial
+        trial.set_user_attr("enqueued", candidate.name)
+        trial.set_user_attr("weights", candidate.arm.loss.weights)
+        trial.set_user_attr("candidate", index)  # last: a trial that has it has all parameters
+        return candidate
+
+    def _candidate(self, index: int, params: dict[str, Any]) -> Candidate:
+        points = self.space.family.enqueue
+        name = points[index].name if index < len(points) else ""
+        return Candidate(index, name, params, self.space.arm(params, f"{self.space.name}-{index}"))
+
+    # -- telling ---------------------------------------------------------------------------------------------------
+
+    def tell(self, candidate: Candidate) -> None:
+        """Record what was found out about a claimed candidate, in one step: it is finished or it is not.
+
+        When others took this process for dead and try the candidate themselves, their result counts.
+        """
+        with self.storage.lock("claims"):
+            if not self._still_ours(candidate):
+                return
+            trial = candidate.trial
+            trial.set_user_attr("scores", candidate.scores)
+            trial.set_user_attr("seconds", candidate.seconds)
+            if candidate.diverged:
+                self.optuna.tell(trial, state=TrialState.PRUNED)
+            elif self.constraints is None:
+                self.optuna.tell(trial, candidate.values)
+            else:
+                for name, violation in self.constraints(candidate).items():
+                    trial.set_constraint(name, violation)
+                self.optuna.tell(trial, candidate.mean("vividness"))
+
+    def give_back(self, candidates: list[Candidate]) -> None:
+        """Let others try claimed candidates that are not told yet."""
+        with self.storage.lock("claims"):
+            for candidate in candidates:
+                if self._still_ours(candidate):
+                    self.optuna.tell(candidate.trial, state=TrialState.FAIL)
+
+    def _still_ours(self, candidate: Candidate) -> bool:
+        number = candidate.trial.number
+        return any(
+            trial.number == number for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        )
+
+    # -- what is known ---------------------------------------------------------------------------------------------
+
+    def finished(self, budget: int) -> list[Candidate]:
+        """The judged candidates below `budget`, by index."""
+        found = {}
+        for index, trial in self._trials():
+            if trial.state in DONE and index < budget:
+                candidate = self._candidate(index, trial.params)
+                candidate.scores, candidate.seconds = trial.user_attrs["scores"], trial.user_attrs["seconds"]
+                candidate.diverged = trial.state == TrialState.PRUNED
+                found[index] = candidate
+        return [found[index] for index in sorted(found)]
+
+    def remembered(self, key: str, compute: Callable[[], Any]) -> Any:
+        """What `compute` returned the first time, for all processes; it must be fit for JSON."""
+        with self.storage.lock(f"{self.name} {key}"):
+            known = self.optuna.user_attrs.get(key)
+            if known is None:
+                known = compute()
+                with self.storage.lock("claims"):
+                    self.optuna.set_user_attr(key, known)
+            return known
+
+    def add_seconds(self, seconds: float) -> None:
+        """Add to the time that the search of this family has taken, all processes and runs together."""
+        with self.storage.lock("claims"):
+            self.optuna.set_user_attr("wall_seconds", self.wall_seconds + seconds)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time that the search of this family has taken so far."""
+        return self.optuna.user_attrs.get("wall_seconds", 0.0)

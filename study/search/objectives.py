@@ -1,0 +1,74 @@
+"""What a candidate is judged by: three objectives, measured on the validation pictures only.
+
+    fidelity   = ab_rmse                                                             (Lab units)
+    vividness  = (|chroma_ratio - 1| + |colorfulness / true colorfulness - 1|) / 2   (1)
+    diversity  = mean over pictures of |hue_diversity - true hue_diversity|          (1)
+
+All are minimised. chroma_ratio and the two colorfulness values are means over the pictures before they are compared,
+so that vividness is about a network's level and not about single pictures. All three are needed: strong chroma terms
+paint the averaged hue brightly, which is as vivid as the truth and as uniform as before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from study.color import lab_to_rgb, rgb_to_lab
+from study.metrics import ab_rmse, chroma_ratio, colorfulness, hue_diversity
+from study.model import Colorizer
+
+OBJECTIVES = ("fidelity", "vividness", "diversity")
+METRICS = ("ab_rmse", "chroma_ratio", "colorfulness", "hue_diversity")
+BATCH = 100
+
+
+class Judge:
+    """The validation pictures of a study and what is known about them."""
+
+    def __init__(self, images: np.ndarray, device: str) -> None:
+        """images: uint8 (N,S,S,3)."""
+        self.batches: list[Tensor] = []
+        colorful, diverse = [], []
+        for start in range(0, len(images), BATCH):
+            rgb = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH].transpose(0, 3, 1, 2)))
+            lab = rgb_to_lab(rgb.to(device))
+            self.batches.append(lab)
+            colorful.append(colorfulness(lab_to_rgb(lab)))
+            diverse.append(hue_diversity(lab[:, 1:]))
+        self.true_diversity = torch.cat(diverse)
+        self.truth = {
+            "colorfulness": float(torch.cat(colorful).double().mean()),
+            "hue_diversity": float(self.true_diversity.double().mean()),
+        }
+
+    @torch.no_grad()
+    def per_image(self, model: Colorizer, temperature: float) -> dict[str, np.ndarray]:
+        """One value per picture (N,) of every metric of METRICS and of `diversity`; as `study evaluate` takes them."""
+        values: dict[str, list[Tensor]] = {name: [] for name in METRICS}
+        for lab in self.batches:
+            ab = model.predict(lab[:, :1], temperature)
+            values["ab_rmse"].append(ab_rmse(ab, lab[:, 1:]))
+            values["chroma_ratio"].append(chroma_ratio(ab, lab[:, 1:]))
+            values["colorfulness"].append(colorfulness(lab_to_rgb(torch.cat([lab[:, :1], ab], dim=1))))
+            values["hue_diversity"].append(hue_diversity(ab))
+        table = {name: torch.cat(parts) for name, parts in values.items()}
+        table["diversity"] = (table["hue_diversity"] - self.true_diversity).abs()
+        return {name: column.double().cpu().numpy() for name, column in table.items()}
+
+    def scores(self, model: Colorizer, temperature: float) -> dict[str, float]:
+        """The four metrics and the three objectives of one network."""
+        return self.summary(self.per_image(model, temperature))
+
+    def summary(self, per_image: dict[str, np.ndarray]) -> dict[str, float]:
+        """The four metrics and the three objectives of values as `per_image` gives them."""
+        means = {name: float(np.nanmean(column)) for name, column in per_image.items()}
+        means["fidelity"] = means["ab_rmse"]
+        means["vividness"] = self.vividness(means["chroma_ratio"], means["colorfulness"])
+        return {name: means[name] for name in (*METRICS, *OBJECTIVES)}
+
+    def vividness(self, ratio: float, colorful: float) -> float:
+        """How far from the truth's vividness, from the means of chroma ratio and colorfulness."""
+        truth = max(self.truth["colorfulness"], 1e-6)  # all-gray pictures have none
+        return (abs(ratio - 1) + abs(colorful / truth - 1)) / 2

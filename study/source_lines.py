@@ -1,0 +1,46 @@
+"""How much code a loss takes: lines of Python without comments, docstrings and blank lines."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def code_lines(source: str) -> int:
+    """Lines of `source` that hold code: neither blank nor only a comment, nor part of a docstring."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            docstrings.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _LAYOUT:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines - docstrings)
+
+
+def modules_of(file: Path) -> set[Path]:
+    """`file` and every module of this package that it imports, directly or not."""
+    found: set[Path] = set()
+    todo = [file]
+    while todo:
+        current = todo.pop()
+        found.add(current)
+        for node in ast.walk(ast.parse(current.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study."):
+                module = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
+                if module.is_file() and module not in found:
+                    todo.append(module)
+    return found
+
+
+def own_lines(file: Path, other: Path) -> int:
+    """Code lines of `file` and the modules that it needs, without those that `other` needs as well."""
+    return sum(code_lines(path.read_text(encoding="utf-8")) for path in modules_of(file) - modules_of(other))

@@ -1,0 +1,94 @@
+"""Tables beside the comparison: kinds of regions, curves, cost, metrics, and writing them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from study import stats
+from study.files import atomic_write_text
+from study.metrics import METRICS
+
+DIGITS = "%.8g"
+CURVES = ("ab_rmse", "chroma_ratio")
+"""Validation curves that are also written as wide tables, for `dvc plots`."""
+
+
+def kind_rows(scores: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """Per palette kind: mean over images and seeds with Student's t interval over seeds (none with a single seed)."""
+    rows = scores[scores["kind"] != "all"]
+    columns = ["arm", "kind", "metric", "mean", "low", "high", "seeds"]
+    if not len(rows):
+        return pd.DataFrame(columns=columns)
+    by_seed = rows.groupby(["arm", "kind", "metric", "seed"], sort=False)["value"].mean()
+    table = by_seed.groupby(level=["arm", "kind", "metric"], sort=False).agg(["mean", "std", "count"]).reset_index()
+    half = distributions.t.ppf((1 + stats.LEVEL) / 2, table["count"] - 1) * table["std"] / np.sqrt(table["count"])
+    table["low"], table["high"], table["seeds"] = table["mean"] - half, table["mean"] + half, table["count"]
+    table["order"] = table["arm"].map({arm: k for k, arm in enumerate(arms)})
+    return table.sort_values("order", kind="stable")[columns].reset_index(drop=True)
+
+
+def curve_rows(histories: Mapping[tuple[str, int], pd.DataFrame], arms: list[str]) -> pd.DataFrame:
+    """Histories by (arm, seed), averaged over the seeds of each arm, with their range over seeds."""
+    parts = []
+    for arm in arms:
+        own = [history for (name, _), history in histories.items() if name == arm]
+        if own:
+            groups = pd.concat(own).groupby(["split", "name", "step", "images"], sort=False)["value"]
+            parts.append(groups.agg(mean="mean", low="min", high="max", seeds="count").reset_index().assign(arm=arm))
+    columns = ["arm", "split", "name", "step", "images", "mean", "low", "high", "seeds"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(parts, ignore_index=True)[columns]
+    # Speed says more in cost.csv, and its noise would change this file with every run.
+    return table[table["name"] != "images_per_s"].reset_index(drop=True)
+
+
+def cost_rows(records: dict[tuple[str, int], dict[str, Any]], arms: list[str], baseline: str) -> pd.DataFrame:
+    """What an arm costs: medians over its seeds, and ratios to the baseline."""
+    rows = []
+    for arm in arms:
+        own = [record for (name, _), record in records.items() if name == arm]
+        if own:
+            fields = ("parameters", "step_ms", "images_per_s", "peak_memory_mb", "seconds")
+            rows.append({"arm": arm} | {field: float(np.median([r[field] for r in own])) for field in fields})
+    columns = [
+        "arm",
+        "parameters",
+        "step_ms",
+        "images_per_s",
+        "peak_memory_mb",
+        "seconds",
+        "step_ratio",
+        "memory_ratio",
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    reference = table[table["arm"] == baseline].iloc[0]
+    table["step_ratio"] = table["step_ms"] / reference["step_ms"]
+    table["memory_ratio"] = table["peak_memory_mb"] / reference["peak_memory_mb"]
+    table["parameters"] = table["parameters"].astype(int)
+    return table
+
+
+def metric_rows() -> pd.DataFrame:
+    """What every metric declares about itself."""
+    columns = ["metric", "unit", "low", "high", "better", "target", "margin", "says", "weakness"]
+    rows = [{"metric": name} | asdict(metric) for name, metric in METRICS.items()]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], arms: list[str]) -> None:
+    """Write every table as <name>.csv, and the CURVES as curve_<name>.csv with a column per arm."""
+    for name, table in tables.items():
+        atomic_write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format=DIGITS))
+    curves = tables["curves"]
+    for name in CURVES:
+        chosen = curves[(curves["split"] == "val") & (curves["name"] == name)]
+        wide = chosen.pivot(index="images", columns="arm", values="mean").reindex(columns=arms)
+        atomic_write_text(folder / f"curve_{name}.csv", wide.to_csv(float_format=DIGITS))

@@ -1,0 +1,72 @@
+"""The anti-average loss with LPIPS, on an untrained trunk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from study.errors import StudyError
+from study.losses import AntiAverageLPIPSLoss, ColorizationAntiAverageLoss, PerceptualLoss, build_loss
+from study.params import LossSettings
+from tests.losses.test_perceptual import pictures
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def loss() -> AntiAverageLPIPSLoss:
+    return AntiAverageLPIPSLoss(weights="untrained")
+
+
+def test_is_the_anti_average_loss_of_ab_plus_lpips_of_the_pictures(loss):
+    pred, target = pictures(0), pictures(1)
+    out = loss(pred, target)
+    published = ColorizationAntiAverageLoss()(pred[:, 1:], target[:, 1:])
+    for name in ColorizationAntiAverageLoss.terms:
+        torch.testing.assert_close(out[name], published[name])
+    lpips = PerceptualLoss(weights="untrained")(pred, target)
+    torch.testing.assert_close(out["lpips"], lpips)
+    torch.testing.assert_close(out["total"], published["total"] + 0.3 * lpips)
+
+
+def test_an_error_of_lightness_is_seen_by_lpips_alone(loss):
+    target = pictures(1)
+    darker = target - torch.tensor([10.0, 0.0, 0.0]).view(3, 1, 1)
+    out = loss(darker, target)
+    assert out["lpips"] > 0
+    assert [out[name].item() for name in ColorizationAntiAverageLoss.terms] == [0, 0, 0, 0]
+
+
+def test_gradients_reach_the_prediction_from_every_term_and_no_weight_is_trained(loss):
+    pred, target = pictures(0).requires_grad_(), pictures(1)
+    for name, value in loss(pred, target).items():
+        (gradient,) = torch.autograd.grad(value, pred, retain_graph=True)
+        assert gradient.isfinite().all(), name
+        assert gradient.abs().sum() > 0, name
+    assert not any(parameter.requires_grad for parameter in loss.parameters())
+
+
+def test_asks_for_lab_pictures(loss):
+    assert AntiAverageLPIPSLoss.needs_lightness
+    with pytest.raises(ValueError, match=r"\(N,3,H,W\).*\(2, 2, 32, 32\)"):
+        loss(pictures(0)[:, 1:], pictures(1)[:, 1:])
+    with pytest.raises(ValueError, match=r"31 pixels.*\(2, 3, 16, 16\)"):
+        loss(pictures(0, size=16), pictures(1, size=16))
+
+
+@pytest.mark.parametrize("options", [{"weights": "missing.pth"}, {"net": "resnet"}, {}])
+def test_without_lpips_an_arm_is_refused_with_one_line(options, monkeypatch, tmp_path):
+    monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(tmp_path / "none.pth"))
+    with pytest.raises(StudyError, match="the loss 'anti_average_lpips' needs LPIPS: ") as error:
+        build_loss(LossSettings(name="anti_average_lpips", options=options), None, ROOT)
+    assert "\n" not in str(error.value)
+
+
+def test_an_arm_may_weight_it_otherwise():
+    settings = LossSettings(name="anti_average_lpips", options={"weights": "untrained"})
+    assert AntiAverageLPIPSLoss.terms == {**ColorizationAntiAverageLoss.terms, "lpips": 0.3}
+    alone = build_loss(settings.model_copy(update={"weights": {"lpips": 2.0}}), None, ROOT)
+    pred, target = pictures(0), pictures(1)
+    torch.testing.assert_close(alone(pred, target)["total"], 2 * alone(pred, target)["lpips"])

@@ -1,0 +1,67 @@
+"""HueLoss against the CIE definition and its optimum where the hue is uncertain."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from study.losses import ColorizationAntiAverageLoss, HueLoss
+from tests.losses.test_anti_average import colors
+
+
+def one(a: float, b: float) -> Tensor:
+    return torch.tensor([a, b], dtype=torch.float64).view(1, 2, 1, 1)
+
+
+def test_by_hand():
+    assert HueLoss()(one(0, 3), one(4, 0))["hue"].item() == pytest.approx(12)  # a right angle: 3 * 4 - 0
+    assert HueLoss()(one(-3, 0), one(4, 0))["hue"].item() == pytest.approx(24)  # opposite: 12 + 12
+    assert HueLoss()(one(8, 0), one(4, 0))["hue"].item() == 0  # the same hue, another chroma
+
+
+def test_is_the_product_of_chromas_times_one_minus_the_cosine_of_the_angle():
+    pred, target = colors(2, 2, 4, 5, seed=1), colors(2, 2, 4, 5, seed=2)
+    angle = torch.atan2(pred[:, 1], pred[:, 0]) - torch.atan2(target[:, 1], target[:, 0])
+    expected = (pred.norm(dim=1) * target.norm(dim=1) * (1 - angle.cos())).mean()
+    torch.testing.assert_close(HueLoss()(pred, target)["hue"], expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-110, 110), min_size=4, max_size=4))
+def test_squared_error_is_chroma_error_plus_hue_error(values):
+    pred, target = one(*values[:2]), one(*values[2:])
+    ours, published = HueLoss()(pred, target), ColorizationAntiAverageLoss()(pred, target)
+    assert ours["lab"].item() == pytest.approx(published["saturation"].item() / 2 + ours["hue"].item(), abs=1e-9)
+    assert ours["hue"].item() >= -1e-11
+
+
+def test_a_gray_prediction_is_pulled_towards_the_target():
+    pred = torch.zeros(1, 2, 1, 1, dtype=torch.float64, requires_grad=True)
+    out = HueLoss()(pred, one(30, -40))
+    (gradient,) = torch.autograd.grad(out["hue"], pred)
+    assert out["hue"] == 0
+    torch.testing.assert_close(gradient, -one(30, -40))
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
+def test_a_one_colour_model_lands_on_the_optimum_of_a_law_of_two_colours(weight):
+    """Hues 90 degrees apart: less chroma than the mean colour has, in its hue, and gray from weight 2.41 on."""
+    law = torch.cat([one(50, 0), one(0, 50)])
+    mean = law.mean(0)
+    length, mean_chroma = mean.norm().item(), 50.0
+    expected = max(length - weight * (mean_chroma - length), 0)
+    loss = HueLoss()
+    loss.set_weights({"lab": 1.0, "hue": weight})
+    color = torch.tensor([3.0, -7.0], dtype=torch.float64, requires_grad=True)
+    for step in range(600):
+        (gradient,) = torch.autograd.grad(loss(color.view(1, 2, 1, 1).expand(2, -1, -1, -1), law)["total"], color)
+        with torch.no_grad():
+            color -= 0.3 * 0.99**step * gradient
+    assert color.norm().item() == pytest.approx(expected, abs=0.2)
+    if expected:
+        assert math.degrees(math.atan2(*color.tolist()[::-1])) == pytest.approx(45, abs=0.1)

@@ -1,0 +1,86 @@
+"""The judge agrees with what `study evaluate` measures, and with the formulas of the objectives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from study.color import lab_to_rgb, rgb_to_lab
+from study.evaluate import batch_scores
+from study.model import build_model
+from study.search.objectives import Judge
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)
+
+
+class Painter(nn.Module):
+    """Predicts given colours, whatever it is shown."""
+
+    def __init__(self, ab: Tensor) -> None:
+        super().__init__()
+        self.ab = ab
+
+    def predict(self, lightness: Tensor, temperature: float) -> Tensor:
+        return self.ab
+
+
+def lab_of(pictures: np.ndarray) -> Tensor:
+    return rgb_to_lab(torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()))
+
+
+@pytest.mark.parametrize("head", ["ab", "bins"])
+def test_scores_are_those_of_the_evaluation(pictures: np.ndarray, head: str) -> None:
+    model, judge = build_model(head, 4, 2, seed=3), Judge(pictures, "cpu")
+    scores = judge.per_image(model, 0.2)
+    lab = lab_of(pictures)
+    with torch.no_grad():
+        ab = model.predict(lab[:, :1], 0.2)
+    expected = batch_scores(ab, lab, torch.full((313,), 1 / 313), None)
+    for name in ("ab_rmse", "chroma_ratio", "colorfulness", "hue_diversity"):
+        assert scores[name] == pytest.approx(expected[name].double().numpy(), rel=1e-6)
+    assert scores["diversity"] == pytest.approx(expected["hue_diversity_gap"].double().numpy(), abs=1e-6)
+
+
+def test_the_truth_is_best_in_every_objective(pictures: np.ndarray) -> None:
+    scores = Judge(pictures, "cpu").scores(Painter(lab_of(pictures)[:, 1:]), 0.38)
+    assert scores["fidelity"] == 0
+    assert scores["vividness"] == pytest.approx(0, abs=1e-6)
+    assert scores["diversity"] == pytest.approx(0, abs=1e-6)
+
+
+def test_gray_restores_nothing_and_half_the_colour_half(pictures: np.ndarray) -> None:
+    lab, judge = lab_of(pictures), Judge(pictures, "cpu")
+    gray = judge.scores(Painter(torch.zeros_like(lab[:, 1:])), 0.38)
+    assert gray["vividness"] == pytest.approx(1, abs=1e-3)
+    assert gray["diversity"] == pytest.approx(judge.truth["hue_diversity"], rel=1e-6)
+    half = judge.scores(Painter(lab[:, 1:] / 2), 0.38)
+    assert half["chroma_ratio"] == pytest.approx(0.5, rel=1e-5)
+    rgb = lab_to_rgb(torch.cat([lab[:, :1], lab[:, 1:] / 2], dim=1)).double().numpy() * 255
+    red, green, blue = rgb[:, 0], rgb[:, 1], rgb[:, 2]
+    rg, yb = red - green, (red + green) / 2 - blue
+    spread = np.sqrt(rg.var((1, 2)) + yb.var((1, 2)))
+    colorful = (spread + 0.3 * np.hypot(rg.mean((1, 2)), yb.mean((1, 2)))).mean()
+    assert half["vividness"] == pytest.approx((0.5 + 1 - colorful / judge.truth["colorfulness"]) / 2, rel=1e-5)
+    assert half["diversity"] == pytest.approx(0, abs=1e-6)
+
+
+def test_vividness_is_a_gap_to_both_sides(pictures: np.ndarray) -> None:
+    judge = Judge(pictures, "cpu")
+    truth = judge.truth["colorfulness"]
+    assert judge.vividness(1.0, truth) == 0
+    assert judge.vividness(1.2, 1.4 * truth) == pytest.approx(0.3)
+    assert judge.vividness(0.8, 0.6 * truth) == pytest.approx(0.3)
+
+
+def test_pictures_without_colour_do_not_count_for_the_chroma_ratio(pictures: np.ndarray) -> None:
+    mixed = pictures.copy()
+    mixed[0] = mixed[0].mean(-1, keepdims=True)
+    lab, judge = lab_of(mixed), Judge(mixed, "cpu")
+    per_image = judge.per_image(Painter(lab[:, 1:]), 0.38)
+    assert np.isnan(per_image["chroma_ratio"][0])
+    assert judge.summary(per_image)["chroma_ratio"] == pytest.approx(1)

@@ -1,0 +1,133 @@
+"""The benchmarks: both sides of a comparison agree, a pair that does not is refused, the columns are fixed."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import __main__ as program
+from benchmarks import table
+from benchmarks.measure import Comparison, DisagreementError, Row, check_agreement, measure, peak_bytes
+
+CPU = torch.device("cpu")
+SMALL = list(program._selected("", CPU, quick=True))
+
+
+@pytest.mark.parametrize("comparison", SMALL, ids=lambda comparison: f"{comparison.what} - {comparison.against}")
+def test_both_sides_agree(comparison: Comparison) -> None:
+    assert 0 <= check_agreement(comparison) <= comparison.tolerance
+
+
+def test_every_row_that_the_issue_asks_for_is_there() -> None:
+    rows = [(comparison.what, comparison.against, comparison.goal) for comparison in SMALL]
+    wanted = [
+        ("rgb_to_lab", "kornia", 3),
+        ("lab_to_rgb", "kornia", 2),
+        ("soft_encode", "ball tree", 10),
+        ("memory of soft_encode", "5 MB", 1),
+        ("anti-average loss", "formulas", 4),
+        ("anti-average loss", "plain MSE", 0.3333),
+        ("classification loss", "dense", 2),
+        ("memory of the classification loss", "dense", 4),
+        ("AuC", "thresholds", 25),
+        ("CIEDE2000", "scikit-image", 8),
+        ("colorfulness", "numpy", 10),
+        ("hue diversity", "numpy", 10),
+    ]
+    for what, against, goal in wanted:
+        assert any(r[0].startswith(what) and against in r[1] and r[2] == goal for r in rows), (what, against)
+
+
+def pair(difference: float, tolerance: float = 1e-3) -> Comparison:
+    """Two sides that take the same, and are said to differ by `difference`."""
+    numbers = torch.rand(1000)
+    return Comparison("sum", "the same sum", 1.0, numbers.sum, numbers.sum, lambda: difference, tolerance)
+
+
+@pytest.mark.parametrize("difference", [2e-3, float("nan"), float("inf")])
+def test_a_pair_that_disagrees_is_refused_before_it_is_timed(difference: float) -> None:
+    def timed() -> None:
+        raise AssertionError("timed")
+
+    with pytest.raises(DisagreementError, match=r"sum and the same sum differ by .* tolerance of 0\.001"):
+        measure(replace(pair(difference), ours=timed, theirs=timed), CPU, 0.01)
+
+
+def test_the_program_refuses_a_pair_that_disagrees_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "_selected", lambda *_: iter([pair(0.0), pair(0.5)]))
+    assert program.main(["--quick", "--output", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: sum and the same sum differ by 0.5")
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_result_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import metrics
+
+    monkeypatch.setattr(metrics, "colorfulness", lambda levels: 1.01 * program_colorfulness(levels))
+    program_colorfulness = __import__("study.metrics", fromlist=["colorfulness"]).colorfulness
+    comparison = next(c for c in metrics.comparisons(CPU, quick=True) if c.what.startswith("colorfulness"))
+    with pytest.raises(DisagreementError):
+        check_agreement(comparison)
+
+
+def test_a_run_writes_tables_whose_columns_are_fixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--only", "AuC", "--quick", "--output", str(tmp_path)]) == 0
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:5] == ["what", "against", "ratio", "goal", "device"]
+    assert {"AuC of 8,192 pixels"} == {row["what"] for row in rows}
+    assert all(float(row["ratio"]) > 0 and row["goal"] == "25" and row["device"] == "cpu" for row in rows)
+    assert all(float(row["agree"]) <= float(row["tolerance"]) for row in rows)
+    with (tmp_path / "bounds.csv").open(newline="") as file:
+        bounds = list(csv.DictReader(file))
+    assert all(float(bound["value"]) > 0 for bound in bounds) and bounds
+    assert "AuC of 8,192 pixels" in capsys.readouterr().out
+    assert "| AuC of 8,192 pixels | loop over 151 thresholds |" in (tmp_path / "results.md").read_text()
+
+
+def test_an_unknown_name_is_refused_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--only", "weather", "--quick"]) == 1
+    assert capsys.readouterr().err == "error: no comparison is called 'weather': name a part of its description\n"
+
+
+def row(what: str, ratio: float, goal: float) -> Row:
+    return Row(what, "x", ratio, goal, "cpu", 1, 1.0, ratio, "ms", ratio, ratio, 0.0, 1.0, "torch")
+
+
+def test_a_goal_is_met_when_the_ratio_is_at_least_the_goal() -> None:
+    assert row("a", 2.0, 2.0).met
+    assert not row("a", 1.999, 2.0).met
+
+
+def test_the_markdown_shows_what_bounds_the_missed_goals_alone() -> None:
+    from benchmarks.measure import Bound
+
+    rows = [row("fast", 3.0, 2.0), row("slow", 1.0, 2.0)]
+    bounds = [Bound(r.what, r.against, f"part of {r.what}", 0.5, 1.0, "ms", 2.0, 2.0, "cpu", 1) for r in rows]
+    page = table.markdown(rows, bounds, "a machine")
+    assert "part of slow" in page
+    assert "part of fast" not in page
+
+
+def test_peak_memory_counts_results_and_intermediates_but_not_inputs() -> None:
+    numbers = torch.ones(1_000_000)
+    assert peak_bytes(lambda: numbers + 1, CPU) == pytest.approx(4e6, rel=0.01)
+    assert peak_bytes(lambda: (numbers * 2).add_(1).sum(), CPU) == pytest.approx(4e6, rel=0.01)
+    assert peak_bytes(lambda: ((numbers * 2) + 1) * 3, CPU) == pytest.approx(8e6, rel=0.01)
+    assert peak_bytes(lambda: numbers.sum(), CPU) < 1000
+
+
+def test_the_memory_goals_are_met() -> None:
+    """Allocations are counted, not timed: the same on every machine. At full size, because small ones have overhead."""
+    full = itertools.chain(program._selected("memory", CPU, quick=False))
+    for comparison in full:
+        assert measure(comparison, CPU, 0.0)[0].met, comparison.what
