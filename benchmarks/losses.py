@@ -42,7 +42,7 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
         return _with_gradient(mse_loss(pred, target), pred)
 
     angles = _pieces(pred.detach(), target, lambda a, b, out: torch.atan2(b, a, out=out))
-    roots = _pieces(pred.detach(), target, lambda a, b, out: torch.sqrt(a, out=out))  # NaN below 0: as fast
+    roots = _pieces(pred.detach().abs(), target.abs(), lambda a, b, out: torch.sqrt(a, out=out))
 
     def least() -> None:
         plain_mse()
@@ -91,7 +91,8 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
 
     def dense() -> tuple[Tensor, Tensor]:
         # The same fast encoder on both sides: what is compared is the loss.
-        target = naive.dense(*soft_encode(ab))
+        indices, shares = soft_encode(ab)
+        target = naive.dense(indices, shares)
         return _with_gradient(naive.dense_classification(logits, target, ab, weights), logits)
 
     def softmax_alone() -> None:

@@ -17,7 +17,9 @@ a ratio above 1 means that ours is faster, or smaller; the goal is met when the 
 sides compute the same is checked before anything is timed; the largest difference found stands in `results.csv`.
 
 Times are medians; a ratio is the median over interleaved pairs, with quartiles. Memory is the peak of what torch
-allocates during a call above its inputs, results included, in MB of a million bytes.
+allocates during a call above its inputs, results included, in MB of a million bytes. Where a goal is an
+upper limit, the ratio is turned round: limit / ours. One row per number of threads; numpy, scikit-image and the ball
+tree use one in any case.
 """
 
 

@@ -86,8 +86,9 @@ def _nearest_bins(ab: Tensor, neighbors: int) -> Tensor:
 
 def _gaussian(ab: Tensor, indices: Tensor, bins: Tensor, sigma: float) -> Tensor:
     """Weights of the bins (2,313) that `indices` (n,K,h,w) name for the pixels of ab (n,2,h,w), nearest bin first."""
-    a, b = (channel.index_select(0, indices.reshape(-1)).view(indices.shape) for channel in bins)
-    squared = a.sub_(ab[:, :1]).square_().add_(b.sub_(ab[:, 1:]).square_())
+    squared, other = (channel.index_select(0, indices.reshape(-1)).view(indices.shape) for channel in bins)
+    squared.sub_(ab[:, :1]).square_().add_(other.sub_(ab[:, 1:]).square_())
+    del other  # half of what is in use here
     smallest = squared[:, :1].clone()
     scores = squared.sub_(smallest).mul_(-0.5 / sigma**2).float().exp_()
     return scores.div_(scores.sum(1, keepdim=True))

@@ -326,6 +326,8 @@ def cost(claim: kinds.Cost, sources: Sources) -> Evidence:
         np.array([sources.records[arm, seed][claim.what] for seed in seeds], float)
         for arm in (claim.arm, claim.against)
     )
+    if min(own.min(), other.min()) <= 0:
+        raise NotTestable(f"{claim.what} is too small to be measured here")
     found = _from_scores(
         sources, np.log(own / other)[:, None], question, metric=claim.what, unit="%", comparison=comparison
     )

@@ -57,6 +57,8 @@ def study_facts(
             **{key: records[0]["environment"][key] for key in ("torch", "platform", "cpu", "cores", "device")},
             "started": min(record["started"] for record in records),
             "finished": max(record["finished"] for record in records),
+            # Of the search whose weights the tuned arms have: another search makes another report.
+            "search": sorted({record["search"] for record in records if "search" in record}),
             "train_seconds": round(sum(record["seconds"] for record in records), 1),
             "commands": [f"study {step} {study}" for step in ("prepare", "train", "evaluate", "compare", "report")],
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import pytest
 import torch
 
 from benchmarks import __main__ as program
-from benchmarks import table
-from benchmarks.measure import Comparison, DisagreementError, Row, check_agreement, measure, peak_bytes
+from benchmarks import metrics, table
+from benchmarks.measure import Bound, Comparison, DisagreementError, Row, check_agreement, measure, peak_bytes
+from study.metrics import colorfulness
 
 CPU = torch.device("cpu")
 SMALL = list(program._selected("", CPU, quick=True))
@@ -70,10 +70,7 @@ def test_the_program_refuses_a_pair_that_disagrees_with_one_line(
 
 
 def test_a_wrong_result_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import metrics
-
-    monkeypatch.setattr(metrics, "colorfulness", lambda levels: 1.01 * program_colorfulness(levels))
-    program_colorfulness = __import__("study.metrics", fromlist=["colorfulness"]).colorfulness
+    monkeypatch.setattr(metrics, "colorfulness", lambda levels: 1.01 * colorfulness(levels))
     comparison = next(c for c in metrics.comparisons(CPU, quick=True) if c.what.startswith("colorfulness"))
     with pytest.raises(DisagreementError):
         check_agreement(comparison)
@@ -109,8 +106,6 @@ def test_a_goal_is_met_when_the_ratio_is_at_least_the_goal() -> None:
 
 
 def test_the_markdown_shows_what_bounds_the_missed_goals_alone() -> None:
-    from benchmarks.measure import Bound
-
     rows = [row("fast", 3.0, 2.0), row("slow", 1.0, 2.0)]
     bounds = [Bound(r.what, r.against, f"part of {r.what}", 0.5, 1.0, "ms", 2.0, 2.0, "cpu", 1) for r in rows]
     page = table.markdown(rows, bounds, "a machine")
@@ -128,6 +123,5 @@ def test_peak_memory_counts_results_and_intermediates_but_not_inputs() -> None:
 
 def test_the_memory_goals_are_met() -> None:
     """Allocations are counted, not timed: the same on every machine. At full size, because small ones have overhead."""
-    full = itertools.chain(program._selected("memory", CPU, quick=False))
-    for comparison in full:
+    for comparison in program._selected("memory", CPU, quick=False):
         assert measure(comparison, CPU, 0.0)[0].met, comparison.what

@@ -15,6 +15,7 @@ import yaml
 from tests.conftest import REPOSITORY
 
 ARMS = ["mse", "zhang"]
+TUNED = "anti_average_tuned"
 
 
 class Pipeline:
@@ -39,8 +40,11 @@ class Pipeline:
 
     def set_arms(self, arms: list[str]) -> None:
         params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-        params["pipeline"] |= {"studies": ["smoke"], "arms": arms}
-        params["studies"]["smoke"]["train"]["images"] = 512
+        params["pipeline"] |= {"studies": ["smoke"], "arms": arms, "search": ["smoke"], "tuned": [TUNED]}
+        smoke = params["studies"]["smoke"]
+        del smoke["arms"]
+        smoke["train"]["images"] = 512
+        smoke["search"] |= {"families": ["anti_average"], "trials": 2, "images": 256}
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
     def tables(self) -> Path:
@@ -61,7 +65,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     own.run("git", "init", "-q")
     stages = own.repro()
     assert stages == {
-        "prepare@smoke", "compare@smoke", "track@smoke", "report@smoke",
+        "prepare@smoke", "search@smoke", "compare@smoke", "track@smoke", "report@smoke",
+        f"train_tuned@smoke-{TUNED}", f"evaluate_tuned@smoke-{TUNED}",
         *(f"{step}@smoke-{arm}" for step in ("train", "evaluate") for arm in ARMS),
     }  # fmt: skip
     return own
@@ -74,7 +79,7 @@ def test_a_second_repro_has_nothing_to_do(pipeline: Pipeline) -> None:
 
 def test_the_report_of_every_stage_together(pipeline: Pipeline) -> None:
     page = (pipeline.root / "reports" / "smoke" / "index.html").read_text()
-    assert all(arm in page for arm in ARMS)
+    assert all(arm in page for arm in (*ARMS, TUNED))
     assert (pipeline.root / "mlflow.db").exists()
 
 
@@ -93,6 +98,14 @@ def test_changing_one_arm_runs_that_arm_and_what_follows(pipeline: Pipeline) -> 
     arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.5"))
     following = {"compare@smoke", "track@smoke", "report@smoke"}
     assert pipeline.repro() == {"train@smoke-zhang", "evaluate@smoke-zhang", *following}
+
+
+def test_a_wider_search_is_searched_and_its_arm_trained_again(pipeline: Pipeline) -> None:
+    space = pipeline.root / "ablations" / "search_space.yaml"
+    space.write_text(space.read_text().replace("confidence: {low: 0.5, high: 50", "confidence: {low: 0.5, high: 60"))
+    stages = pipeline.repro()
+    assert {"search@smoke", f"train_tuned@smoke-{TUNED}", "report@smoke"} <= stages
+    assert not any(stage.startswith(("train@", "evaluate@", "prepare@")) for stage in stages)
 
 
 def test_a_mistake_stops_the_pipeline_and_leaves_the_results_standing(pipeline: Pipeline) -> None:

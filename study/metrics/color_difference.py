@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from study.color import pieces
 from study.metrics.base import at_least_float32, check_mask, check_pair, length, pixel_mean, pixels_per_pass
 
 # Colourless pixels have no hue: these keep 0 / 0 at 0, and float32 underflow of very small chroma harmless.
@@ -40,18 +42,15 @@ def ciede2000_map(pred_lab: Tensor, target_lab: Tensor) -> Tensor:
     check_pair(pred_lab, target_lab, 3)
     dtype = torch.promote_types(at_least_float32(pred_lab).dtype, at_least_float32(target_lab).dtype)
     n, _, height, width = pred_lab.shape
-    prediction = pred_lab.to(dtype).transpose(0, 1).reshape(3, -1)
-    target = target_lab.to(dtype).transpose(0, 1).reshape(3, -1)
-    out = torch.empty_like(target[0])
-    chunk = pixels_per_pass(out)
-    for start in range(0, out.numel(), chunk):
-        part = slice(start, start + chunk)
-        out[part] = _difference(prediction[:, part], target[:, part])
-    return out.reshape(n, height, width)
+    out = torch.empty((n, height, width), dtype=dtype, device=target_lab.device)
+    for images, rows in pieces(n, height, width, pixels_per_pass(out)):
+        prediction, target = (lab[images, :, rows].to(dtype).unbind(1) for lab in (pred_lab, target_lab))
+        out[images, rows] = _difference(prediction, target)
+    return out
 
 
-def _difference(lab1: Tensor, lab2: Tensor) -> Tensor:
-    """CIEDE2000 of two rows of colours, (3, P) and (3, P) -> (P,).
+def _difference(lab1: Sequence[Tensor], lab2: Sequence[Tensor]) -> Tensor:
+    """CIEDE2000 of two sets of colours, three planes of any shape each -> one plane.
 
     The hue difference dh and the mean hue h enter only through sines and cosines, which follow from the products
     P = C1 C2, d = P cos(dh) and x = P sin(dh) of (a', b'): P - |d| = x^2 / (P + |d|) without cancellation, so

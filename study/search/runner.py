@@ -50,7 +50,6 @@ class Search:
     report: Callable[[str], None]
     slack: float | None = None
     families: dict[str, Candidates] = field(default_factory=dict)
-    trained: int = 0  # networks, by this call
     _pictures: int = 0
     _seconds: float = 0.0
 
@@ -155,7 +154,6 @@ class Search:
         if new:
             self._seconds += time.perf_counter() - started
             self._pictures += train.images * len(new)
-            self.trained += len(new)
         return [record["seconds"] for record in records], scores
 
     def _score(self, cell: Cell, record: dict[str, Any]) -> dict[str, np.ndarray] | None:

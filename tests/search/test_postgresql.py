@@ -23,7 +23,7 @@ from study.cli import main
 from study.errors import StudyError
 from study.search.candidates import Candidates
 from study.search.space import load_space, open_family
-from study.search.storage import ask_lock, open_storage
+from study.search.storage import SearchStorage, ask_lock, open_storage
 from tests.search.conftest import make_project
 
 pytestmark = pytest.mark.skipif(
@@ -63,22 +63,28 @@ def database() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def trials_of(database: str) -> list[optuna.trial.FrozenTrial]:
+def trials_of(storage: SearchStorage) -> list[optuna.trial.FrozenTrial]:
     """All trials on record that were asked for, of all families."""
-    with open_storage(Path(), "tiny", database) as storage:
-        names = optuna.get_all_study_names(storage.optuna)
-        studies = [optuna.load_study(study_name=name, storage=storage.optuna) for name in names]
-        return [trial for study in studies for trial in study.trials if "candidate" in trial.user_attrs]
+    names = optuna.get_all_study_names(storage.optuna)
+    studies = [optuna.load_study(study_name=name, storage=storage.optuna) for name in names]
+    return [trial for study in studies for trial in study.trials if "candidate" in trial.user_attrs]
 
 
-def claims_are_free(database: str) -> bool:
-    """Whether no process is just writing down what it claims or has found out."""
+def locks_are_free(database: str) -> bool:
+    """Whether no process is just making the tables or writing down what it claims or has found out."""
     engine = create_engine(database.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
     with engine.connect() as connection:
-        return ask_lock(connection, "SELECT pg_try_advisory_lock(:key)", "claims")
+        return all(ask_lock(connection, "SELECT pg_try_advisory_lock(:key)", name) for name in ("tables", "claims"))
 
 
-def test_two_processes_share_a_search_and_one_is_killed(database: str, tmp_path: Path) -> None:
+@pytest.fixture
+def watcher(database: str) -> Iterator[SearchStorage]:
+    """The storage as somebody sees it who takes no part in the search."""
+    with open_storage(Path(), "tiny", database) as storage:
+        yield storage
+
+
+def test_two_processes_share_a_search_and_one_is_killed(database: str, watcher: SearchStorage, tmp_path: Path) -> None:
     settings = {"families": ["anti_average"], "trials": 6, "images": 1024, "seeds": 1, "finalists": 1, "fresh_seeds": 1}
     command = [sys.executable, "-m", "study", "search", "tiny", "--jobs", "1"]
     environment = os.environ | {"STUDY_STORAGE": database}
@@ -95,16 +101,16 @@ def test_two_processes_share_a_search_and_one_is_killed(database: str, tmp_path:
         while not done():
             assert time.monotonic() < deadline
             assert all(run.poll() is None for run in runs)
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def by_state(state: str) -> dict[int, optuna.trial.FrozenTrial]:
-        return {trial.user_attrs["candidate"]: trial for trial in trials_of(database) if trial.state.name == state}
+        return {trial.user_attrs["candidate"]: trial for trial in trials_of(watcher) if trial.state.name == state}
 
     first = start("first")
 
     def stopped_while_judging() -> bool:
         os.killpg(first.pid, signal.SIGSTOP)
-        if by_state("COMPLETE") and by_state("RUNNING") and claims_are_free(database):
+        if locks_are_free(database) and by_state("COMPLETE") and by_state("RUNNING"):
             return True
         os.killpg(first.pid, signal.SIGCONT)
         return False
@@ -122,7 +128,7 @@ def test_two_processes_share_a_search_and_one_is_killed(database: str, tmp_path:
     first.wait()
     _, error = second.communicate(timeout=120)
     assert second.returncode == 0, error
-    finished = [trial for trial in trials_of(database) if trial.state.name == "COMPLETE"]
+    finished = [trial for trial in trials_of(watcher) if trial.state.name == "COMPLETE"]
     assert sorted(trial.user_attrs["candidate"] for trial in finished) == list(range(6))
     assert by_state("RUNNING") == {}
     assert len({trial.user_attrs["worker"] for trial in finished}) == 2
