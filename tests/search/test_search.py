@@ -306,7 +306,7 @@ def test_sigkill_at_random_moments_loses_and_doubles_no_trial(project: Project, 
             command, cwd=own.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
         # Let it write a random number of lines to its journal, so that it is hit while it proposes, judges or tells.
-        goal = size(log) + rng.randrange(1, size(undisturbed.root / ".search" / "tiny.log") // KILLS)
+        goal = size(log) + rng.randrange(1, size(undisturbed.root / ".search" / "tiny.log") // (KILLS + 1))
         deadline = time.monotonic() + 60
         while run.poll() is None and size(log) < goal and time.monotonic() < deadline:
             time.sleep(rng.random() * 0.01)
