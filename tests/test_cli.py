@@ -192,7 +192,8 @@ def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, 
     before = json.loads((root / "results/tiny/metrics/zhang.json").read_text())
     done = study("evaluate", "tiny", "zhang", cwd=root)
     assert done.returncode == 0, done.stderr
-    assert json.loads((root / "results/tiny/metrics/zhang.json").read_text())["chroma"] < before["chroma"]
+    after = json.loads((root / "results/tiny/metrics/zhang.json").read_text())
+    assert abs(after["chroma"] - before["chroma"]) > 0.01
     assert "left out" not in study("compare", "tiny", cwd=root).stdout
 
 
