@@ -60,7 +60,11 @@ def study_facts(
             # Of the search whose weights the tuned arms have: another search makes another report.
             "search": sorted({record["search"] for record in records if "search" in record}),
             "train_seconds": round(sum(record["seconds"] for record in records), 1),
-            "commands": [f"study {step} {study}" for step in ("prepare", "train", "evaluate", "compare", "report")],
+            "commands": [
+                f"study {step} {study}"
+                for step in ("prepare", "search", "train", "evaluate", "compare", "report")
+                if step != "search" or any(arm.tuned for arm in arms)
+            ],
         },
     }
 

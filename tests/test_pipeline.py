@@ -38,13 +38,13 @@ class Pipeline:
         """The stages that `dvc repro` ran."""
         return set(re.findall(r"Running stage '([^']+)'", self.run("dvc", "repro")))
 
-    def set_arms(self, arms: list[str]) -> None:
+    def set_arms(self, arms: list[str], trials: int = 2) -> None:
         params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
         params["pipeline"] |= {"studies": ["smoke"], "arms": arms, "search": ["smoke"], "tuned": [TUNED]}
         smoke = params["studies"]["smoke"]
         del smoke["arms"]
         smoke["train"]["images"] = 512
-        smoke["search"] |= {"families": ["anti_average"], "trials": 2, "images": 256}
+        smoke["search"] |= {"families": ["anti_average"], "trials": trials, "images": 256}
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
     def tables(self) -> Path:
@@ -100,9 +100,8 @@ def test_changing_one_arm_runs_that_arm_and_what_follows(pipeline: Pipeline) -> 
     assert pipeline.repro() == {"train@smoke-zhang", "evaluate@smoke-zhang", *following}
 
 
-def test_a_wider_search_is_searched_and_its_arm_trained_again(pipeline: Pipeline) -> None:
-    space = pipeline.root / "ablations" / "search_space.yaml"
-    space.write_text(space.read_text().replace("confidence: {low: 0.5, high: 50", "confidence: {low: 0.5, high: 60"))
+def test_a_longer_search_is_searched_and_its_arm_trained_again(pipeline: Pipeline) -> None:
+    pipeline.set_arms(ARMS, trials=3)
     stages = pipeline.repro()
     assert {"search@smoke", f"train_tuned@smoke-{TUNED}", "report@smoke"} <= stages
     assert not any(stage.startswith(("train@", "evaluate@", "prepare@")) for stage in stages)
@@ -122,9 +121,9 @@ def test_a_mistake_stops_the_pipeline_and_leaves_the_results_standing(pipeline: 
 
 
 def test_removing_an_arm_removes_it_from_tables_and_report(pipeline: Pipeline) -> None:
-    pipeline.set_arms(["mse", "huber"])
+    pipeline.set_arms(["mse", "huber"], trials=3)
     assert "train@smoke-huber" in pipeline.repro()
-    pipeline.set_arms(["mse"])
+    pipeline.set_arms(["mse"], trials=3)
     assert pipeline.repro() == {"compare@smoke", "track@smoke", "report@smoke"}
     assert "huber" not in (pipeline.tables() / "arms.csv").read_text()
     assert "zhang" not in (pipeline.tables() / "cells.csv").read_text()

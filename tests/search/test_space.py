@@ -82,13 +82,14 @@ def test_the_shipped_space_opens_and_holds_what_the_arms_say(project: Project) -
     )
     families = {name: opened(project, name) for name in shipped.families}
     anti_average = families["anti_average"]
-    published, plain, advice, theory = (
+    published, plain, advice, theory, alone = (
         anti_average.arm(anti_average.params(point), point.name).loss.weights for point in anti_average.family.enqueue
     )
     assert published == {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
     assert plain == {"lab": 1.0}
     assert advice == {"lab": 1.0, "saturation": 0.05, "diversity": 1.0, "confidence": 2.0}
     assert theory == {"lab": 1.0, "saturation": 3.0, "confidence": 10.0}
+    assert alone == {"lab": 1.0, "confidence": 20.0}
     assert families["zhang"].family.enqueue[0].name == "published"
     mse = families["mse"]
     (point,) = mse.family.enqueue
