@@ -137,7 +137,7 @@ def test_terms_that_are_no_scalars_or_not_finite() -> None:
             return terms["lab"].sum()
 
     class NotFinite(Squared):
-        terms = {"lab": 1.0, "share": 0.0}  # noqa: RUF012 - as people write it
+        terms = {"lab": 1.0, "share": 0.0}
 
         def broken(self, prediction, target):
             return {**super().broken(prediction, target), "share": prediction.new_tensor(float("nan"))}
@@ -148,7 +148,7 @@ def test_terms_that_are_no_scalars_or_not_finite() -> None:
 
 def test_weights_that_the_total_does_not_follow() -> None:
     class Fixed(Squared):
-        terms = {"lab": 1.0, "absolute": 2.0}  # noqa: RUF012
+        terms = {"lab": 1.0, "absolute": 2.0}
 
         def broken(self, prediction, target):
             return {**super().broken(prediction, target), "absolute": (prediction - target).abs().mean()}
@@ -184,7 +184,7 @@ def test_a_wrong_gradient_of_a_custom_function() -> None:
 
 def test_a_wrong_gradient_of_a_term_that_hardly_weighs() -> None:
     class Small(Squared):
-        terms = {"lab": 1.0, "absolute": 1e-9}  # noqa: RUF012
+        terms = {"lab": 1.0, "absolute": 1e-9}
 
         def broken(self, prediction, target):
             wrong = Scaled.apply(prediction, torch.tensor(3.0))
@@ -296,7 +296,7 @@ def test_a_loss_that_prefers_gray_is_noted_but_does_not_fail() -> None:
 def test_logits_and_lab_pictures_are_tried_too() -> None:
     class Logits(Loss):
         head = "bins"
-        terms = {"entropy": 1.0}  # noqa: RUF012
+        terms = {"entropy": 1.0}
 
         def compute(self, prediction, target):
             if prediction.shape[::2] != target.shape[::2] or prediction.shape[3] != target.shape[3]:

@@ -40,7 +40,8 @@ class CircularDiversityLoss(Loss):
     anti-average loss; we know of no publication of it.
 
     With the default weight the gradient of diversity has about the norm of the lab term's where averaging ends: with
-    the conditional mean colours of palette_world as the prediction, batches of 32 (equal at 1,880; rounded).
+    the conditional mean colours of palette_world as the prediction, batches of 32
+    (benchmarks/equal_weights.csv).
 
     pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
     Raises ValueError naming both shapes where they differ or hold no pixel.

@@ -26,7 +26,7 @@ class PinballLoss(Loss):
     Like every per-pixel term it leaves the hue that of the mean colour.
 
     With the default weight the gradients of both terms have about the same norm on palette_world where the prediction
-    has the target's hue and half its chroma (equal at 29; 42 with the conditional mean colours as the prediction).
+    has the target's hue and half its chroma (benchmarks/equal_weights.csv).
 
     pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
     Raises ValueError naming both shapes where they differ or hold no pixel, and for a quantile out of range.

@@ -28,9 +28,8 @@ class SlicedWassersteinLoss(Loss):
     images of one pixel: both have the same scale and the unit squared Lab. It asks for as many vivid pixels as the
     target has, but not for them in the right place, so the lab term can hardly object where hues are uncertain.
 
-    With the default weight the gradients of both terms have about the same norm on palette_world (equal at 1.0 where
-    the prediction has the target's hue and half its chroma, at 1.3 with the conditional mean colours as the
-    prediction).
+    With the default weight the gradients of both terms have about the same norm on palette_world
+    (benchmarks/equal_weights.csv).
 
     pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast;
     memory: some copies of the image per direction.

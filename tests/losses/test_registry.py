@@ -215,7 +215,7 @@ def test_a_loss_without_compute_is_refused(tmp_path):
 def test_a_loss_that_returns_other_terms_says_so():
     @register("forgetful")
     class Forgetful(Loss):
-        terms = {"one": 1.0, "two": 1.0}  # noqa: RUF012
+        terms = {"one": 1.0, "two": 1.0}
 
         def compute(self, prediction, target):
             return {"one": (prediction - target).mean()}
@@ -227,7 +227,7 @@ def test_a_loss_that_returns_other_terms_says_so():
 def test_a_term_of_weight_zero_may_be_nan():
     @register("half_broken")
     class HalfBroken(Loss):
-        terms = {"good": 1.0, "bad": 0.0}  # noqa: RUF012
+        terms = {"good": 1.0, "bad": 0.0}
 
         def compute(self, prediction, target):
             return {"good": (prediction - target).square().mean(), "bad": (prediction * torch.nan).sum()}
@@ -243,7 +243,7 @@ def test_a_term_of_weight_zero_may_be_nan():
 def test_a_loss_may_be_composed_of_others():
     @register("anti_average_huber")
     class Both(Loss):
-        terms = {**ColorizationAntiAverageLoss.terms, "huber": 0.3}  # noqa: RUF012
+        terms = {**ColorizationAntiAverageLoss.terms, "huber": 0.3}
 
         def __init__(self, delta: float = 1.0, units: str = "raw") -> None:
             super().__init__()
