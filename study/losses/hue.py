@@ -28,8 +28,8 @@ class HueLoss(Loss):
     where that is negative: *less* chroma than averaging, the more so the more the hues differ.
 
     With the default weight the gradients of both terms have about the same norm with the conditional mean colours of
-    palette_world as the prediction (benchmarks/equal_weights.csv). At a gray pixel of the prediction, where the chroma has
-    no gradient, the term pulls towards the target.
+    palette_world as the prediction (benchmarks/equal_weights.csv). At a gray pixel of the prediction, where the chroma
+    has no gradient, the term pulls towards the target.
 
     pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
     Raises ValueError naming both shapes where they differ or hold no pixel.
