@@ -279,11 +279,6 @@ class StudyResult:
             rows.setdefault(row.status, []).append(row)
         return rows
 
-    def finished_seeds(self, arm: str) -> int:
-        """How many seeds of an arm were trained to the end."""
-        cells = self.tables["cells"]
-        return int(((cells["arm"] == arm) & (cells["status"] == "finished")).sum())
-
     def kind_values(self, metric: str) -> dict[tuple[str, str], Estimate]:
         """(arm, kind) -> estimate of one metric of kinds.csv."""
         table = self.tables["kinds"]
