@@ -3,16 +3,13 @@
 Time: both sides run in turns in one process, after a warm-up, the first of each pair alternating. A ratio is taken
 within each pair; its median and quartiles are reported, so that a slow moment of the machine hits both sides.
 
-Memory: the peak of what torch allocates during a call, above what was allocated before it: inputs do not count,
-results do. On a CPU every allocation and release of torch's allocator is recorded by its profiler (what a library
-takes from the system for itself is not seen); on CUDA it is `torch.cuda.max_memory_allocated`. Unlike the resident
-size of the process this does not depend on what the allocator keeps for later.
+Memory: the peak of what torch allocates during a call, above what was allocated before it (study.memory): inputs do
+not count, results do.
 """
 
 from __future__ import annotations
 
 import gc
-import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+
+from study.memory import peak_bytes
 
 Run = Callable[[], Any]
 
@@ -145,29 +143,6 @@ def measure(comparison: Comparison, device: torch.device, seconds: float) -> tup
         for says, value in values
     ]
     return row, bounds
-
-
-def peak_bytes(run: Run, device: torch.device) -> int:
-    """The most bytes that torch holds at one time during a call of `run`, above what it held before."""
-    run()
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        run()
-        torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-        result = run()  # alive until the record ends
-    events, todo = [], list(record.profiler.kineto_results.experimental_event_tree())
-    while todo:
-        event = todo.pop()
-        todo += event.children
-        if event.name == "[memory]":
-            events.append((event.start_time_ns, event.extra_fields.alloc_size))
-    del result
-    return max(itertools.accumulate(size for _, size in sorted(events)), default=0)
 
 
 def _bytes(run: Run | float, device: torch.device) -> float:

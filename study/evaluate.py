@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ class TestSet:
     prior: Tensor  # (313,)
     law: ColorLaw | None
     kinds: Tensor | None  # (N,H,W) int64
+
+    @cached_property
+    def true_chroma(self) -> float:
+        """Mean chroma of all pictures."""
+        return float(metrics.mean_chroma(self.lab[:, 1:]).double().mean())
 
     def batches(self, size: int = BATCH) -> Iterator[slice]:
         """Slices that cover all pictures."""
@@ -113,7 +119,7 @@ def score_table(ab: Tensor, test: TestSet, lpips: torch.nn.Module | None) -> pd.
     """All scores of one network's predictions: columns image, kind, metric, value."""
     parts = []
     for part in test.batches():
-        values = batch_scores(ab[part], test.lab[part], test.prior, lpips)
+        values = batch_scores(ab[part], test.lab[part], test.prior, test.true_chroma, lpips)
         names = test.names[part]
         parts += [_rows(names, "all", name, value) for name, value in values.items()]
         if test.law is not None:
@@ -128,11 +134,14 @@ def _rows(names: list[str], kind: str, metric: str, value: Tensor) -> pd.DataFra
 
 
 @torch.no_grad()
-def batch_scores(ab: Tensor, lab: Tensor, prior: Tensor, lpips: torch.nn.Module | None) -> dict[str, Tensor]:
+def batch_scores(
+    ab: Tensor, lab: Tensor, prior: Tensor, true_chroma: float, lpips: torch.nn.Module | None
+) -> dict[str, Tensor]:
     """One value per image (N,) of every metric that needs no known law.
 
     The prediction is judged as the picture that it makes: its ab are clipped to what sRGB can show at the true
-    lightness, for the metrics on pictures (PSNR, SSIM, CIEDE2000, colorfulness, LPIPS).
+    lightness, for the metrics on pictures (PSNR, SSIM, CIEDE2000, colorfulness, LPIPS). true_chroma: mean chroma of
+    the whole set that the images are a part of.
     """
     truth = lab[:, 1:]
     rgb, true_rgb = lab_to_rgb(torch.cat([lab[:, :1], ab], dim=1)), lab_to_rgb(lab)
@@ -148,7 +157,7 @@ def batch_scores(ab: Tensor, lab: Tensor, prior: Tensor, lpips: torch.nn.Module 
         "colorfulness": vivid,
         "colorfulness_gap": (vivid - true_vivid).abs(),
         "chroma": metrics.mean_chroma(ab),
-        "chroma_ratio": metrics.chroma_ratio(ab, truth),
+        "chroma_ratio": metrics.chroma_ratio(ab, truth, true_chroma),
         "gray_share": metrics.gray_share(ab),
         "sepia_cast": metrics.sepia_cast(ab, truth),
         "purple_cast": metrics.purple_cast(ab, truth),

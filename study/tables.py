@@ -71,9 +71,7 @@ def cost_rows(records: dict[tuple[str, int], dict[str, Any]], arms: list[str], b
     table = pd.DataFrame(rows, columns=columns)
     reference = table[table["arm"] == baseline].iloc[0]
     table["step_ratio"] = table["step_ms"] / reference["step_ms"]
-    # What a network takes of a process that is large already does not show below a megabyte.
-    measurable = reference["peak_memory_mb"] >= 1
-    table["memory_ratio"] = table["peak_memory_mb"] / reference["peak_memory_mb"] if measurable else np.nan
+    table["memory_ratio"] = table["peak_memory_mb"] / reference["peak_memory_mb"]
     table["parameters"] = table["parameters"].astype(int)
     return table
 

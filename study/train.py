@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from torch import Tensor
 from study.color import lab_to_rgb, rgb_to_lab
 from study.files import atomic_write, atomic_write_json, full_disk_named
 from study.losses import ColorizationAntiAverageLoss, Loss, build_loss
+from study.memory import peak_bytes
 from study.metrics import ab_rmse, colorfulness, hue_diversity, mean_chroma
 from study.model import Colorizer, build_model, half_resolution
 from study.params import Arm, TrainSettings
@@ -94,7 +94,6 @@ class _Run:
     def __init__(self, cell: Cell, folder: Path) -> None:
         self.cell, self.folder, self.settings = cell, folder, cell.train
         self.device = torch.device(cell.device)
-        self.memory_before = reset_peak_memory(self.device)
         prior = np.load(cell.data / "prior.npy")
         self.loss: Loss = build_loss(cell.arm.loss, prior, cell.root).to(self.device)
         settings = self.settings
@@ -106,7 +105,7 @@ class _Run:
         self.images = _on_device(np.load(cell.data / "train.npy"), self.device)
         self.validation = Validation(np.load(cell.data / "val.npy"), self.device)
         self.order = BatchOrder(len(self.images), self.settings.batch, cell.seed)
-        self.step, self.seconds, self.step_times, self.peak_memory = 0, 0.0, [], 0.0
+        self.step, self.seconds, self.step_times = 0, 0.0, []
         self._restore()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -181,18 +180,14 @@ class _Run:
         return None
 
     def _validate(self) -> None:
-        # The peak is that of training steps: what validation takes beside them is no cost of the loss.
-        self.peak_memory = max(self.peak_memory, peak_memory_mb(self.device))
         gradients = self.validation.gradients(self.model, self.loss, self.settings.batch)
         self._write_rows("val", self.validation.scores(self.model) | gradients)
-        reset_peak_memory(self.device)
 
     def _step(self, rate: float) -> tuple[dict[str, Tensor], str | None]:
-        lab = rgb_to_lab(self._batch(self.step))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        losses = self.loss(*loss_inputs(self.loss, self.model, self.model(lab[:, :1]), lab))
+        losses = self._losses(self.step)
         if not torch.isfinite(losses["total"]):
             bad = [name for name, value in losses.items() if name != "total" and not torch.isfinite(value)]
             return {}, ", ".join(bad) or "total"
@@ -202,6 +197,15 @@ class _Run:
             return {}, "gradient"
         self.optimizer.step()
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}, None
+
+    def _losses(self, step: int) -> dict[str, Tensor]:
+        lab = rgb_to_lab(self._batch(step))
+        return self.loss(*loss_inputs(self.loss, self.model, self.model(lab[:, :1]), lab))
+
+    def _peak_memory_mb(self) -> float:
+        """What one step takes, from the pictures to the gradients; weights, optimiser state and data do not count."""
+        self.optimizer.zero_grad(set_to_none=True)
+        return round(peak_bytes(lambda: self._losses(0)["total"].backward(), self.device) / 1e6, 2)
 
     def _batch(self, step: int) -> Tensor:
         batch = self.images[torch.from_numpy(self.order.indices(step)).to(self.device)]
@@ -232,7 +236,7 @@ class _Run:
             "images_per_s": round(images / self.seconds, 2) if self.seconds else None,
             "step_ms": round(1000 * float(np.median(self.step_times)), 3) if self.step_times else None,
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "peak_memory_mb": round(max(self.peak_memory, peak_memory_mb(self.device)) - self.memory_before, 1),
+            "peak_memory_mb": self._peak_memory_mb(),
             "weights_sha256": weights_digest(self.model),
             "arm_settings": cell.arm.model_dump(),
             "train_settings": cell.train.model_dump(),
@@ -330,25 +334,6 @@ def load_model(run: Path, device: str = "cpu") -> Colorizer:
     model = Colorizer(head, settings["width"], settings["levels"], settings["upsampling"])
     model.load_state_dict(state)
     return model.to(device, memory_format=torch.channels_last).eval()
-
-
-def reset_peak_memory(device: torch.device) -> float:
-    """Start measuring the peak anew, where the system allows it (Linux, CUDA); what is in use already, in MB."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
-    return peak_memory_mb(device)
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory since `reset_peak_memory` in MB: of the GPU's allocator, or the process's resident set."""
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text()
-        return round(int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6, 1)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -76,6 +76,16 @@ def test_history_has_every_term_and_every_validation_score(project: Project) -> 
     assert (total - weighted).abs().max() < 1e-3 * total.abs().max()
 
 
+def test_peak_memory_is_that_of_a_step_and_the_same_wherever_the_cell_runs(project: Project, tmp_path: Path) -> None:
+    todo = cells(project, "mse", "zhang", seeds=[0])
+    peaks = [record["peak_memory_mb"] for record in run_cells(todo, project.store, jobs=1)]
+    assert peaks == [record["peak_memory_mb"] for record in run_cells(todo, CellStore(tmp_path / "two"), jobs=2)]
+    train = todo[0].train
+    pixels = train.batch * (TINY_STUDY["data"]["size"] // 2) ** 2
+    # The bins head holds 313 float32 scores a pixel at least twice, as output and as gradient, the ab head 2.
+    assert peaks[1] - peaks[0] >= 2 * (313 - 2) * 4 * pixels / 1e6
+
+
 def test_arms_of_one_seed_start_from_the_same_trunk() -> None:
     ab, bins = build_model("ab", 8, 3, seed=5), build_model("bins", 8, 3, seed=5)
     assert weights_digest(ab.trunk) == weights_digest(bins.trunk)

@@ -120,13 +120,13 @@ _ALL = (
     Metric(
         name="chroma_ratio",
         unit="1",
-        low=0,
+        low=-inf,
         high=inf,
         better="target",
         target=1.0,
         margin=0.03,
-        says="mean chroma of the prediction / mean chroma of the truth",
-        weakness="1 for wrong hues of the right strength; undefined, and left out, where the truth is gray",
+        says="mean chroma of the predictions / mean chroma of the truth, both over all test pictures",
+        weakness="1 for wrong hues of the right strength; colourful pictures count more than dull ones",
     ),
     Metric(
         name="gray_share",

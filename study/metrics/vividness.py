@@ -15,8 +15,8 @@ from study.metrics.base import (
     pixel_mean,
 )
 
-MIN_TARGET_CHROMA = 1.0
-"""Mean chroma (Lab units) below which a target counts as colourless and a ratio to it is undefined."""
+MIN_TRUE_CHROMA = 1.0
+"""Mean chroma (Lab units) below which the truth counts as colourless and a ratio to it is undefined."""
 
 
 @torch.no_grad()
@@ -67,20 +67,26 @@ def mean_chroma(ab: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 @torch.no_grad()
-def chroma_ratio(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean chroma of the prediction divided by the mean chroma of the target, one value per image.
+def chroma_ratio(
+    pred_ab: Tensor, target_ab: Tensor, true_chroma: float | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """1 + (C_pred - C_target) / true_chroma with the mean chroma C over the pixels of each image, one value per image.
 
-    1 is as vivid as the truth, below 1 is duller ("sepia"), above 1 is oversaturated. Undefined, NaN, where the
-    target's mean chroma is below MIN_TARGET_CHROMA (1 Lab unit, an all but gray picture) or the mask is empty:
-    aggregate with a mean that skips NaN.
+    1 is as vivid as the truth, below 1 is duller ("sepia"), above 1 is oversaturated. true_chroma: the mean of
+    C_target over a whole set of images, in Lab units; then the mean over that set is mean C_pred / mean C_target,
+    where every image counts as much as it has colour to lose. None: that of each image itself, which makes the value
+    C_pred / C_target of the image; a mean of those is decided by the dullest images of a set, for which any
+    prediction is vivid. Undefined, NaN, where what is divided by is below MIN_TRUE_CHROMA (1 Lab unit, all but gray)
+    or the mask is empty.
 
     pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count. Returns (N,).
     Raises ValueError, naming both shapes, where they differ.
     """
     check_pair(pred_ab, target_ab, 2)
     truth = mean_chroma(target_ab, mask)
-    ratio = mean_chroma(pred_ab, mask) / truth
-    return torch.where(truth < MIN_TARGET_CHROMA, torch.full_like(ratio, torch.nan), ratio)
+    unit = truth if true_chroma is None else torch.full_like(truth, true_chroma)
+    ratio = 1 + (mean_chroma(pred_ab, mask) - truth) / unit
+    return torch.where(unit < MIN_TRUE_CHROMA, torch.full_like(ratio, torch.nan), ratio)
 
 
 @torch.no_grad()

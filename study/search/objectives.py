@@ -4,9 +4,10 @@
     vividness  = (|chroma_ratio - 1| + |colorfulness / true colorfulness - 1|) / 2   (1)
     diversity  = mean over pictures of |hue_diversity - true hue_diversity|          (1)
 
-All are minimised. chroma_ratio and the two colorfulness values are means over the pictures before they are compared,
-so that vividness is about a network's level and not about single pictures. All three are needed: strong chroma terms
-paint the averaged hue brightly, which is as vivid as the truth and as uniform as before.
+All are minimised. chroma_ratio (mean chroma / mean true chroma) and the two colorfulness values are taken over all
+pictures before they are compared, so that vividness is about a network's level and not about single pictures. All
+three are needed: strong chroma terms paint the averaged hue brightly, which is as vivid as the truth and as uniform as
+before.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import torch
 from torch import Tensor
 
 from study.color import lab_to_rgb, rgb_to_lab
-from study.metrics import ab_rmse, chroma_ratio, colorfulness, hue_diversity
+from study.errors import StudyError
+from study.metrics import ab_rmse, chroma_ratio, colorfulness, hue_diversity, mean_chroma
+from study.metrics.vividness import MIN_TRUE_CHROMA
 from study.model import Colorizer
 
 OBJECTIVES = ("fidelity", "vividness", "diversity")
@@ -30,13 +33,17 @@ class Judge:
     def __init__(self, images: np.ndarray, device: str) -> None:
         """images: uint8 (N,S,S,3)."""
         self.batches: list[Tensor] = []
-        colorful, diverse = [], []
+        colorful, diverse, strength = [], [], []
         for start in range(0, len(images), BATCH):
             rgb = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH].transpose(0, 3, 1, 2)))
             lab = rgb_to_lab(rgb.to(device))
             self.batches.append(lab)
             colorful.append(colorfulness(lab_to_rgb(lab)))
             diverse.append(hue_diversity(lab[:, 1:]))
+            strength.append(mean_chroma(lab[:, 1:]))
+        self.true_chroma = float(torch.cat(strength).double().mean())
+        if self.true_chroma < MIN_TRUE_CHROMA:
+            raise StudyError("the validation pictures are all but gray: there is no colour to search weights for")
         self.true_diversity = torch.cat(diverse)
         self.truth = {
             "colorfulness": float(torch.cat(colorful).double().mean()),
@@ -50,7 +57,7 @@ class Judge:
         for lab in self.batches:
             ab = model.predict(lab[:, :1], temperature)
             values["ab_rmse"].append(ab_rmse(ab, lab[:, 1:]))
-            values["chroma_ratio"].append(chroma_ratio(ab, lab[:, 1:]))
+            values["chroma_ratio"].append(chroma_ratio(ab, lab[:, 1:], self.true_chroma))
             values["colorfulness"].append(colorfulness(lab_to_rgb(torch.cat([lab[:, :1], ab], dim=1))))
             values["hue_diversity"].append(hue_diversity(ab))
         table = {name: torch.cat(parts) for name, parts in values.items()}
@@ -63,7 +70,7 @@ class Judge:
 
     def summary(self, per_image: dict[str, np.ndarray]) -> dict[str, float]:
         """The four metrics and the three objectives of values as `per_image` gives them."""
-        means = {name: float(np.nanmean(column)) for name, column in per_image.items()}
+        means = {name: float(np.mean(column)) for name, column in per_image.items()}
         means["fidelity"] = means["ab_rmse"]
         means["vividness"] = self.vividness(means["chroma_ratio"], means["colorfulness"])
         return {name: means[name] for name in (*METRICS, *OBJECTIVES)}

@@ -89,6 +89,32 @@ def test_chroma_ratio_is_the_gain_whatever_the_turn_of_hue(gain: float, angle: f
     torch.testing.assert_close(chroma_ratio(prediction, target), torch.full((2,), gain, dtype=torch.float64))
 
 
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_with_the_chroma_of_a_set_the_mean_ratio_is_the_ratio_of_means(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    strength = torch.tensor([1.0, 10.0, 60.0], dtype=torch.float64).view(-1, 1, 1, 1)
+    target, pred = (strength * torch.randn(3, 2, 6, 5, dtype=torch.float64, generator=generator) for _ in range(2))
+    true_chroma = float(np.hypot(target[:, 0], target[:, 1]).mean())
+    values = chroma_ratio(pred, target, true_chroma)
+    assert values.mean().item() == pytest.approx(float(np.hypot(pred[:, 0], pred[:, 1]).mean()) / true_chroma)
+    torch.testing.assert_close(chroma_ratio(target, target, true_chroma), torch.ones(3, dtype=torch.float64))
+
+
+def test_dull_pictures_do_not_decide_the_ratio_of_a_set() -> None:
+    target = torch.full((2, 2, 4, 4), 40.0)
+    target[0] /= 40
+    pred = torch.full_like(target, 1.0)
+    own, of_set = chroma_ratio(pred, target), chroma_ratio(pred, target, float(mean_chroma(target).mean()))
+    assert own.mean().item() == pytest.approx((1 + 1 / 40) / 2)
+    assert of_set.mean().item() == pytest.approx(2 / 41, rel=1e-5)
+
+
+def test_chroma_ratio_is_undefined_for_a_colorless_set() -> None:
+    target = torch.full((2, 2, 4, 4), 0.5)
+    assert chroma_ratio(target, target, 0.7).isnan().all()
+
+
 def test_chroma_ratio_is_undefined_only_for_the_colorless_target_of_a_batch() -> None:
     target = torch.full((2, 2, 4, 4), 10.0)
     target[0] = 0.5  # mean chroma 0.71

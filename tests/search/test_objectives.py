@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from study.color import lab_to_rgb, rgb_to_lab
+from study.errors import StudyError
 from study.evaluate import batch_scores
 from study.model import build_model
 from study.search.objectives import Judge
@@ -40,7 +41,7 @@ def test_scores_are_those_of_the_evaluation(pictures: np.ndarray, head: str) -> 
     lab = lab_of(pictures)
     with torch.no_grad():
         ab = model.predict(lab[:, :1], 0.2)
-    expected = batch_scores(ab, lab, torch.full((313,), 1 / 313), None)
+    expected = batch_scores(ab, lab, torch.full((313,), 1 / 313), judge.true_chroma, None)
     for name in ("ab_rmse", "chroma_ratio", "colorfulness", "hue_diversity"):
         assert scores[name] == pytest.approx(expected[name].double().numpy(), rel=1e-6)
     assert scores["diversity"] == pytest.approx(expected["hue_diversity_gap"].double().numpy(), abs=1e-6)
@@ -77,10 +78,17 @@ def test_vividness_is_a_gap_to_both_sides(pictures: np.ndarray) -> None:
     assert judge.vividness(0.8, 0.6 * truth) == pytest.approx(0.3)
 
 
-def test_pictures_without_colour_do_not_count_for_the_chroma_ratio(pictures: np.ndarray) -> None:
+def test_the_chroma_ratio_is_that_of_the_mean_chromas_however_dull_some_pictures_are(pictures: np.ndarray) -> None:
     mixed = pictures.copy()
     mixed[0] = mixed[0].mean(-1, keepdims=True)
     lab, judge = lab_of(mixed), Judge(mixed, "cpu")
-    per_image = judge.per_image(Painter(lab[:, 1:]), 0.38)
-    assert np.isnan(per_image["chroma_ratio"][0])
-    assert judge.summary(per_image)["chroma_ratio"] == pytest.approx(1)
+    painted = lab[:, 1:].clone()
+    painted[1] /= 3
+    chroma = [np.hypot(ab[:, 0], ab[:, 1]).mean() for ab in (painted.numpy(), lab[:, 1:].numpy())]
+    assert judge.scores(Painter(painted), 0.38)["chroma_ratio"] == pytest.approx(chroma[0] / chroma[1], rel=1e-5)
+
+
+def test_gray_pictures_offer_nothing_to_search_for(pictures: np.ndarray) -> None:
+    gray = np.broadcast_to(pictures.mean(-1, keepdims=True), pictures.shape).astype(np.uint8)
+    with pytest.raises(StudyError, match="all but gray"):
+        Judge(gray, "cpu")
