@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 
 import torch
@@ -14,6 +15,11 @@ from study.bins import prior_from_ab, soft_encode
 from study.color import rgb_to_lab
 from study.losses import ClassificationLoss, ColorizationAntiAverageLoss
 
+# Additions and multiplications per pixel that the definitions ask for beside angles and roots. Differences
+# of a and b and their squares (4), two squared chromas (6), the difference of chroma, its square and its shortfall (3),
+# two deviations of hue and their squares (4), sums and means (8); for the gradient: a and b scaled (2), pull along
+# the chroma and around the hue (6), both added to a and b (8).
+SIMPLE_OPERATIONS = 41
 TOLERANCE = 1e-4  # of the largest component of the gradient, and of the loss itself
 
 
@@ -44,15 +50,32 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
     angles = _pieces(pred.detach(), target, lambda a, b, out: torch.atan2(b, a, out=out))
     roots = _pieces(pred.detach().abs(), target.abs(), lambda a, b, out: torch.sqrt(a, out=out))
 
+    plane = pred.detach()[0, 0].clone()
+    product = torch.empty_like(plane)
+
     def least() -> None:
         plain_mse()
         angles()
         roots()
 
-    bounds = [
+    compiled = torch.compile(loss)
+
+    def in_one_kernel() -> None:
+        _with_gradient(compiled(pred, target)["total"], pred)
+
+    def every_operation() -> None:
+        angles()
+        roots()
+        for _ in range(SIMPLE_OPERATIONS * n):
+            torch.mul(plane, plane, out=product)
+
+    bounds: list[tuple[str, Callable[[], None]]] = [
         ("the angles of both pictures alone, two atan2 per pixel, in cache", angles),
         ("plain MSE with its gradient, two atan2 and two square roots per pixel, nothing in between", least),
+        (f"those angles and roots, and {SIMPLE_OPERATIONS} multiplications per pixel, in cache", every_operation),
     ]
+    if shutil.which("g++"):
+        bounds.append(("the same formulas fused by torch.compile into kernels of their own", in_one_kernel))
     yield Comparison(
         what=what,
         against="the formulas written straight",

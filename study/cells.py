@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from study.train import Cell
 
 KEPT = ("record.json", "history.csv", "model.pt")
+IDLE_SECONDS = 10  # after which workers that have nothing to do end, also those whose parent was killed
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,9 @@ def _run_missing(cells: list[Cell], store: CellStore, jobs: int) -> list[str]:
 
     # The children start with these: a BLAS or OpenMP pool of several threads per cell would only fight for the cores.
     with _environment(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1"), _terminate_cleanly():
-        outcomes = Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1)(
-            delayed(_attempt)(cell, store) for cell in cells
-        )
+        outcomes = Parallel(
+            n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, idle_worker_timeout=IDLE_SECONDS
+        )(delayed(_attempt)(cell, store) for cell in cells)
         return [problem for problem in outcomes if problem is not None]
 
 

@@ -28,6 +28,7 @@ TRAINING_CODE = (
     "losses/anti_average.py",
     "losses/base.py",
     "losses/registry.py",
+    "memory.py",
     "metrics/base.py",
     "metrics/fidelity.py",
     "metrics/hue.py",

@@ -6,9 +6,10 @@ import math
 
 import pandas as pd
 
+from study.explain import rank_agreement
 from study.report import sheet as s
 from study.report.result import StudyResult
-from study.report.style import amount, count, listed, number, plural
+from study.report.style import count, listed, number, plural
 
 NOTHING = 0.01  # a term with a smaller share of the gradient does next to nothing
 GRADIENT = "gradient_"
@@ -165,8 +166,10 @@ def lengths_sentence(result: StudyResult) -> str:
         label = result.metrics[metric].label if metric in result.metrics else metric
         far = [f"{arm} (from {number(wide.loc[arm].iloc[0], 0)} to {number(wide.loc[arm].iloc[-1], 0)})"
                for arm in wide.index if moved[arm] >= 2]  # fmt: skip
-        agree = wide.iloc[:, 0].corr(wide.iloc[:, -1], method="spearman")
+        first, last = wide.columns[[0, -1]]
+        taus = rank_agreement(part).set_index(["images", "other_images"])["tau"]
         tail = f"; two places or more: {listed(_few(far))}" if far else "; no arm moves two places"
-        said.append(f"{label}: the ranks after {count(wide.columns[0])} and {count(wide.columns[-1])} images agree to "
-                    f"{amount(agree) if agree > 0 else number(agree, 2)} (Spearman){tail}.")  # fmt: skip
+        tau = number(taus[first, last], 2)
+        said.append(f"{label}: the order of the {len(wide)} arms after {count(first)} and {count(last)} images "
+                    f"agrees to {tau} (Kendall’s tau: 1 the same, 0 unrelated){tail}.")  # fmt: skip
     return " ".join(said)
