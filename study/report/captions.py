@@ -119,4 +119,9 @@ def hero(shown: Gallery) -> str:
 
 def cost(result: StudyResult) -> Parts:
     """What the numbers of the cost table are."""
-    return ("Medians over seeds; ratios are to ", Code(result.baseline), ", trained on the same machine.")
+    return (
+        "Medians over seeds; ratios are to ",
+        Code(result.baseline),
+        ", trained on the same machine. Memory is the peak of what torch allocates during one step, from pictures to "
+        "gradients; weights and optimiser state, alike for all but the last layer, do not count.",
+    )
