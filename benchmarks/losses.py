@@ -74,7 +74,7 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
         ("plain MSE with its gradient, two atan2 and two square roots per pixel, nothing in between", least),
         (f"those angles and roots, and {SIMPLE_OPERATIONS} multiplications per pixel, in cache", every_operation),
     ]
-    if shutil.which("g++"):
+    if not quick and shutil.which("g++"):  # compiling takes half a minute
         bounds.append(("the same formulas fused by torch.compile into kernels of their own", in_one_kernel))
     yield Comparison(
         what=what,
