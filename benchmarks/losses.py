@@ -15,11 +15,12 @@ from study.bins import prior_from_ab, soft_encode
 from study.color import rgb_to_lab
 from study.losses import ClassificationLoss, ColorizationAntiAverageLoss
 
-# Additions and multiplications per pixel that the definitions ask for beside angles and roots. Differences
-# of a and b and their squares (4), two squared chromas (6), the difference of chroma, its square and its shortfall (3),
-# two deviations of hue and their squares (4), sums and means (8); for the gradient: a and b scaled (2), pull along
-# the chroma and around the hue (6), both added to a and b (8).
-SIMPLE_OPERATIONS = 41
+# Passes over a plane that the definitions ask for beside angles and roots, where one pass may multiply and add
+# (addcmul) or square and sum (dot). Differences of a and b, their squares summed (4); two squared chromas (4); their
+# roots' difference, its squares summed, the shortfall and its sum (4); of two hues mean, deviations, squares summed
+# (6); for the gradient: a and b scaled (2), pull along the chroma (4) and around the hue (2), both added to a and b
+# (4).
+PASSES = 30
 TOLERANCE = 1e-4  # of the largest component of the gradient, and of the loss itself
 
 
@@ -63,16 +64,16 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
     def in_one_kernel() -> None:
         _with_gradient(compiled(pred, target)["total"], pred)
 
-    def every_operation() -> None:
+    def every_pass() -> None:
         angles()
         roots()
-        for _ in range(SIMPLE_OPERATIONS * n):
+        for _ in range(PASSES * n):
             torch.mul(plane, plane, out=product)
 
     bounds: list[tuple[str, Callable[[], None]]] = [
         ("the angles of both pictures alone, two atan2 per pixel, in cache", angles),
         ("plain MSE with its gradient, two atan2 and two square roots per pixel, nothing in between", least),
-        (f"those angles and roots, and {SIMPLE_OPERATIONS} multiplications per pixel, in cache", every_operation),
+        (f"those angles and roots, and {PASSES} multiplications of a plane, in cache", every_pass),
     ]
     if not quick and shutil.which("g++"):  # compiling takes half a minute
         bounds.append(("the same formulas fused by torch.compile into kernels of their own", in_one_kernel))
