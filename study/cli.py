@@ -254,7 +254,7 @@ def report(study: str, open_: bool) -> None:
     own = project()
     own.study(study)
     page = write_report(own.results(study), own.root / "reports" / study)
-    write_index(own.root / "reports")
+    write_index(own.root / "reports", list(own.params.studies))
     click.echo(str(page.relative_to(own.root)))
     if open_:
         click.launch(page.as_uri())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from study.files import atomic_write_text, fresh_directory
@@ -39,14 +40,15 @@ def write_report(results: Path, out: Path) -> Path:
     return out / "index.html"
 
 
-def write_index(reports: Path) -> Path:
+def write_index(reports: Path, order: Sequence[str] = ()) -> Path:
     """Write reports/index.html, which compares the studies and links to the report of each, and return it.
 
+    order: names of studies in the order in which they are shown; others follow by name.
     Raises StudyError when a report.json cannot be read.
     """
     from study.report.html import render_index
     from study.report.index import read_studies
 
     page = Path(reports) / "index.html"
-    atomic_write_text(page, render_index(read_studies(Path(reports))))
+    atomic_write_text(page, render_index(read_studies(Path(reports), order)))
     return page

@@ -1,4 +1,7 @@
-"""The answer in a few plain lines, worked out from the tables and never claiming more than their verdicts."""
+"""The answer in a few plain lines, worked out from the tables and never claiming more than their verdicts.
+
+A line begins with what it comes to; the estimates, intervals and verdicts that say so follow.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,11 @@ from study.report.telling import (
     against_baseline,
     joined,
     nearest,
+    percent,
     published_arm,
     recommended_arm,
     told_change,
+    told_excess,
     told_value,
     told_verdict,
     why_nothing,
@@ -37,25 +42,23 @@ def _which(result: StudyResult) -> Line:
     if not result.measured:
         return Line("Which loss", ("Nothing was measured: no cell of this study has scores.",))
     best = recommended_arm(result)
-    parts: list[str] = []
     if best is None:
-        parts = ["The amount of colour was not measured."]
+        return Line("Which loss", ("The amount of colour was not measured.",))
+    arm, own = result.arm(best), result.estimates[best, AMOUNT]
+    base = result.estimates.get((result.baseline, AMOUNT)) if best != result.baseline else None
+    settings = tuning.weights_in_words(arm)
+    head = [Code(best), f" ({settings})" if settings else ""]
+    if arm.tuned:
+        head += [f", whose weights were searched, paints {percent(own.mean)} of the truth’s chroma"]
     else:
-        arm = result.arm(best)
-        settings = tuning.weights_in_words(arm)
-        told = [Code(best), f" ({settings})" if settings else ""]
-        if arm.tuned:
-            parts += [*told, ", whose weights were searched, paints ", told_value(result, best, AMOUNT)]
-            parts += [" of the truth’s chroma"]
-        else:
-            parts += [*told, " comes closest to the truth’s amount of colour: ", told_value(result, best, AMOUNT)]
-            parts += [" of its chroma"]
-        if best != result.baseline and (result.baseline, AMOUNT) in result.estimates:
-            parts += [", where ", Code(result.baseline), f" paints {told_value(result, result.baseline, AMOUNT)}"]
-        parts += _overlapping(result, best)
-        if not result.estimates[best, AMOUNT].has_interval:
-            parts += [" (no interval)"]
-    return Line("Which loss", tuple(parts))
+        head += [f" comes closest to the truth’s amount of colour: {percent(own.mean)} of its chroma"]
+    detail = [f"{result.metrics[AMOUNT].label.capitalize()} {told_value(result, best, AMOUNT)}"]
+    if base:
+        head += [", where ", Code(result.baseline), f" paints {percent(base.mean)}"]
+        detail += [f" against {told_value(result, result.baseline, AMOUNT)}"]
+    if not own.has_interval:
+        detail += [" (no interval)"]
+    return Line("Which loss", (*head, "."), (*detail, *_overlapping(result, best)))
 
 
 def _overlapping(result: StudyResult, best: str) -> list[str]:
@@ -80,56 +83,72 @@ def _overlapping(result: StudyResult, best: str) -> list[str]:
 
 def _closest(result: StudyResult) -> list[str]:
     """The arm with the smallest error."""
-    parts: list[str] = []
     metric = next((name for name in FIDELITY if nearest(result, name)), None)
-    if metric:
-        placed = nearest(result, metric)
-        verdict = result.comparisons[placed, metric].verdict if (placed, metric) in result.comparisons else None
-        parts += [" Pixel by pixel the closest is ", Code(placed)]
-        parts += [f" ({result.metrics[metric].label} {told_value(result, placed, metric)}"]
-        parts += ["; against ", Code(result.baseline), f": {verdict}"] if verdict else []
-        parts += [")."]
-    return parts
+    if metric is None:
+        return []
+    placed = nearest(result, metric)
+    verdict = result.comparisons[placed, metric].verdict if (placed, metric) in result.comparisons else None
+    against = ["; against ", Code(result.baseline), f": {verdict}"] if verdict else []
+    value = f" ({result.metrics[metric].label} {told_value(result, placed, metric)}"
+    return [" Pixel by pixel the closest is ", Code(placed), value, *against, ")."]
 
 
-def _gain_control(result: StudyResult, best: str) -> list[str]:
-    """What one gain on another network's output reaches, when that is as near to the truth's amount of colour."""
+def _gain_control(result: StudyResult, best: str) -> tuple[list[str], list[str]]:
+    """What one gain on another network's output reaches, the control to beat: in short, and with intervals."""
     gained = [arm for arm in result.arms if arm.control and arm.control.get("match") != "gray"]
     control, metric = nearest(result, AMOUNT, gained), FIDELITY[0]
     if control is None or (control, metric) not in result.estimates or (best, metric) not in result.estimates:
-        return []
+        return [], []
     label = result.metrics[metric].label
-    return [
-        " The control to beat, ", Code(control), ", only a gain on the output of ",
-        Code(result.arm(control).control["of"]), ", "
-        f"paints {told_value(result, control, AMOUNT)} at {label} {told_value(result, control, metric)}, and ",
-        Code(best), f" has {label} {told_value(result, best, metric)}.",
-    ]  # fmt: skip
+    source = Code(result.arm(control).control["of"])
+    excess = told_excess(result, control, metric)
+    painted = percent(result.estimates[control, AMOUNT].mean)
+    head = [" One gain on the output of ", source, ", the control ", Code(control),
+            f", paints {painted} of the truth’s chroma", f" for {excess}." if excess else "."]  # fmt: skip
+    detail = [" ", Code(control), f" paints {told_value(result, control, AMOUNT)} at {label} ",
+              f"{told_value(result, control, metric)}; ", Code(best),
+              f" has {label} {told_value(result, best, metric)}."]  # fmt: skip
+    return head, detail
 
 
 def _costs(result: StudyResult) -> Line | None:
-    """Fidelity and hue of the recommended arm, then time and memory."""
-    best, parts = recommended_arm(result), []
-    metrics = [*FIDELITY, "hue_diversity_gap"]
-    found = [metric for metric in metrics if best and (best, metric) in result.comparisons]
+    """Fidelity and hue of the recommended arm, the control that it has to beat, then time and memory."""
+    best = recommended_arm(result)
+    head: list[str] = []
+    detail: list[str] = []
+    found = [name for name in (*FIDELITY, "hue_diversity_gap") if best and (best, name) in result.comparisons]
+    excess = [told for metric in FIDELITY if metric in found and (told := told_excess(result, best, metric))]
+    if excess:
+        said = listed(excess)
+        head += [f"{said[:1].upper()}{said[1:]} than ", Code(result.baseline), "."]
     if found:
-        words = {"worse": "worse", "better": "better", "equivalent": "equivalent"}
         told = []
         for metric in found:
             verdict = result.comparisons[best, metric].verdict
-            start = words.get(verdict, "undecided whether it differs")
+            start = verdict if verdict in ("worse", "better", "equivalent") else "undecided whether it differs"
             told.append(f"{start} on {result.metrics[metric].label} ({told_change(result, best, metric)})")
-        parts += [Code(best), " against ", Code(result.baseline), f": {'; '.join(told)}."]
-    parts += _gain_control(result, best) if best else []
-    parts += _closest(result)
+        detail += [Code(best), " against ", Code(result.baseline), f": {'; '.join(told)}."]
+    short, long = _gain_control(result, best) if best else ([], [])
+    head, detail = head + short, [*detail, *long, *_closest(result), *_time_and_memory(result, best)]
+    if not head:
+        head, detail = detail, []
+    return Line("What it costs", _trimmed(head), _trimmed(detail)) if head else None
+
+
+def _trimmed(parts: list[str]) -> tuple[str, ...]:
+    """The parts without a blank at the beginning."""
+    return (parts[0].lstrip() if type(parts[0]) is str else parts[0], *parts[1:]) if parts else ()
+
+
+def _time_and_memory(result: StudyResult, best: str | None) -> list[str]:
     table = result.tables["cost"]
     table = table[(table["arm"] != result.baseline) & table["step_ratio"].notna() & table["arm"].map(
         lambda name: (arm := result.arm(name)) is not None and not arm.control)]  # fmt: skip
     if table.empty:
-        return Line("What it costs", tuple(parts)) if parts else None
-    parts += [" "] if parts else []
+        return []
     own = table[table["arm"] == best]
     low, high = table.loc[table["step_ratio"].idxmin()], table.loc[table["step_ratio"].idxmax()]
+    parts: list[str] = [" "]
     if len(own):
         parts += [f"A training step takes {amount(own['step_ratio'].iloc[0])} times as long as with "]
         parts += [Code(result.baseline)]
@@ -147,67 +166,91 @@ def _costs(result: StudyResult) -> Line | None:
     if not math.isnan(memory):
         parts += [f"; peak memory is at most {amount(memory)} times its own"]
     spent = result.facts.get("provenance", {}).get("train_seconds")
-    parts += [f". Training all cells took {duration(float(spent))} of computing."] if spent else ["."]
-    return Line("What it costs", tuple(parts))
+    return [*parts, f". Training all cells took {duration(float(spent))} of computing." if spent else "."]
 
 
 def _fails(result: StudyResult) -> Line | None:
     """The published loss, terms that are on and do nothing, and refuted claims."""
-    parts: list[str] = []
+    head: list[str] = []
+    detail: list[str] = []
     published = published_arm(result)
     if published and published.name != result.baseline:
-        parts += against_baseline(result, published.name)
+        told = list(against_baseline(result, published.name))
+        found = [result.comparisons[published.name, metric].verdict
+                 for metric in result.key_metrics if (published.name, metric) in result.comparisons]  # fmt: skip
+        if found:
+            head += ["At its published weights the loss, ", Code(published.name), ", stays within the margin of "]
+            head += [Code(result.baseline), f" on {found.count('equivalent')} of {len(found)} key metrics."]
+            detail += told
+        else:
+            head += told
         idle = [(term, share) for arm, term, _, share in idle_terms(result) if arm == published.name]
         if idle:
-            told = listed(f"the {term} term" for term, _ in idle)
+            names = listed(f"the {term} term" for term, _ in idle)
             most = max(share for _, share in idle)
-            parts += [f" Of its gradient, {told} {'has' if len(idle) == 1 else 'have'} less than "
-                      f"{max(0.1, math.ceil(1000 * most) / 10):g} %{' each' if len(idle) > 1 else ''}."]  # fmt: skip
+            detail += [f" Of its gradient, {names} {'has' if len(idle) == 1 else 'have'} less than "
+                       f"{max(0.1, math.ceil(1000 * most) / 10):g} %{' each' if len(idle) > 1 else ''}."]  # fmt: skip
     counts = dict(claims_in_short(result))
     if counts.get("refuted"):
         total = sum(counts.values())
         names = list(result.tables["claims"]["id"][result.tables["claims"]["verdict"] == "refuted"])
         shown = [Code(name) for name in names[:6]] + ([f"{len(names) - 6} more"] if len(names) > 6 else [])
-        parts += [f" Of {plural(total, 'claim')} written down before the run, {counts['refuted']} "
-                  f"{'is' if counts['refuted'] == 1 else 'are'} refuted (", *joined(shown),
-                  f") and {counts.get('confirmed', 0)} confirmed."]  # fmt: skip
-    return Line("What fails", tuple(parts)) if parts else None
+        verb = "is" if counts["refuted"] == 1 else "are"
+        head += [f" Of {plural(total, 'claim')} written down before the run, {counts['refuted']} {verb} refuted and "
+                 f"{counts.get('confirmed', 0)} confirmed."]  # fmt: skip
+        detail += [" Refuted: ", *joined(shown), "."]
+    return Line("What fails", _trimmed(head), _trimmed(detail)) if head else None
 
 
 def _classification(result: StudyResult) -> Line | None:
     """The classification arms; doses and tuned ones only where there is nothing else."""
     arms = [arm.name for arm in result.shown if arm.loss == "classification" and arm.name != result.baseline]
     own = [name for name in arms if result.looks[name].family in ("main", "tuned") and name != recommended_arm(result)]
-    arms = own or arms
+    arms = (own or arms)[:4]
     if not arms:
         return None
+    head: list[str] = []
+    for name in (name for name in arms if (name, AMOUNT) in result.estimates):
+        excess = told_excess(result, name, FIDELITY[0])
+        painted = f" paints {percent(result.estimates[name, AMOUNT].mean)} of the truth’s chroma" if not head else (
+            f" {percent(result.estimates[name, AMOUNT].mean)}")  # fmt: skip
+        head += ["; " if head else "", Code(name), painted, f" for {excess}" if excess else ""]
+    head += ["."] if head else []
     if len(arms) == 1:
-        return Line("Classification", against_baseline(result, arms[0]))
-    parts: list[str] = []
-    metrics = [name for name in (AMOUNT, *FIDELITY[:1]) if name in result.measured]
-    for name in arms[:4]:
-        said = [told_verdict(result, name, metric) for metric in metrics if (name, metric) in result.comparisons]
-        text = "; ".join(said) if said else why_nothing(result, name)
-        parts += [" " if parts else "", Code(name), f": {text}."]
-    return Line("Classification", tuple(parts))
+        detail = list(against_baseline(result, arms[0]))
+    else:
+        detail = []
+        metrics = [name for name in (AMOUNT, *FIDELITY[:1]) if name in result.measured]
+        for name in arms:
+            said = [told_verdict(result, name, metric) for metric in metrics if (name, metric) in result.comparisons]
+            text = "; ".join(said) if said else why_nothing(result, name)
+            detail += [" " if detail else "", Code(name), f": {text}."]
+    return Line("Classification", tuple(head), tuple(detail)) if head else Line("Classification", tuple(detail))
 
 
 def _sure(result: StudyResult) -> Line:
     many = len(result.seeds)
-    text = f"{plural(many, 'seed')} for each arm"
-    if many == 1:
-        text += ": how much chance matters in training cannot be seen from one run, so read every difference as a hint"
     verdicts = Counter(comparison.verdict for comparison in result.comparisons.values())
-    if verdicts:
-        told = listed(f"{verdicts[name]} {name}" for name in VERDICTS if verdicts[name])
-        text += f", paired. Of {plural(sum(verdicts.values()), 'comparison')} with the baseline: {told}."
+    compared = sum(verdicts.values())
+    head = f"{plural(many, 'seed')} for each arm"
+    if many == 1:
+        head += ": how much chance matters in training cannot be seen from one run, so read every difference as a hint."
+    elif compared:
+        decided = compared - verdicts["undecided"]
+        head += f", paired, decide {decided} of {plural(compared, 'comparison')} with the baseline."
     else:
-        text += ". Nothing is compared with the baseline."
+        head += ". Nothing is compared with the baseline."
+    said = []
+    if compared:
+        told = listed(f"{verdicts[name]} {name}" for name in VERDICTS if verdicts[name])
+        said.append(f"Of {plural(compared, 'comparison')}: {told}.")
+    elif many == 1:
+        said.append("Nothing is compared with the baseline.")
     if not math.isnan(result.p_min):
-        text += f" {_significance(result)}"
+        said.append(_significance(result))
     if not result.unmeasured and set(result.status) <= {"finished"}:
-        text += f" All {len(result.tables['cells'])} cells finished and every metric was measured."
-    return Line("How sure", (text,))
+        said.append(f"All {len(result.tables['cells'])} cells finished and every metric was measured.")
+    return Line("How sure", (head,), (" ".join(said),) if said else ())
 
 
 def _significance(result: StudyResult) -> str:
@@ -236,11 +279,15 @@ def _missing(result: StudyResult) -> Line | None:
         parts += [part for i, pair in enumerate(names) for part in ((", ",) if i else ()) + pair]
         parts += [f"{more}. "]
     lpips = result.facts.get("lpips") or {}
+    reasons: list[str] = []
     for name in result.unmeasured:
         reason = lpips.get("reason") if name.startswith("lpips") else None
-        parts += [Code(name), f" was not measured{': ' + _sentence(reason) if reason else '.'} "]
-    return Line("Missing", (*parts[:-1], parts[-1].rstrip())) if parts else None
+        parts += [Code(name), " was not measured. "]
+        reasons += [_sentence(reason)] if reason else []
+    if not parts:
+        return None
+    return Line("Missing", (*parts[:-1], parts[-1].rstrip()), (" ".join(reasons),) if reasons else ())
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")

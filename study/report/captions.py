@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from study.report.pictures import Gallery
 from study.report.result import StudyResult
+from study.report.style import p_value
 from study.report.telling import Code
 
 QUESTION = "My model paints sepia: which loss, at which weights, fixes that, and what does it cost?"
@@ -33,10 +36,6 @@ USAGE = (
 SEEDS = (
     "Each dot is one trained network, its mean over the test images; the bar is the mean over seeds. The dashed line "
     "is the truth, the gray one the baseline. Dots far outside are cut."
-)
-CLAIMS = (
-    "Written down before the run, judged by the tables. Confirmed and refuted need an interval that says so; undecided "
-    "does not mean wrong."
 )
 DUELS = (
     "Chosen by score among all kept test pictures: the largest difference in ab RMSE, both ways. The number under a "
@@ -85,6 +84,22 @@ def results(result: StudyResult) -> Parts:
     """What a cell of the results table shows."""
     start = "Mean over test images and seeds with its 95\u00a0% interval, and the verdict on the paired difference to "
     return (start, Code(result.baseline), ".")
+
+
+def claims(result: StudyResult) -> Parts:
+    """How the claims were judged."""
+    said = (
+        "Written down before the run, judged by the tables. Confirmed and refuted need an interval that says so; "
+        "undecided does not mean wrong. The p of the interval, for claims that something differs, is corrected (Holm) "
+        "for the number of such claims; that something is the same is judged by the interval and its margin alone."
+    )
+    least = result.tables["claims"]["p_min"].min()
+    if not math.isnan(least):
+        said += (
+            f" Below it stands the exact p of flipping the signs of the seeds’ differences, uncorrected: the smallest "
+            f"possible here is {p_value(least)}, so no verdict rests on it."
+        )
+    return (said,)
 
 
 def differences(result: StudyResult) -> Parts:

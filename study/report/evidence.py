@@ -25,13 +25,22 @@ class Claim:
     verdict: str
     estimate: str
     interval: str
-    p: str
-    p_min: str
+    p: str  # of the interval, corrected over all claims of a difference; what the verdict rests on
+    p_signs: str  # exact, of flipping the seeds' signs, uncorrected
     metric: str
     comparison: str
     predicted: str
     why: str
-    number: str = ""  # where it stands in the list of claims
+    number: str  # where it stands in the list of claims
+    sort: float  # the estimate
+    p_sort: float
+
+    @property
+    def theory(self) -> str:
+        """How the verdict compares with what theory predicted; empty where it was left open or nothing is decided."""
+        if self.verdict not in ("confirmed", "refuted") or self.predicted not in ("confirmed", "refuted"):
+            return ""
+        return "as predicted" if self.predicted == self.verdict else "not as predicted"
 
     @property
     def measured(self) -> str:
@@ -51,9 +60,9 @@ def _claim(result: StudyResult, row: object) -> Claim:
     return Claim(
         row.id, row.says, row.verdict,
         f"{number(row.estimate, decimals)}{unit if not math.isnan(row.estimate) else ''}",
-        interval(row.low, row.high, decimals),
-        p_value(row.p_holm), p_value(row.p_min), card.label if card else row.metric.replace("_", " "),
-        row.comparison, row.predicted, row.why, getattr(row, "number", ""),
+        interval(row.low, row.high, decimals) if row.low != row.high else "",  # a fact has none
+        p_value(row.p_t_holm), p_value(row.p), card.label if card else row.metric.replace("_", " "),
+        row.comparison, row.predicted, row.why, getattr(row, "number", ""), row.estimate, row.p_t_holm,
     )  # fmt: skip
 
 
@@ -65,7 +74,8 @@ def claims_sheet(result: StudyResult) -> s.Sheet:
             s.chip(claim.verdict),
             s.words(claim.says),
             s.Field(claim.estimate, row.estimate, "number", claim.interval),
-            s.Field(claim.p, row.p_holm),
+            s.Field(claim.p, row.p_t_holm),
+            s.Field(claim.p_signs, row.p),
             s.words(claim.comparison),
             s.words(claim.predicted),
             s.words(claim.why),
@@ -73,7 +83,8 @@ def claims_sheet(result: StudyResult) -> s.Sheet:
         for claim, row in zip(claims(result), table.itertuples(), strict=True)
     ]
     head = [s.Column("verdict", words=True), s.Column("claim", words=True), s.Column("measured"),
-            s.Column("p (Holm)"), s.Column("comparison", words=True), s.Column("theory predicted", words=True),
+            s.Column("p (interval, Holm)"), s.Column("p (signs)"), s.Column("comparison", words=True),
+            s.Column("theory predicted", words=True),
             s.Column("why", words=True)]  # fmt: skip
     return s.sheet("claims", "Claims written down before the run", head, rows, "claims")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,11 @@ class Comparison:
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
-def read_studies(reports: Path) -> list[dict[str, Any]]:
-    """report.json of every study below `reports`, with the folder it lies in."""
-    return [_read(path) for path in sorted(Path(reports).glob("*/report.json"))]
+def read_studies(reports: Path, order: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """report.json of every study below `reports`, with the folder it lies in: first those of `order`, then by name."""
+    studies = [_read(path) for path in sorted(Path(reports).glob("*/report.json"))]
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(studies, key=lambda study: places.get(study["study"], len(places)))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -48,7 +52,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def main_numbers(studies: list[dict[str, Any]]) -> list[Comparison]:
-    """The main metrics, arm by arm and study by study; metrics and arms that no study has are left out."""
+    """The main metrics, arm by arm and study by study; metrics that no study has are left out.
+
+    Where studies share arms, only those that at least two of them have are shown: the page is for comparing.
+    """
     return [found for metric in MAIN if (found := _numbers(studies, metric)).rows]
 
 
@@ -64,7 +71,9 @@ def _numbers(studies: list[dict[str, Any]], metric: str) -> Comparison:
             row["arm"]: row for row in tables.get("arms", []) if row["metric"] == metric and row["mean"] is not None
         }
         columns.append({arm: (row, verdicts.get(arm, "")) for arm, row in means.items()})
-    arms = list(dict.fromkeys(arm for column in columns for arm in column))
+    counts = Counter(arm for column in columns for arm in column)
+    shared = [arm for arm, studies in counts.items() if studies > 1]
+    arms = shared or list(counts)
     rows = [(arm, tuple(_cell(column.get(arm), card) for column in columns)) for arm in arms] if card else []
     label = card.label if card else metric
     return Comparison(label, card.direction if card else "", tuple(rows))

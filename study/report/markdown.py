@@ -25,13 +25,16 @@ def render_markdown(page: Page) -> tuple[str, dict[str, bytes]]:
 
 
 def _head(page: Page) -> list[str]:
-    lines = [f"* **{words(line.label)}.** {parts_text(line.parts)}" for line in page.answer]
+    lines = [
+        f"* **{words(line.label)}.** {parts_text(line.head)}\n\n  {parts_text(line.detail)}".rstrip()
+        for line in page.answer
+    ]
     return [
         f"# {words(page.result.title)}",
         f"*{words(captions.QUESTION)}*",
         " · ".join([f"study {code(page.result.study)}", *map(words, page.in_short)]),
         "## The answer",
-        "\n".join(lines),
+        "\n\n".join(lines),
         "The same report with sortable tables and a picture slider is in [index.html](index.html), its numbers in "
         "[report.json](report.json).",
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study.report import captions
-from study.report.markdown_text import folded, images, sheet_table, words
+from study.report.markdown_text import folded, images, parts_text, sheet_table, words
 from study.report.page import Page
 from study.report.style import chip
 
@@ -13,7 +13,7 @@ def claims_blocks(page: Page) -> list[str]:
     if "claims" not in page.sheets:
         return []
     short = " · ".join(f"{chip(verdict)[0]} {many} {verdict}" for verdict, many in page.claims_in_short)
-    return ["## Claims", words(captions.CLAIMS), words(short), sheet_table(page.sheets["claims"])]
+    return ["## Claims", parts_text(captions.claims(page.result)), words(short), sheet_table(page.sheets["claims"])]
 
 
 def why_blocks(page: Page, files: dict[str, bytes]) -> list[str]:

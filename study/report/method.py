@@ -59,9 +59,11 @@ def how(result: StudyResult) -> list[tuple[str, ...]]:
         never = ": none here can fall below 0.05, whatever the effect." if result.holm_floor > 0.05 else "."
         paragraphs.append(
             (
-                f"The p-values are two-sided, from flipping the signs of the differences of {seeds}; p (Holm) is "
-                "corrected for the number of arms compared on the metric. The smallest p that the design allows is "
-                f"{result.p_min:.3g}, and {result.holm_floor:.3g} after the correction{never}",
+                "All p-values are two-sided and, where that is said, corrected by Holm for the number of arms compared "
+                "on the metric. p (interval) is the level at which the interval would reach zero. p (signs) comes from "
+                f"flipping the signs of the differences of {seeds}, exactly and without any assumption; the smallest "
+                f"that the design allows is {result.p_min:.3g}, and {result.holm_floor:.3g} after the "
+                f"correction{never}",
             )
         )
     return paragraphs

@@ -22,10 +22,12 @@ def report_numbers(page: Page) -> dict[str, Any]:
     return {
         "study": result.study,
         "title": result.title,
-        "headline": page.answer[0].text,
+        "headline": page.answer[0].headline,
         "in_short": page.in_short,
         "baseline": result.baseline,
-        "answer": [{"label": line.label, "text": line.text} for line in page.answer],
+        "answer": [
+            {"label": line.label, "headline": line.headline, "detail": "".join(line.detail)} for line in page.answer
+        ],
         "facts": result.facts,
         "recommended": recommended_arm(result),
         "search": page.search_sentences,

@@ -23,7 +23,8 @@ WORDS = {"study", "arm", "baseline", "metric", "kind", "split", "name", "status"
 OWN_WORDS = {"claims": {"predicted"}, "factorial": {"effect"}, "paired": {"seeds_needed"}}
 NEEDED = {
     "arms": ("study", "arm", "metric", "mean", "low", "high", "seeds"),
-    "paired": ("arm", "baseline", "metric", "delta", "low", "high", "p", "p_holm", "p_min", "verdict"),
+    "paired": ("arm", "baseline", "metric", "delta", "low", "high", "p", "p_holm", "p_min", "p_t_holm",
+               "verdict"),
     "kinds": ("arm", "kind", "metric", "mean", "low", "high"),
     "curves": ("arm", "split", "name", "images", "mean", "low", "high"),
     "cells": ("arm", "seed", "status", "detail", "signature", "steps", "seconds", "images_per_s", "command"),
@@ -33,8 +34,8 @@ NEEDED = {
 }  # fmt: skip
 # Tables that a study may lack: the report is silent on what they would have said.
 OPTIONAL = {
-    "claims": ("id", "says", "verdict", "estimate", "low", "high", "p_holm", "p_min", "metric", "comparison", "unit",
-               "predicted", "why"),
+    "claims": ("id", "says", "verdict", "estimate", "low", "high", "p", "p_min", "p_t_holm", "metric",
+               "comparison", "unit", "predicted", "why"),
     "theory": ("arm", "kind", "predicted_a", "predicted_b", "predicted_chroma", "a", "b", "chroma", "chroma_low",
                "chroma_high", "true_chroma", "distance", "explained"),
     "ledger": ("arm", "term", "weight", "first", "last", "mean", "seeds"),

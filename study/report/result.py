@@ -81,12 +81,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison(Estimate):
-    """A paired difference to the baseline: `mean` is arm minus baseline."""
+    """A paired difference to the baseline: `mean` is arm minus baseline.
+
+    p, p_holm: exact, of flipping the seeds' signs, alone and corrected for the number of arms; p_min: the smallest that
+    the seeds allow. p_interval: of the two-level interval, corrected likewise; what the verdict rests on.
+    """
 
     p: float
     p_holm: float
     p_min: float
     verdict: str
+    p_interval: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -253,7 +258,7 @@ class StudyResult:
         return {
             (row.arm, row.metric): Comparison(
                 row.delta, row.low, row.high, int(getattr(row, "seeds", seeds.get((row.arm, row.metric), 0))),
-                row.p, row.p_holm, row.p_min, row.verdict,
+                row.p, row.p_holm, row.p_min, row.verdict, row.p_t_holm,
             )
             for row in self.tables["paired"].itertuples()
             if not math.isnan(row.delta) and row.arm != self.baseline

@@ -71,7 +71,7 @@ def differences_sheet(result: StudyResult, columns: list[Metric]) -> s.Sheet:
                     s.arm_field(arm),
                     s.value(found.mean, card.decimals, sign=True),
                     s.Field(s.value(found.mean, card.decimals, found.low, found.high, True).detail, "", "number"),
-                    *(s.Field(p_value(p), p) for p in (found.p, found.p_holm, found.p_min)),
+                    *(s.Field(p_value(p), p) for p in (found.p_interval, found.p, found.p_holm, found.p_min)),
                     s.Field(str(found.seeds), float(found.seeds)),
                     s.chip(found.verdict),
                     *(_extra(name, value, card) for name, value in zip(extra, more[arm, card.name], strict=True)),
@@ -80,7 +80,8 @@ def differences_sheet(result: StudyResult, columns: list[Metric]) -> s.Sheet:
     titles = {"effect": "effect size", "improved": "better pairs", "detectable": "detectable",
               "seeds_needed": "seeds needed"}  # fmt: skip
     head = [s.Column("metric", words=True), s.Column("arm", words=True), s.Column("difference"),
-            s.Column("95 % interval"), s.Column("p"), s.Column("p (Holm)"), s.Column("smallest p"), s.Column("seeds"),
+            s.Column("95 % interval"), s.Column("p (interval, Holm)"), s.Column("p (signs)"),
+            s.Column("p (signs, Holm)"), s.Column("smallest p (signs)"), s.Column("seeds"),
             s.Column("verdict", words=True), *(s.Column(titles[name]) for name in extra)]  # fmt: skip
     return s.sheet("differences", "Differences to the baseline", head, rows, "paired")
 

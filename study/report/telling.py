@@ -21,15 +21,21 @@ class Code(str):
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the answer: a label of one or two words, and its text with names marked as Code."""
+    """One line of the answer: a label of one or two words, what it comes to, and the numbers behind; names as Code."""
 
     label: str
-    parts: tuple[str, ...]
+    head: tuple[str, ...]
+    detail: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """What it comes to, without markup."""
+        return "".join(self.head)
 
     @property
     def text(self) -> str:
-        """The line without markup."""
-        return "".join(self.parts)
+        """The whole line without markup."""
+        return f"{self.headline} {''.join(self.detail)}".strip()
 
 
 def published_arm(result: StudyResult) -> Arm | None:
@@ -63,6 +69,23 @@ def recommended_arm(result: StudyResult) -> str | None:
     """
     tuned = [arm for arm in result.arms if arm.tuned and (arm.name, AMOUNT) in result.estimates]
     return nearest(result, AMOUNT, tuned or [arm for arm in result.arms if not arm.control])
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage."""
+    return f"{number(100 * share, 0)}\u00a0%"
+
+
+def told_excess(result: StudyResult, arm: str, metric: str) -> str:
+    """ "8 % more ab RMSE" than the baseline; "no more ab RMSE" where that rounds to nothing. Empty without both."""
+    own, base = result.estimates.get((arm, metric)), result.estimates.get((result.baseline, metric))
+    if own is None or base is None or not base.mean:
+        return ""
+    change = own.mean / base.mean - 1
+    label = result.metrics[metric].label
+    if abs(change) < 0.005:
+        return f"no more {label}"
+    return f"{percent(abs(change))} {'more' if change > 0 else 'less'} {label}"
 
 
 def told_value(result: StudyResult, arm: str, metric: str) -> str:

@@ -174,7 +174,7 @@ def build_results(
                 p = math.nan if math.isnan(half) else max(p_min, min(1.0, math.exp(-2 * abs(delta) / half)))
                 said = verdict(delta, delta - half, delta + half, better, target, base, margin)
                 paired.append([study, name, baseline, metric, delta, delta - half, delta + half, p,
-                               min(1.0, 3 * p), p_min, said, len(good[name])])  # fmt: skip
+                               min(1.0, 3 * p), p_min, said, len(good[name]), min(1.0, 2 * p)])  # fmt: skip
     law = law_of(kinds) if kinds else None
     for name, _, _, ratio, _, _ in arms:
         for row in law["kinds"] if law and good[name] else []:
@@ -240,7 +240,8 @@ def build_results(
                 ]
             )
     write_csv(tables / "arms.csv", "study, arm, metric, mean, low, high, seeds, sd", arm_rows)
-    write_csv(tables / "paired.csv", "study,arm,baseline,metric,delta,low,high,p,p_holm,p_min,verdict,seeds", paired)
+    header = "study,arm,baseline,metric,delta,low,high,p,p_holm,p_min,verdict,seeds,p_t_holm"
+    write_csv(tables / "paired.csv", header, paired)
     write_csv(tables / "kinds.csv", "study, arm, kind, metric, mean, low, high, seeds", kind_rows)
     write_csv(tables / "curves.csv", "study, arm, split, name, step, images, mean, low, high, seeds", curves)
     write_csv(tables / "cells.csv", "study,arm,seed,status,detail,signature,steps,seconds,images_per_s,command", cells)

@@ -33,7 +33,7 @@ def test_the_arm_closest_to_the_truth_is_the_one_nearest_to_the_target_from_eith
     best = (means - 1).abs().idxmin()
     result = load_result(results)
     assert nearest(result, "chroma_ratio") == best
-    assert lines(results)["Which loss"].parts[0] == best
+    assert lines(results)["Which loss"].head[0] == best
     rmse = pd.read_csv(results / "tables" / "arms.csv").query("metric == 'ab_rmse'").set_index("arm")["mean"]
     assert nearest(result, "ab_rmse") == rmse.idxmin()
     assert (
@@ -143,7 +143,7 @@ def test_what_is_missing_is_told_by_arm_with_its_reason(make_results):
     assert "2 of 50 cells diverged: strong (2 seeds)." in text
     assert "1 of 50 cells missing: perceptual (1 seed)." in text
     assert "1 of 50 cells out of date: mse (1 seed)." in text
-    assert "lpips was not measured: its weights are not in the cache and could not be fetched." in text
+    assert "lpips was not measured. Its weights are not in the cache and could not be fetched." in text
 
 
 def test_nothing_missing_is_said_too(make_results):

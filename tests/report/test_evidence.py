@@ -105,11 +105,15 @@ def test_the_ledger_of_claims_shows_every_claim_with_its_verdict(everything):
     results, out = everything
     table = pd.read_csv(results / "tables" / "claims.csv")
     page = Page((out / "index.html").read_text())
-    items = {one["attrs"]["data-id"]: one["text"] for one in page.find("li") if "data-id" in one["attrs"]}
+    items = {one["attrs"]["data-id"]: one["text"] for one in page.find("tr") if "data-id" in one["attrs"]}
     assert list(items) == list(table["id"])
     for row in table.itertuples():
         assert row.says in items[row.id] and row.verdict in items[row.id]
         assert (f"{row.estimate:.2f}".replace("-", "−") in items[row.id]) or math.isnan(row.estimate)
+        assert math.isnan(row.p_t_holm) or f"{row.p_t_holm:.4f}" in items[row.id]
+        decided = {row.verdict, row.predicted} <= {"confirmed", "refuted"}
+        met = "as predicted" if row.predicted == row.verdict else "not as predicted"
+        assert (met in items[row.id]) if decided else ("as predicted" not in items[row.id])
     tally = next(one["text"] for one in page.find("p") if one["attrs"].get("class") == "tally")
     counts = Counter(table["verdict"])
     assert Counter({name: int(re.search(rf"{name} (\d+)", tally)[1]) for name in counts}) == counts
@@ -125,12 +129,13 @@ def test_sections_stand_in_the_order_of_a_readers_questions(everything):
 
 def test_the_answer_is_about_the_tuned_arm_with_its_weights_and_its_control(everything):
     content = json.loads((everything[1] / "report.json").read_text())
-    lines = {line["label"]: line["text"] for line in content["answer"]}
+    lines = {line["label"]: f"{line['headline']} {line['detail']}" for line in content["answer"]}
     assert content["recommended"] == "anti_average_tuned"
     expected = "anti_average_tuned (lab 1, saturation 3.12, diversity 0, confidence 12.4, learning rate 0.0041)"
     assert lines["Which loss"].startswith(expected)
-    assert "mse_gain_truth, only a gain on the output of mse" in lines["What it costs"]
-    assert "1 is refuted (saturation_term) and 2 confirmed" in lines["What fails"]
+    assert "One gain on the output of mse, the control mse_gain_truth, paints" in lines["What it costs"]
+    assert "1 is refuted and 2 confirmed" in lines["What fails"]
+    assert "Refuted: saturation_term." in lines["What fails"]
     assert "the saturation term and the diversity term have less than" in lines["What fails"]
     assert content["search"] == [SENTENCE]
 

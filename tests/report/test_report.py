@@ -130,10 +130,10 @@ def test_every_verdict_in_the_page_is_that_of_the_table(usual):
     for row in listed:
         arm = row[1]["attrs"]["data-sort"]
         truth = table.loc[(arm, row[0]["attrs"]["data-sort"])]
-        assert [float(row[i]["attrs"]["data-sort"]) for i in (2, 4, 5, 6, 7)] == truth[
-            ["delta", "p", "p_holm", "p_min", "seeds"]
+        assert [float(row[i]["attrs"]["data-sort"]) for i in (2, 4, 5, 6, 7, 8)] == truth[
+            ["delta", "p_t_holm", "p", "p_holm", "p_min", "seeds"]
         ].tolist()
-        assert row[8]["attrs"]["data-sort"] == truth["verdict"]
+        assert row[9]["attrs"]["data-sort"] == truth["verdict"]
 
 
 def test_markdown_tells_the_same_numbers_and_verdicts_as_the_page(usual):
@@ -148,8 +148,10 @@ def test_markdown_tells_the_same_numbers_and_verdicts_as_the_page(usual):
                 told = "<br>".join(part for part in (f"**{mean}**", f"[{low}, {high}]", verdict) if part)
                 assert any(told in line for line in lines)
     for line in json.loads((out / "report.json").read_text())["answer"]:
-        assert line["text"] in text.replace("`", "").replace("**", "")
-        assert line["text"] in " ".join(one["text"] for one in page.find("dd"))
+        for part in (line["headline"], line["detail"]):
+            part = part.replace("\u00a0", " ")
+            assert part in text.replace("`", "").replace("**", "")
+            assert part in " ".join(one["text"] for one in page.find("dd")).replace("\u00a0", " ")
 
 
 def test_json_holds_the_tables_exactly(usual):
@@ -336,6 +338,15 @@ def test_the_index_links_to_every_report_with_its_headline_and_is_the_same_again
     assert {link.split("#")[0] for link in links} == set(links[:2])
     headline = json.loads((reports / "ant" / "report.json").read_text())["headline"]
     assert headline in " ".join(one["text"] for one in found.find("p"))
+
+
+def test_the_index_follows_the_given_order_and_compares_the_arms_that_studies_share(make_results, tmp_path):
+    for name, arms in (("ant", FEW[:2]), ("bee", FEW[:3]), ("cat", FEW[:2])):
+        write_report(make_results(study=name, arms=arms, images=0, kinds=None), tmp_path / name)
+    found = Page(write_index(tmp_path, ["cat", "unknown", "bee"]).read_text())
+    assert [one["text"] for one in found.find("code")][:3] == ["cat", "bee", "ant"]
+    named = {row["text"] for row in found.find("th")}
+    assert FEW[1][0] in named and FEW[2][0] not in named
 
 
 def test_an_index_without_reports_says_what_to_do(tmp_path):
