@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study import explain, stats
+from study import stats
 from study.claims import claim_rows, load_claims
 from study.errors import StudyError
 from study.evidence import Sources
+from study.explain.convergence import convergence_rows
+from study.explain.factorial import factorial_rows
+from study.explain.ledger import ledger_rows
+from study.explain.lengths import companion_studies, length_rows
+from study.explain.predictions import theory_rows
 from study.facts import study_facts
 from study.files import atomic_write_json
 from study.losses import source_of
@@ -125,16 +130,16 @@ def _explained(
     images = project.study(study).train.images
     others = {
         name: (project.study(name).train.images, pd.read_csv(path))
-        for name in explain.companion_studies(project.params, study)
+        for name in companion_studies(project.params, study)
         if (path := project.results(name) / "tables" / "arms.csv").exists()
     }
     mean_gains = {arm: float(np.mean(values)) for arm, values in gains.items()}
     return {
-        "theory": explain.theory_rows(prepared.law, arms, tables["kinds"], prepared.prior, mean_gains),
-        "ledger": explain.ledger_rows(tables["curves"], arms),
-        "factorial": explain.factorial_rows(matrices, arms, weights),
-        "convergence": explain.convergence_rows(histories, {name: METRICS[name].margin for name in CONVERGING}),
-        "lengths": explain.length_rows(study, images, tables["arms"], others, METRICS),
+        "theory": theory_rows(prepared.law, arms, tables["kinds"], prepared.prior, mean_gains),
+        "ledger": ledger_rows(tables["curves"], arms),
+        "factorial": factorial_rows(matrices, arms, weights),
+        "convergence": convergence_rows(histories, {name: METRICS[name].margin for name in CONVERGING}),
+        "lengths": length_rows(study, images, tables["arms"], others, METRICS),
     }
 
 

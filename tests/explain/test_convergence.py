@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats as reference
 
-from study.explain import convergence_rows
+from study.explain.convergence import convergence_rows
 
 MARGINS = {"ab_rmse": 0.25}
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from study import stats
-from study.explain import factorial_arms, factorial_rows
-from study.explain.factorial import CORNERS, TERMS, effect_contrasts
+from study.explain.factorial import CORNERS, TERMS, effect_contrasts, factorial_arms, factorial_rows
 from study.params import Arm, Control
 from tests.explain.arms import MSE, arm
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from study.explain import ledger_rows
+from study.explain.ledger import ledger_rows
 from study.params import Control
 from tests.explain.arms import MSE, arm
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from study.errors import StudyError
-from study.explain import companion_studies, length_rows, rank_agreement
+from study.explain.lengths import companion_studies, length_rows, rank_agreement
 from study.metrics import METRICS
 from study.params import Params
 from tests.conftest import TINY_STUDY

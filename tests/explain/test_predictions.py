@@ -11,8 +11,7 @@ from scipy.optimize import minimize
 from study.bins import AB_BINS
 from study.data.law import ColorLaw
 from study.data.palette_world import law as palette_law
-from study.explain import theory_rows
-from study.explain.predictions import RELATIVE_TOLERANCE, TOLERANCE, predicted_optimum
+from study.explain.predictions import RELATIVE_TOLERANCE, TOLERANCE, predicted_optimum, theory_rows
 from study.losses import build_loss
 from study.params import Arm, Control
 from tests.explain.arms import MSE, arm

@@ -349,6 +349,15 @@ def test_the_index_follows_the_given_order_and_compares_the_arms_that_studies_sh
     assert FEW[1][0] in named and FEW[2][0] not in named
 
 
+def test_a_report_needs_tables_and_no_torch(usual, tmp_path):
+    results, _ = usual
+    code = (
+        "import sys; from pathlib import Path; from study.report import write_report;"
+        "write_report(Path(sys.argv[1]), Path(sys.argv[2])); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(results), str(tmp_path / "out")]).returncode == 0
+
+
 def test_an_index_without_reports_says_what_to_do(tmp_path):
     assert "study report STUDY" in write_index(tmp_path).read_text()
 
