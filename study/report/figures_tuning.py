@@ -113,8 +113,8 @@ def importances(result: StudyResult) -> list[Drawing]:
 def _importance(family: str, by_objective: dict | None) -> Drawing | None:
     by_objective = {k: v for k, v in (by_objective or {}).items() if isinstance(v, dict) and v}
     names = list(dict.fromkeys(name for values in by_objective.values() for name in values))
-    if not names:
-        return None
+    if len(names) < 2:
+        return None  # a single setting decides everything
     names.sort(key=lambda name: -sum(values.get(name) or 0 for values in by_objective.values()))
     shades = dict(zip(by_objective, ("#2257eb", "#f48709", "#23b890", "#7e5888"), strict=False))
     labels = [shortened(tuning.parameter_label(name)) for name in names]

@@ -121,12 +121,17 @@ def choices_sheet(result: StudyResult) -> s.Sheet:
 
 
 def finalists_sheet(result: StudyResult) -> s.Sheet:
-    """Honest scores of every finalist on fresh seeds, with the score it was tuned to behind each."""
+    """Honest scores of every finalist on fresh seeds, with the score it was tuned to behind each.
+
+    A candidate that is several finalists at once has one row.
+    """
     table, rows = result.search.finalists, []
+    same = table["trial"].map(str).where(table["trial"].notna(), table["choice"])
     # Fidelity is ab RMSE under another name.
     metrics = [m for m in dict.fromkeys(table["metric"]) if m != "fidelity" or "ab_rmse" not in set(table["metric"])]
-    for (family, choice), part in table.groupby(["family", "choice"], sort=False):
+    for (family, _), part in table.groupby(["family", same], sort=False):
         own = {row.metric: row for row in part.itertuples()}
+        choice = ", ".join(sorted(part["choice"].unique(), key=lambda name: name != "recommended"))
         trial, seeds = part["trial"].iloc[0], part["seeds"].iloc[0]
         fields = [s.code(family), s.words(choice), s.Field("–" if math.isnan(trial) else f"{trial:g}", float(trial))]
         fields += [_honest(result, own[metric]) if metric in own else s.Field("–", math.nan) for metric in metrics]
