@@ -107,7 +107,17 @@ def _claim_sources(
         loss_files={arm.name: source_of(arm.loss, project.root) for arm in arms},
         weights=weights,
         unmeasured=unmeasured,
+        elsewhere=_elsewhere(project, study),
     )
+
+
+def _elsewhere(project: Project, study: str) -> dict[str, list[str]]:
+    """Arm -> the other studies of params.yaml that have it."""
+    found: dict[str, list[str]] = {}
+    for name in project.params.studies:
+        for arm in project.arm_names(name) if name != study else ():
+            found.setdefault(arm, []).append(name)
+    return found
 
 
 def _explained(

@@ -44,6 +44,7 @@ class Sources:
     (arm, seed, image, kind, metric, value). records, histories: (arm, seed) -> run record, and table split, name,
     step, value. means: kind -> (a, b), the mean of its colour law, empty where no law is known. loss_files: arm ->
     the file of its loss. weights: bootstrap weights for (seeds, images). unmeasured: metric -> why there is none.
+    elsewhere: arm -> other studies that have it.
     """
 
     declared: list[str]
@@ -55,6 +56,7 @@ class Sources:
     loss_files: dict[str, Path]
     weights: Callable[[int, int], stats.Weights]
     unmeasured: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, list[str]] = field(default_factory=dict)
 
     def scores(self, metric: str, *arms: str) -> list[np.ndarray]:
         """Scores (S, I) of the arms on the seeds that all of them have. NotTestable when something is missing."""
@@ -74,7 +76,9 @@ class Sources:
     def need(self, arm: str) -> None:
         """NotTestable unless `arm` is one of the study's."""
         if arm not in self.declared:
-            raise NotTestable(f"the arm {arm} is not part of this study")
+            others = self.elsewhere.get(arm)
+            but = f" (it is of {' and '.join(others)})" if others else ""
+            raise NotTestable(f"the arm {arm} is not part of this study{but}")
 
     def seeds(self, table: dict[tuple[str, int], Any], *arms: str) -> list[int]:
         """Seeds of which all the arms have an entry in `table`. NotTestable when there is none."""
