@@ -82,11 +82,15 @@ def _vividness(quick: bool) -> Iterator[Comparison]:
     def each(images: np.ndarray, function: Callable[[np.ndarray], float]) -> Tensor:
         return torch.tensor([function(image) for image in images])
 
-    def opponents() -> None:
+    def opponents(*summed: Callable[[Tensor], Tensor]) -> None:
         for images in levels.split(32):
             red, green, blue = images.short().unbind(1)
-            (red - green).float()
-            (red + green).sub_(blue, alpha=2).float()
+            for plane in ((red - green).float(), (red + green).sub_(blue, alpha=2).float()):
+                for function in summed:
+                    function(plane.flatten(1))
+
+    def opponents_summed() -> None:
+        opponents(lambda plane: plane.sum(1), lambda plane: torch.linalg.vector_norm(plane, dim=1))
 
     def sums_and_chroma() -> None:
         for images in ab.split(32):
@@ -105,6 +109,7 @@ def _vividness(quick: bool) -> Iterator[Comparison]:
         bounds=[
             ("turning the bytes into float32 and nothing else", lambda: [x.float() for x in levels.split(32)]),
             ("the two opponents of every pixel, nothing summed", opponents),
+            ("those, their sums and sums of squares, nothing centred", opponents_summed),
         ],
     )
     yield Comparison(
