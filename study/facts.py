@@ -87,6 +87,14 @@ def _law_facts(law: ColorLaw, kinds: np.ndarray) -> dict[str, Any]:
 
 
 def revision(root: Path) -> str:
-    """The commit that is checked out, or "unknown" outside a git checkout."""
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """The commit that is checked out, and whether code or settings differ from it; "unknown" outside a git checkout."""
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--", "study", "ablations", "params.yaml")
+    return (commit or "unknown") + (" with uncommitted changes" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:  # no git on this machine
+        return ""

@@ -132,9 +132,12 @@ def settings(result: StudyResult) -> list[tuple[str, str]]:
 
 
 def provenance(result: StudyResult) -> list[tuple[str, str]]:
-    """Where the numbers come from as pairs of name and value, without the commands."""
+    """Where the numbers come from as pairs of name and value, without the commands: code, machine, seeds, data."""
     facts = dict(result.facts.get("provenance") or {})
     facts.pop("commands", None)
+    facts["seeds"] = result.seeds
+    hashes = (result.facts.get("data") or {}).get("hashes") or {}
+    facts |= {f"sha256 of {split}": value for split, value in hashes.items()}
     if "train_seconds" in facts:
         facts["train_seconds"] = duration(float(facts["train_seconds"]))
     return _flat("", facts)
