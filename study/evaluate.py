@@ -39,9 +39,9 @@ class TestSet:
     kinds: Tensor | None  # (N,H,W) int64
 
     @cached_property
-    def true_chroma(self) -> float:
-        """Mean chroma of all pictures."""
-        return float(metrics.mean_chroma(self.lab[:, 1:]).double().mean())
+    def true_chroma(self) -> Tensor:
+        """Mean chroma of every picture, (N,) float64."""
+        return metrics.mean_chroma(self.lab[:, 1:]).double()
 
     def batches(self, size: int = BATCH) -> Iterator[slice]:
         """Slices that cover all pictures."""
@@ -119,13 +119,13 @@ def score_table(ab: Tensor, test: TestSet, lpips: torch.nn.Module | None) -> pd.
     """All scores of one network's predictions: columns image, kind, metric, value."""
     parts = []
     for part in test.batches():
-        values = batch_scores(ab[part], test.lab[part], test.prior, test.true_chroma, lpips)
+        values = batch_scores(ab[part], test.lab[part], test.prior, float(test.true_chroma.mean()), lpips)
         names = test.names[part]
         parts += [_rows(names, "all", name, value) for name, value in values.items()]
         if test.law is not None:
             by_kind = law_scores(ab[part], test.lab[part, 1:], test.kinds[part], test.law)
             parts += [_rows(names, kind, name, value) for (kind, name), value in by_kind.items()]
-    table = pd.concat(parts, ignore_index=True)
+    table = _chroma_ratio_as_influence(pd.concat(parts, ignore_index=True), test)
     return _regret_as_share(table, test) if test.law is not None else table
 
 
@@ -195,6 +195,16 @@ def law_scores(ab: Tensor, truth: Tensor, kinds: Tensor, law: ColorLaw) -> dict[
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum((1, 2)) / mask.sum((1, 2))
+
+
+def _chroma_ratio_as_influence(table: pd.DataFrame, test: TestSet) -> pd.DataFrame:
+    # What the metric gives of each picture, 1 + (C - T) / mean T, has the ratio r of the sums of C and T as its mean,
+    # but a spread of its own: that of a gray prediction would be the spread of the truth's chroma. r + (C - r T) /
+    # mean T, each picture's influence on the ratio (delta method), has the same mean and the spread of the ratio.
+    rows = (table["metric"] == "chroma_ratio") & (table["kind"] == "all")
+    values, truth = table.loc[rows, "value"].to_numpy(), test.true_chroma.numpy()
+    table.loc[rows, "value"] = values + (1 - values.mean()) * (truth / truth.mean() - 1)
+    return table
 
 
 def _regret_as_share(table: pd.DataFrame, test: TestSet) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.evaluate import color_use
+from study.evaluate import TestSet, color_use, score_table
 
 
 def painted(a: float, b: float, size: int = 4) -> torch.Tensor:
@@ -35,3 +35,33 @@ def test_no_pixel_is_lost_however_vivid(colors: list[tuple[float, float]]) -> No
     ab = torch.tensor(colors).T.reshape(1, 2, 1, -1)
     use = color_use("", ab)
     assert use["histogram_ab"].sum() == use["histogram_chroma"].sum() == len(colors)
+
+
+def _photographs(count: int) -> TestSet:
+    """Pictures of very different colourfulness, as a set without a known law."""
+    generator = torch.Generator().manual_seed(0)
+    lab = torch.rand(count, 3, 12, 12, generator=generator) * 20 + torch.tensor([40.0, -10, -10]).view(3, 1, 1)
+    lab[:, 1:] *= torch.rand(count, 1, 1, 1, generator=generator) * 3
+    return TestSet(lab, [f"picture {k}" for k in range(count)], torch.full((313,), 1 / 313), None, None)
+
+
+def _chroma_ratios(ab: torch.Tensor, test: TestSet) -> np.ndarray:
+    table = score_table(ab, test, None)
+    return table.loc[table["metric"] == "chroma_ratio", "value"].to_numpy()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 1.7])
+def test_painting_a_fixed_share_of_the_chroma_is_that_ratio_without_any_spread(share: float) -> None:
+    test = _photographs(230)
+    np.testing.assert_allclose(_chroma_ratios(share * test.lab[:, 1:], test), share, atol=1e-5)
+
+
+def test_the_chroma_ratio_has_the_mean_and_the_spread_of_the_ratio_of_sums() -> None:
+    test = _photographs(300)
+    ab = 0.6 * test.lab[:, 1:] * (0.5 + torch.rand(300, 1, 1, 1, generator=torch.Generator().manual_seed(1)))
+    values = _chroma_ratios(ab, test)
+    painted_chroma, truth = (x.norm(dim=1).mean((1, 2)).double().numpy() for x in (ab, test.lab[:, 1:]))
+    assert values.mean() == pytest.approx(painted_chroma.sum() / truth.sum(), rel=1e-6)
+    picked = np.random.default_rng(0).integers(0, 300, (20_000, 300))
+    spread = (painted_chroma[picked].sum(1) / truth[picked].sum(1)).std()
+    assert values[picked].mean(1).std() == pytest.approx(spread, rel=0.03)
