@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from study.train import Cell
 
 KEPT = ("record.json", "history.csv", "model.pt")
+# What the processes of cells start with. A BLAS or OpenMP pool of several threads per cell would only fight for the
+# cores. And glibc gives the memory of large tensors back to the system after every use, to fault it in anew a moment
+# later: kept, a step of classification takes two thirds of the time (other C libraries ignore the setting).
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+}
 IDLE_SECONDS = 10  # after which workers that have nothing to do end, also those whose parent was killed
 
 
@@ -107,8 +116,7 @@ def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, 
 def _run_missing(cells: list[Cell], store: CellStore, jobs: int) -> list[str]:
     from joblib import Parallel, delayed
 
-    # The children start with these: a BLAS or OpenMP pool of several threads per cell would only fight for the cores.
-    with _environment(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1"), _terminate_cleanly():
+    with _environment(WORKER_ENVIRONMENT), _terminate_cleanly():
         outcomes = Parallel(
             n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, idle_worker_timeout=IDLE_SECONDS
         )(delayed(_attempt)(cell, store) for cell in cells)
@@ -146,7 +154,7 @@ def _terminate_cleanly() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def _environment(values: dict[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
