@@ -26,7 +26,8 @@ class Scenario:
     """Where scores come from: score = difficulty of the image + luck of the seed + arm's way with the image + noise.
 
     luck, image, noise: standard deviations; the difficulty's is 3 and cancels in differences. skew: sigma of the
-    lognormal that luck and image are drawn from, shifted to mean 0; None for the normal.
+    lognormal that luck and image are drawn from, shifted to mean 0; None for the normal. calm: the baseline's luck as a
+    share of the arms'; below 1 the skewness no longer cancels in differences.
     """
 
     scenario: str
@@ -37,12 +38,14 @@ class Scenario:
     noise: float
     skew: float | None = None
     arms: int = 8
+    calm: float = 1.0
 
     def scores(self, worlds: int, rng: np.random.Generator) -> np.ndarray:
         """(worlds, arms + 1, S, I), the baseline first; all true means are 0."""
         shape = (worlds, self.arms + 1)
         difficulty = rng.normal(0, 3, (worlds, 1, 1, self.images))
         luck = self.luck * self._effects((*shape, self.seeds, 1), rng)
+        luck[:, 0] *= self.calm
         image = self.image * self._effects((*shape, 1, self.images), rng)
         return difficulty + luck + image + rng.normal(0, self.noise, (*shape, self.seeds, self.images))
 
@@ -72,6 +75,8 @@ SCENARIOS = (
     Scenario("skewed images", 5, 400, 0.05, 2, 1, skew=1.0),
     Scenario("skewed luck of seeds", 5, 400, 1, 0, 0.5, skew=0.5),
     Scenario("twenty arms", 6, 400, 0.2, 1, 1, arms=20),
+    Scenario("skewed luck of the arms alone", 5, 400, 1, 0, 0.5, skew=0.5, calm=0.1),
+    Scenario("skewed luck of the arms alone", 6, 400, 1, 0, 0.5, skew=0.5, calm=0.1),
 )
 
 
@@ -93,10 +98,12 @@ def simulate(scenario: Scenario, worlds: int, resamples: int, rng: np.random.Gen
         _, low, high = (part.reshape(many, -1) for part in stats.interval(deltas, weights))
         p = stats.interval_p(deltas).reshape(many, -1)
         corrected = np.array([stats.holm(family) for family in p])
-        words = np.vectorize(stats.verdict)(low, high, 0.0, 1, corrected)
+        mean = deltas.mean(axis=(1, 2)).reshape(many, -1)
+        words = np.vectorize(stats.verdict)(mean, low, high, 0.0, 1, corrected)
         wrong = words != "undecided"
         margin = scenario.margin
-        equivalent = np.vectorize(stats.verdict)(low + margin, high + margin, margin, 1, corrected) == "equivalent"
+        shifted = mean + margin, low + margin, high + margin
+        equivalent = np.vectorize(stats.verdict)(*shifted, margin, 1, corrected) == "equivalent"
         found.append(
             {
                 "coverage": covered.mean(),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 KEPT = ("record.json", "history.csv", "model.pt")
 # What the processes of cells start with. A BLAS or OpenMP pool of several threads per cell would only fight for the
 # cores. And glibc gives the memory of large tensors back to the system after every use, to fault it in anew a moment
-# later: kept, a step of classification takes two thirds of the time (other C libraries ignore the setting).
+# later: kept, steps are quicker, those of classification most (other C libraries ignore the settings).
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

@@ -1,14 +1,16 @@
 """Claims: sentences written down before the run in ablations/claims.yaml, and how each of them fares.
 
 A claim has a kind, which says what is measured (study/evidence.py). Its verdict is
-    confirmed     the interval lies where the claim says, and so does the corrected p (see below);
+    confirmed     the interval lies where the claim says, the estimate is beyond the margin where the claim is that
+                  something differs, and the corrected p agrees (see below);
     refuted       the interval lies where the claim is wrong: on the other side, or on the claimed side but within the
                   margin, where practically nothing happens;
     undecided     neither;
     not testable  the study lacks an arm or a measurement that the claim is about.
 p_t is the level at which the two-level interval would reach the border of the claim. Confirming that something differs
 needs p_t <= 0.05 after Holm's correction over all such claims of the study: where nothing differs, one of them is
-confirmed at most 5 % of the time. That something is the same or no worse needs the interval inside the margin.
+confirmed at most 5 % of the time, as far as the luck of the seeds is symmetric or alike in the arms. That something is
+the same or no worse needs the interval inside the margin.
 """
 
 from __future__ import annotations
@@ -216,6 +218,8 @@ def judge(item: evidence.Evidence, p_t_holm: float) -> tuple[str, str]:
         return "refuted", "what there is in the claimed direction is too little to matter"
     if not (least <= item.low and item.high <= most):
         return "undecided", "the interval reaches beyond what the claim says"
+    if not item.question.enough[0] <= item.estimate <= item.question.enough[1]:
+        return "undecided", "the direction is sure, but not whether it is enough to matter"
     if item.question.difference and p_t_holm > 1 - stats.LEVEL:
         return "undecided", "the interval lies where the claim says, but not after the correction for all claims"
     return "confirmed", ""

@@ -28,10 +28,10 @@ from study.plan import Project
 from study.scored import Runs, read_runs, score_matrices
 from study.tables import cost_rows, curve_rows, kind_rows, metric_rows, write_tables
 
-ARM_COLUMNS = ["arm", "metric", "mean", "low", "high", "seeds", "sd", "iqm", "seed_share"]
+ARM_COLUMNS = ["arm", "metric", "mean", "low", "high", "seeds", "sd", "iqm", "seed_share", "image_share"]
 PAIRED_COLUMNS = [
     "arm", "baseline", "metric", "delta", "low", "high", "p", "p_holm", "p_min", "verdict", "seeds",
-    "effect", "improved", "detectable", "seeds_needed", "p_t", "p_t_holm",
+    "effect", "improved", "detectable", "seeds_needed", "seed_share", "image_share", "p_t", "p_t_holm",
 ]  # fmt: skip
 # Means at the end of training whose curves tell whether it was long enough.
 CONVERGING = ("ab_rmse", "chroma_ratio")
@@ -194,13 +194,22 @@ def _each(function: Any, matrices: dict[str, np.ndarray]) -> dict[str, float]:
     return found
 
 
+def _shares(matrices: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """Shares of seeds and of images in the variance of the mean, by name."""
+    found = {}
+    for names, stack in _by_shape(matrices):
+        seed, image = stats.variance_shares(stack)
+        found |= {name: (float(seed[k]), float(image[k])) for k, name in enumerate(names)}
+    return found
+
+
 def estimate_rows(metric: Metric, matrices: Matrices, weights: BootstrapWeights) -> list[dict[str, Any]]:
     """Mean with interval, spread over seeds and interquartile mean of one metric, a row per arm."""
     if not all(matrix.size for matrix in matrices.values()):
         return []
     arrays = {arm: matrix.to_numpy() for arm, matrix in matrices.items()}
     found = _intervals(arrays, weights)
-    middle, share = _each(stats.interquartile_mean, arrays), _each(stats.seed_share, arrays)
+    middle, shares = _each(stats.interquartile_mean, arrays), _shares(arrays)
     return [
         {
             "arm": arm,
@@ -211,7 +220,8 @@ def estimate_rows(metric: Metric, matrices: Matrices, weights: BootstrapWeights)
             "seeds": len(matrix),
             "sd": matrix.mean(axis=1).std(ddof=1) if len(matrix) > 1 else None,
             "iqm": middle[arm],
-            "seed_share": share[arm],
+            "seed_share": shares[arm][0],
+            "image_share": shares[arm][1],
         }
         for arm, matrix in matrices.items()
     ]
@@ -243,14 +253,17 @@ def paired_rows(metric: Metric, matrices: Matrices, baseline: str, weights: Boot
                     image_badness(metric, own) - image_badness(metric, base)
                 )
     found, judged = _intervals(deltas, weights), _intervals(worse, weights)
-    detectable, p_t = _each(stats.detectable_difference, deltas), _each(stats.interval_p, worse)
+    detectable = _each(lambda stack: stats.detectable_difference(stack, len(deltas)), worse)
+    shares, p_t = _shares(worse), _each(stats.interval_p, worse)
     tests = {arm: stats.sign_flip_p(delta.mean(axis=1)) for arm, delta in worse.items()}
     p_holm = stats.holm(np.array([p for p, _ in tests.values()]))
     p_t_holm = stats.holm(np.array([p_t[arm] for arm in deltas]))
     gain = -1 if metric.better else None
     rows = []
     for k, (arm, delta) in enumerate(deltas.items()):
-        verdict = stats.verdict(judged[arm][1], judged[arm][2], metric.margin, gain, float(p_t_holm[k]))
+        verdict = stats.verdict(*judged[arm], metric.margin, gain, float(p_t_holm[k]))
+        if verdict == "equivalent" and not -metric.margin <= found[arm][1] <= found[arm][2] <= metric.margin:
+            verdict = "undecided"  # equally far from the target, but on its two sides
         needed = stats.seeds_needed(worse[arm], metric.margin, len(deltas)) if verdict == "undecided" else np.nan
         rows.append(
             {
@@ -269,6 +282,8 @@ def paired_rows(metric: Metric, matrices: Matrices, baseline: str, weights: Boot
                 "improved": improved.get(arm),
                 "detectable": detectable[arm],
                 "seeds_needed": f">{stats.MOST_SEEDS}" if needed == np.inf else "" if np.isnan(needed) else int(needed),
+                "seed_share": shares[arm][0],
+                "image_share": shares[arm][1],
                 "p_t": p_t[arm],
                 "p_t_holm": float(p_t_holm[k]),
             }

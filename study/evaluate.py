@@ -158,6 +158,7 @@ def batch_scores(
         "colorfulness_gap": (vivid - true_vivid).abs(),
         "chroma": metrics.mean_chroma(ab),
         "chroma_ratio": metrics.chroma_ratio(ab, truth, true_chroma),
+        "chroma_shortfall": metrics.chroma_shortfall(ab, truth),
         "gray_share": metrics.gray_share(ab),
         "sepia_cast": metrics.sepia_cast(ab, truth),
         "purple_cast": metrics.purple_cast(ab, truth),

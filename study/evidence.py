@@ -98,20 +98,22 @@ class Question:
     """What a claim asks of an interval: inside `holds` confirms it, inside one of `fails` refutes it.
 
     null: the border of `holds`, at which p is taken. difference: the claim is that something differs, and not that
-    it is the same or no worse.
+    it is the same or no worse. enough: where the estimate must lie beside, so that more seeds do not turn "confirmed"
+    into "refuted" while the estimate stays.
     """
 
     holds: Span
     fails: tuple[Span, ...]
     null: float
     difference: bool
+    enough: Span = (-inf, inf)
 
 
 def beyond(direction: str, margin: float, null: float = 0.0) -> Question:
     """The claim "it differs from `null` in this direction"; doing so by less than the margin refutes it."""
     if direction == "up":
-        return Question((null, inf), ((-inf, null + margin),), null, difference=True)
-    return Question((-inf, null), ((null - margin, inf),), null, difference=True)
+        return Question((null, inf), ((-inf, null + margin),), null, True, enough=(null + margin, inf))
+    return Question((-inf, null), ((null - margin, inf),), null, True, enough=(-inf, null - margin))
 
 
 def not_beyond(direction: str, margin: float) -> Question:
@@ -177,17 +179,20 @@ def value(claim: kinds.Value, sources: Sources) -> Evidence:
 
 
 def difference(claim: kinds.Difference, sources: Sources) -> Evidence:
-    """One arm lies above or below another."""
+    """One arm lies above or below another; not testable where the other leaves no room for the margin."""
     own, other = sources.scores(claim.metric, claim.arm, claim.against)
-    question = beyond(claim.direction, _margin(claim))
-    return _from_scores(sources, own - other, question, **_labels(claim, f"{claim.arm} - {claim.against}"))
+    card, margin, mean = METRICS[claim.metric], _margin(claim), float(np.mean(other))
+    if (mean - card.low if claim.direction == "down" else card.high - mean) < margin:
+        raise NotTestable(f"{claim.against} has a {claim.metric} of {mean:.2g}: no room to change by {margin:g}")
+    question = beyond(claim.direction, margin)
+    return _from_scores(sources, own - other, question, **_labels(claim, f"{claim.arm} − {claim.against}"))
 
 
 def no_worse(claim: kinds.NoWorse, sources: Sources) -> Evidence:
     """One arm is no worse than another by more than the margin (non-inferiority)."""
     own, other = sources.scores(claim.metric, claim.arm, claim.against)
     question = not_beyond(claim.direction, _margin(claim))
-    return _from_scores(sources, own - other, question, **_labels(claim, f"{claim.arm} - {claim.against}"))
+    return _from_scores(sources, own - other, question, **_labels(claim, f"{claim.arm} − {claim.against}"))
 
 
 def within(claim: kinds.Within, sources: Sources) -> Evidence:
@@ -197,13 +202,14 @@ def within(claim: kinds.Within, sources: Sources) -> Evidence:
     low = -margin if claim.low is None else claim.low
     high = margin if claim.high is None else claim.high
     question = inside(low, high, float(np.mean(own - other)))
-    return _from_scores(sources, own - other, question, **_labels(claim, f"{claim.arm} - {claim.against}"))
+    return _from_scores(sources, own - other, question, **_labels(claim, f"{claim.arm} − {claim.against}"))
 
 
 def strongest(claim: kinds.Strongest, sources: Sources) -> Evidence:
     """One arm changes a metric more than each of some others does, counted from the baseline in either direction.
 
-    The claim needs all of the differences |change| - |rival's change|, so the weakest of them is the evidence.
+    The claim needs all of the differences |change| - |rival's change|. The evidence is one that refutes it, where there
+    is one, and otherwise the least sure of them.
     """
     base, own, *rivals = sources.scores(claim.metric, claim.baseline, claim.arm, *claim.against)
     change = own - base
@@ -211,19 +217,31 @@ def strongest(claim: kinds.Strongest, sources: Sources) -> Evidence:
     for name, rival in zip(claim.against, rivals, strict=True):
         other = rival - base
         lead = np.sign(change.mean()) * change - np.sign(other.mean()) * other
-        labels = _labels(claim, f"|{claim.arm} - {claim.baseline}| - |{name} - {claim.baseline}|")
+        labels = _labels(claim, f"|{claim.arm} − {claim.baseline}| − |{name} − {claim.baseline}|")
         found.append(_from_scores(sources, lead, beyond("up", _margin(claim)), **labels))
-    return min(found, key=lambda evidence: evidence.low)
+    refuting = [one for one in found if one.high < one.question.enough[0]]
+    return min(refuting, key=lambda one: one.high) if refuting else max(found, key=lambda one: (one.p_t, -one.low))
 
 
 def trend(claim: kinds.Trend, sources: Sources) -> Evidence:
-    """A metric rises or falls from dose to dose: what a straight line in log(dose) gains over their whole range."""
+    """A metric rises or falls from dose to dose: what a straight line in log(dose) gains over their whole range.
+
+    Where the line goes the right way and a step from one dose to the next goes the other way for sure, that step is
+    the evidence, and refutes the claim.
+    """
     doses = sorted(claim.doses)
     arms = [claim.doses[dose] for dose in doses]
     scores = np.stack(sources.scores(claim.metric, *arms))
     rise = np.tensordot(stats.trend_contrast(np.array(doses)), scores, axes=1)
-    comparison = " -> ".join(f"{arm} ({dose:g})" for arm, dose in zip(arms, doses, strict=True))
-    return _from_scores(sources, rise, beyond(claim.direction, _margin(claim)), **_labels(claim, comparison))
+    told = [f"{arm} ({dose:g})" for arm, dose in zip(arms, doses, strict=True)]
+    question = beyond(claim.direction, _margin(claim))
+    whole = _from_scores(sources, rise, question, **_labels(claim, " → ".join(told)))
+    for step in range(len(doses) - 1):
+        labels = _labels(claim, " → ".join(told[step : step + 2]))
+        one = _from_scores(sources, scores[step + 1] - scores[step], question, **labels)
+        if (one.high < 0 < whole.low) if claim.direction == "up" else (one.low > 0 > whole.high):
+            return one
+    return whole
 
 
 def same_hue(claim: kinds.SameHue, sources: Sources) -> Evidence:
@@ -277,10 +295,15 @@ def correlation(claim: kinds.Correlation, sources: Sources) -> Evidence:
     """Over cells, a term's final validation value goes with the chroma that is missing to the truth.
 
     Spearman's rank correlation. Cells of one arm are no independent cases: the interval comes from resampling arms,
-    and p from Student's t of the correlation of the arms' means.
+    and p from Student's t of the correlation of the arms' means. Arms that share a cell, and differ in decoding alone,
+    count once.
     """
-    rows = []
-    for (arm, _), history in sources.histories.items():
+    rows, known = [], set()
+    for (arm, seed), history in sources.histories.items():
+        signature = sources.records.get((arm, seed), {}).get("signature", (arm, seed))
+        if signature in known:
+            continue
+        known.add(signature)
         last = history[history["split"] == "val"].groupby("name", sort=False)["value"].agg(["last", "size"])
         # A control has a single validation: it is no training of its own.
         if {claim.term, "chroma", "chroma_ratio"} <= set(last.index) and last["size"].max() > 1:

@@ -91,7 +91,26 @@ def test_a_difference(write: Callable, direction: str, own: float, verdict: str)
     assert row["verdict"] == verdict
     assert row["estimate"] == pytest.approx(own - 10)
     assert row["low"] < row["estimate"] < row["high"]
-    assert (row["p"], row["p_min"], row["unit"], row["comparison"]) == (1 / 32, 1 / 32, "Lab", "own - mse")
+    assert (row["p"], row["p_min"], row["unit"], row["comparison"]) == (1 / 32, 1 / 32, "Lab", "own − mse")
+
+
+def test_a_sure_direction_is_not_enough_while_the_estimate_is_within_the_margin(write: Callable) -> None:
+    """Else a blurred measurement could confirm what a sharp one refutes."""
+    claim = {"kind": "difference", "arm": "own", "against": "mse", "metric": "chroma", "direction": "up"}
+    verdicts = []
+    for luck in (0.005, 0.15, 0.9):
+        row = judged(write, with_scores("chroma", mse=10.0, own=scores(10.45, luck, seed=1)), **claim)
+        verdicts.append((row["verdict"], bool(row["low"] > 0), bool(row["high"] > 0.5)))
+    assert verdicts == [("refuted", True, False), ("undecided", True, True), ("undecided", False, True)]
+
+
+@pytest.mark.parametrize(("metric", "level", "direction"), [("purple_cast", 0.02, "down"), ("ssim", 0.999, "up")])
+def test_a_claim_needs_room_for_the_change_that_it_claims(
+    write: Callable, metric: str, level: float, direction: str
+) -> None:
+    found = sources(declared=["mse", "own"], matrices={metric: {"mse": scores(0) * 0 + level, "own": scores(0) * 0}})
+    row = judged(write, found, kind="difference", arm="own", against="mse", metric=metric, direction=direction)
+    assert row["verdict"] == "not testable" and f"mse has a {metric} of {level:.2g}" in row["why"]
 
 
 def test_a_difference_that_is_lost_in_the_luck_of_seeds_is_undecided(write: Callable) -> None:
@@ -187,7 +206,22 @@ def test_a_trend(write: Callable, levels: tuple[float, ...], verdict: str) -> No
     row = judged(write, found, kind="trend", doses=doses, metric="chroma", direction="up")
     assert row["verdict"] == verdict
     assert row["estimate"] == pytest.approx(high - low)
-    assert row["comparison"] == "low (0.5) -> middle (1) -> high (2)"
+    assert row["comparison"] == "low (0.5) → middle (1) → high (2)"
+
+
+def test_a_trend_with_a_step_back_is_refuted_by_that_step(write: Callable) -> None:
+    found = with_scores("chroma", low=10.0, middle=13.0, high=12.0)
+    doses = {0.5: "low", 2.0: "high", 1.0: "middle"}
+    row = judged(write, found, kind="trend", doses=doses, metric="chroma", direction="up")
+    assert (row["verdict"], row["comparison"]) == ("refuted", "middle (1) → high (2)")
+    assert row["estimate"] == pytest.approx(-1)
+
+
+def test_one_rival_that_is_as_strong_refutes_the_strongest_whatever_the_others_do(write: Callable) -> None:
+    found = with_scores("chroma", mse=10.0, strong=13.0, equal=12.8, wide=scores(11.5, luck=3.0, seed=1))
+    claim = {"kind": "strongest", "arm": "strong", "against": ["wide", "equal"], "baseline": "mse", "metric": "chroma"}
+    row = judged(write, found, **claim)
+    assert row["verdict"] == "refuted" and "equal" in row["comparison"]
 
 
 # -- hue, training, cost ----------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_one_seed_has_no_spread_and_the_least_sure_p(weights: BootstrapWeights) 
         ("chroma_ratio", 0.5, 0.4, "worse"),
         ("chroma_ratio", 1.4, 1.2, "better"),  # nearer to 1 by falling
         ("chroma_ratio", 0.9, 1.4, "worse"),  # overshoots by more than the baseline fell short
-        ("chroma_ratio", 0.75, 1.24, "equivalent"),  # as far above as the baseline is below
+        ("chroma_ratio", 0.75, 1.24, "undecided"),  # as far above as the baseline is below, but far from it
     ],
 )
 def test_verdicts_know_which_way_is_better(

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.evaluate import TestSet as Tested
+from study.evaluate import TestSet as Pictures
 from study.evaluate import color_use, score_table
 
 
@@ -38,15 +38,15 @@ def test_no_pixel_is_lost_however_vivid(colors: list[tuple[float, float]]) -> No
     assert use["histogram_ab"].sum() == use["histogram_chroma"].sum() == len(colors)
 
 
-def _photographs(count: int) -> Tested:
+def _photographs(count: int) -> Pictures:
     """Pictures of very different colourfulness, as a set without a known law."""
     generator = torch.Generator().manual_seed(0)
     lab = torch.rand(count, 3, 12, 12, generator=generator) * 20 + torch.tensor([40.0, -10, -10]).view(3, 1, 1)
     lab[:, 1:] *= torch.rand(count, 1, 1, 1, generator=generator) * 3
-    return Tested(lab, [f"picture {k}" for k in range(count)], torch.full((313,), 1 / 313), None, None)
+    return Pictures(lab, [f"picture {k}" for k in range(count)], torch.full((313,), 1 / 313), None, None)
 
 
-def _chroma_ratios(ab: torch.Tensor, test: Tested) -> np.ndarray:
+def _chroma_ratios(ab: torch.Tensor, test: Pictures) -> np.ndarray:
     table = score_table(ab, test, None)
     return table.loc[table["metric"] == "chroma_ratio", "value"].to_numpy()
 

@@ -10,6 +10,7 @@ from study.metrics.fidelity import ab_rmse, auc, psnr, rebalanced_auc, ssim
 from study.metrics.hue import hue_diversity, hue_entropy
 from study.metrics.perceptual import lpips_distance, lpips_model
 from study.metrics.registry import METRICS
+from study.metrics.shortfall import chroma_shortfall
 from study.metrics.vividness import chroma_ratio, colorfulness, gray_share, mean_chroma
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "auc",
     "averaging_index",
     "chroma_ratio",
+    "chroma_shortfall",
     "ciede2000",
     "ciede2000_map",
     "colorfulness",

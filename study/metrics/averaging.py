@@ -46,11 +46,13 @@ def mode_commitment(
 ) -> Tensor:
     """Share of pixels whose prediction commits to a mode, per image, in 0..1.
 
-    Committed: within COMMITMENT_RADIUS (10 Lab units) of a mode and nearer to it than to the kind's mean. Counted
-    over the same pixels as `averaging_index`; NaN for an image without such pixels.
+    Committed: within COMMITMENT_RADIUS (10 Lab units) of a mode and nearer to it than to the kind's mean and to gray,
+    which is what giving up looks like and may lie near a pale mode. Counted over the same pixels as `averaging_index`;
+    NaN for an image without such pixels.
     """
     to_mode, to_mean, telling = _distances(pred_ab, kind, modes, probabilities, mask)
-    committed = (to_mode <= COMMITMENT_RADIUS) & (to_mode < to_mean)
+    to_gray = torch.linalg.vector_norm(at_least_float32(pred_ab), dim=1)
+    committed = (to_mode <= COMMITMENT_RADIUS) & (to_mode < to_mean) & (to_mode < to_gray)
     return pixel_mean(committed.to(to_mode.dtype), telling)
 
 

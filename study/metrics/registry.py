@@ -129,6 +129,17 @@ _ALL = (
         weakness="1 for wrong hues of the right strength; colourful pictures count more than dull ones",
     ),
     Metric(
+        name="chroma_shortfall",
+        unit="Lab",
+        low=0,
+        high=inf,
+        better="lower",
+        target=None,
+        margin=0.5,
+        says="mean over the pixels of the chroma that is missing where there is too little",
+        weakness="falls with any gain on all colours, wrong ones too; blind to too much colour",
+    ),
+    Metric(
         name="gray_share",
         unit="1",
         low=0,

@@ -61,8 +61,8 @@ def how(result: StudyResult) -> list[tuple[str, ...]]:
             (
                 "All p-values are two-sided and, where that is said, corrected by Holm for the number of arms compared "
                 "on the metric. p (interval) is the level at which the interval would reach zero. p (signs) comes from "
-                f"flipping the signs of the differences of {seeds}, exactly and without any assumption; the smallest "
-                f"that the design allows is {result.p_min:.3g}, and {result.holm_floor:.3g} after the "
+                f"flipping the signs of the differences of {seeds}, exactly, if either sign is as likely; the "
+                f"smallest that the design allows is {result.p_min:.3g}, and {result.holm_floor:.3g} after the "
                 f"correction{never}",
             )
         )

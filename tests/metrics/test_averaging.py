@@ -84,6 +84,15 @@ def test_commitment_needs_ten_units_and_a_mode_nearer_than_the_mean() -> None:
     assert mode_commitment(point, kind[..., :1], close, torch.tensor([[0.5, 0.5]])).item() == 0
 
 
+def test_gray_never_commits_even_where_a_pale_mode_is_near() -> None:
+    """One of the possible colours is ten units from gray: a picture without colour has not chosen it."""
+    modes, probabilities = torch.tensor([[[0.0, -10.0], [0.0, -60.0]]]), torch.tensor([[0.5, 0.5]])
+    kind = torch.zeros(1, 1, 4, dtype=torch.long)
+    prediction = torch.stack([torch.zeros(4), torch.tensor([0.0, -4.9, -5.1, -10.0])])[None, :, None]
+    committed = [mode_commitment(prediction[..., k : k + 1], kind[..., :1], modes, probabilities) for k in range(4)]
+    assert torch.cat(committed).tolist() == [0, 0, 1, 1]
+
+
 def test_index_equals_a_loop_over_pixels() -> None:
     kind = random_kinds(2, 2, 5, 4)
     prediction = 25 * torch.randn(2, 2, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))

@@ -26,6 +26,7 @@ MASKED: dict[str, Callable[..., torch.Tensor]] = {
     "colorfulness": lambda b, **mask: metrics.colorfulness(b["rgb"], **mask),
     "chroma": lambda b, **mask: metrics.mean_chroma(b["ab"], **mask),
     "chroma_ratio": lambda b, **mask: metrics.chroma_ratio(b["ab"], b["true_ab"], **mask),
+    "chroma_shortfall": lambda b, **mask: metrics.chroma_shortfall(b["ab"], b["true_ab"], **mask),
     "gray_share": lambda b, **mask: metrics.gray_share(b["ab"], **mask),
     "sepia_cast": lambda b, **mask: metrics.sepia_cast(b["ab"], b["true_ab"], **mask),
     "purple_cast": lambda b, **mask: metrics.purple_cast(b["ab"], b["true_ab"], **mask),
@@ -47,6 +48,7 @@ PAIRS = {
         (metrics.auc, 2, "auc"),
         (lambda p, t: metrics.rebalanced_auc(p, t, PRIOR), 2, "auc_rebalanced"),
         (metrics.chroma_ratio, 2, "chroma_ratio"),
+        (metrics.chroma_shortfall, 2, "chroma_shortfall"),
         (metrics.sepia_cast, 2, "sepia_cast"),
         (metrics.purple_cast, 2, "purple_cast"),
     )
@@ -92,8 +94,8 @@ def test_every_declaration_is_complete_and_consistent() -> None:
 def test_tables_show_metrics_in_the_declared_order() -> None:
     assert list(METRICS) == [
         "ab_rmse", "ciede2000", "psnr", "ssim", "auc", "auc_rebalanced", "lpips", "colorfulness", "colorfulness_gap",
-        "chroma", "chroma_ratio", "gray_share", "sepia_cast", "purple_cast", "hue_diversity", "hue_diversity_gap",
-        "hue_entropy", "averaging_index", "mode_commitment", "regret",
+        "chroma", "chroma_ratio", "chroma_shortfall", "gray_share", "sepia_cast", "purple_cast", "hue_diversity",
+        "hue_diversity_gap", "hue_entropy", "averaging_index", "mode_commitment", "regret",
     ]  # fmt: skip
 
 
