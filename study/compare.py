@@ -60,7 +60,13 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     weights = BootstrapWeights(settings.compare.resamples, settings.compare.seed)
     tables = {
         "arms": _table(matrices, ARM_COLUMNS, lambda metric, own: estimate_rows(metric, own, weights)),
-        "paired": _table(matrices, PAIRED_COLUMNS, lambda metric, own: paired_rows(metric, own, baseline, weights)),
+        "paired": _table(
+            matrices,
+            PAIRED_COLUMNS,
+            lambda metric, own: (
+                paired_rows(metric, own, baseline, weights) + rows_against_gain(metric, own, arms, weights)
+            ),
+        ),
         "seeds": _table(matrices, ["arm", "metric", "seed", "value"], seed_rows),
         "kinds": kind_rows(runs.scores, names),
         "curves": curve_rows(runs.histories, names),
@@ -289,6 +295,20 @@ def paired_rows(metric: Metric, matrices: Matrices, baseline: str, weights: Boot
             }
         )
     return rows
+
+
+def rows_against_gain(
+    metric: Metric, matrices: Matrices, arms: list[Arm], weights: BootstrapWeights
+) -> list[dict[str, Any]]:
+    """`paired_rows` of the tuned arms against the control that they have to beat, one gain up to the truth's chroma.
+
+    Without such a control, or without tuned arms, none. Holm's family is the tuned arms.
+    """
+    gain = next((arm.name for arm in arms if arm.control and arm.control.match == "truth"), None)
+    tuned = [arm.name for arm in arms if arm.tuned]
+    if gain not in matrices or not tuned:
+        return []
+    return paired_rows(metric, {name: matrices[name] for name in (gain, *tuned) if name in matrices}, gain, weights)
 
 
 def badness(metric: Metric, scores: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from study.report.telling import (
     Code,
     Line,
     against_baseline,
+    against_gain,
     joined,
     nearest,
     percent,
@@ -31,10 +32,16 @@ from study.report.telling import (
     why_nothing,
 )
 
+NOISE = 0.1
+"""Steps that take within this share of the baseline's time take about as long: timing is not sharper than that."""
+
+COMMITMENT = "mode_commitment"
+
 
 def answer(result: StudyResult) -> list[Line]:
-    """The lines in order: which loss, what it costs, what does not work, classification, how sure, what is missing."""
-    lines = [_which(result), _costs(result), _fails(result), _classification(result), _sure(result), _missing(result)]
+    """The lines in order: which loss, what it costs, what does not work, other losses, how sure, what is missing."""
+    lines = [_which(result), _costs(result), _fails(result), _classification(result), _others(result), _sure(result)]
+    lines += [_missing(result)]
     return [line for line in lines if line]
 
 
@@ -58,7 +65,17 @@ def _which(result: StudyResult) -> Line:
         detail += [f" against {told_value(result, result.baseline, AMOUNT)}"]
     if not own.has_interval:
         detail += [" (no interval)"]
-    return Line("Which loss", (*head, "."), (*detail, *_overlapping(result, best)))
+    return Line("Which loss", (*head, ".", *_commitment(result, best)), (*detail, *_overlapping(result, best)))
+
+
+def _commitment(result: StudyResult, best: str) -> list[str]:
+    """Whether vivid also means that a colour was chosen, where the possible colours are known."""
+    own = result.estimates.get((best, COMMITMENT))
+    if own is None:
+        return []
+    base = result.estimates.get((result.baseline, COMMITMENT)) if best != result.baseline else None
+    told = [f" {percent(own.mean)} of its pixels come near a colour that is really possible"]
+    return [*told, *([", of ", Code(result.baseline), f" {percent(base.mean)}"] if base else []), "."]
 
 
 def _overlapping(result: StudyResult, best: str) -> list[str]:
@@ -105,6 +122,8 @@ def _gain_control(result: StudyResult, best: str) -> tuple[list[str], list[str]]
     painted = percent(result.estimates[control, AMOUNT].mean)
     head = [" One gain on the output of ", source, ", the control ", Code(control),
             f", paints {painted} of the truth’s chroma", f" for {excess}." if excess else "."]  # fmt: skip
+    if control == result.gain_control:
+        head += against_gain(result, best)
     detail = [" ", Code(control), f" paints {told_value(result, control, AMOUNT)} at {label} ",
               f"{told_value(result, control, metric)}; ", Code(best),
               f" has {label} {told_value(result, best, metric)}."]  # fmt: skip
@@ -150,8 +169,9 @@ def _time_and_memory(result: StudyResult, best: str | None) -> list[str]:
     low, high = table.loc[table["step_ratio"].idxmin()], table.loc[table["step_ratio"].idxmax()]
     parts: list[str] = [" "]
     if len(own):
-        parts += [f"A training step takes {amount(own['step_ratio'].iloc[0])} times as long as with "]
-        parts += [Code(result.baseline)]
+        ratio = float(own["step_ratio"].iloc[0])
+        about = "about as long as" if abs(ratio - 1) < NOISE else f"{amount(ratio)} times as long as"
+        parts += [f"A training step takes {about} with ", Code(result.baseline)]
         if len(table) > 1:
             parts += [f" (the quickest loss {amount(low.step_ratio)}, ", Code(low.arm)]
             parts += [f"; the slowest {amount(high.step_ratio)}, ", Code(high.arm), ")"]
@@ -193,12 +213,13 @@ def _fails(result: StudyResult) -> Line | None:
     counts = dict(claims_in_short(result))
     if counts.get("refuted"):
         total = sum(counts.values())
-        names = list(result.tables["claims"]["id"][result.tables["claims"]["verdict"] == "refuted"])
-        shown = [Code(name) for name in names[:6]] + ([f"{len(names) - 6} more"] if len(names) > 6 else [])
+        table = result.tables["claims"]
+        table = table[table["verdict"] == "refuted"]
+        names = list(table["number"] if "number" in table else table["id"])
         verb = "is" if counts["refuted"] == 1 else "are"
-        head += [f" Of {plural(total, 'claim')} written down before the run, {counts['refuted']} {verb} refuted and "
-                 f"{counts.get('confirmed', 0)} confirmed."]  # fmt: skip
-        detail += [" Refuted: ", *joined(shown), "."]
+        head += [f" Of {plural(total, 'check')} of claims written down before the run, {counts['refuted']} {verb} "
+                 f"refuted and {counts.get('confirmed', 0)} confirmed."]  # fmt: skip
+        detail += [f" Refuted: {listed(names)}."]
     return Line("What fails", _trimmed(head), _trimmed(detail)) if head else None
 
 
@@ -214,7 +235,9 @@ def _classification(result: StudyResult) -> Line | None:
         excess = told_excess(result, name, FIDELITY[0])
         painted = f" paints {percent(result.estimates[name, AMOUNT].mean)} of the truth’s chroma" if not head else (
             f" {percent(result.estimates[name, AMOUNT].mean)}")  # fmt: skip
-        head += ["; " if head else "", Code(name), painted, f" for {excess}" if excess else ""]
+        near = result.estimates.get((name, COMMITMENT))
+        close = f" ({percent(near.mean)} of the pixels near a possible colour)" if near else ""
+        head += ["; " if head else "", Code(name), painted, f" for {excess}" if excess else "", close]
     head += ["."] if head else []
     if len(arms) == 1:
         detail = list(against_baseline(result, arms[0]))
@@ -226,6 +249,27 @@ def _classification(result: StudyResult) -> Line | None:
             text = "; ".join(said) if said else why_nothing(result, name)
             detail += [" " if detail else "", Code(name), f": {text}."]
     return Line("Classification", tuple(head), tuple(detail)) if head else Line("Classification", tuple(detail))
+
+
+def _others(result: StudyResult) -> Line | None:
+    """Other trained losses that beat the baseline on two key metrics or more, and lose on none."""
+    published = published_arm(result)
+    told = {result.baseline, recommended_arm(result), published.name if published else None}
+    head: list[str] = []
+    for arm in result.shown:
+        if arm.name in told or arm.loss == "classification" or result.looks[arm.name].family != "main":
+            continue
+        verdicts = {
+            metric: result.comparisons[arm.name, metric].verdict
+            for metric in result.key_metrics
+            if (arm.name, metric) in result.comparisons
+        }
+        better = [metric for metric, verdict in verdicts.items() if verdict == "better"]
+        if len(better) < 2 or "worse" in verdicts.values():
+            continue
+        said = listed(told_verdict(result, arm.name, metric).removeprefix("better on ") for metric in better)
+        head += [" " if head else "", Code(arm.name), f" is better than the baseline on {said}, and worse on none."]
+    return Line("Other losses", tuple(head)) if head else None
 
 
 def _sure(result: StudyResult) -> Line:
@@ -255,7 +299,7 @@ def _sure(result: StudyResult) -> Line:
 
 def _significance(result: StudyResult) -> str:
     """What the p-values can and do say."""
-    start = f"With {plural(len(result.seeds), 'seed')} no p below {result.p_min:.3g} is possible"
+    start = f"Flipping the signs of {plural(len(result.seeds), 'seed')} cannot give a p below {result.p_min:.3g}"
     rest = "the verdicts rest on intervals, corrected for the number of arms, and on declared margins instead."
     if result.p_min > 0.05:
         return f"{start}: {rest}"
@@ -263,7 +307,9 @@ def _significance(result: StudyResult) -> str:
         floor = f"none below {result.holm_floor:.3g} after Holm’s correction for the number of arms"
         return f"{start}, and {floor}: {rest}"
     kept = sum(comparison.p_holm < 0.05 for comparison in result.comparisons.values())
-    return f"{plural(kept, 'difference')} with p < 0.05 after Holm’s correction for the number of arms."
+    return (
+        f"{plural(kept, 'difference')} with p < 0.05 by flipping signs, after Holm’s correction for the number of arms."
+    )
 
 
 def _missing(result: StudyResult) -> Line | None:

@@ -107,12 +107,14 @@ class Chooser:
 
 
 def pairs(result: StudyResult, arms: list[str]) -> list[tuple[str, str]]:
-    """Which arms to set against each other: the recommended, the published and classification against the baseline."""
+    """Which arms to set against each other: the recommended and the published against the baseline, the recommended
+    against the gain that it has to beat and against classification."""
     recommended, published = recommended_arm(result), published_arm(result)
     classification = next((arm.name for arm in result.shown if arm.loss == "classification"), None)
     wanted = [
         (recommended, result.baseline),
         (published.name if published else None, result.baseline),
+        (recommended, result.gain_control),
         (recommended, classification),
         (classification, result.baseline),
     ]
@@ -121,7 +123,7 @@ def pairs(result: StudyResult, arms: list[str]) -> list[tuple[str, str]]:
         known = one in arms and other in arms and one != other
         if known and (one, other) not in found and (other, one) not in found:
             found.append((one, other))
-    return found[:3]
+    return found[:4]
 
 
 def duels(chooser: Chooser) -> list[Duel]:

@@ -13,6 +13,7 @@ from study.report.looks import BASELINE_COLOR, COLORS
 from study.report.result import StudyResult
 from study.report.style import amount, interval, listed, number, p_value, plural
 
+COST_LABELS = {"step_ms": "time of a step", "peak_memory_mb": "peak memory"}
 VERDICTS_OF_CLAIMS = ("confirmed", "refuted", "undecided", "not testable")
 
 
@@ -37,9 +38,11 @@ class Claim:
 
     @property
     def theory(self) -> str:
-        """How the verdict compares with what theory predicted; empty where it was left open or nothing is decided."""
-        if self.verdict not in ("confirmed", "refuted") or self.predicted not in ("confirmed", "refuted"):
-            return ""
+        """How the verdict compares with what theory predicted, where both say something."""
+        if self.predicted not in ("confirmed", "refuted"):
+            return "no prediction"
+        if self.verdict not in ("confirmed", "refuted"):
+            return f"predicts: {self.predicted}"
         return "as predicted" if self.predicted == self.verdict else "not as predicted"
 
     @property
@@ -56,12 +59,13 @@ def claims(result: StudyResult) -> list[Claim]:
 def _claim(result: StudyResult, row: object) -> Claim:
     card = result.metrics.get(row.metric)
     decimals = card.decimals if card else s.enough_decimals(row.estimate, row.low, row.high)
+    metric = card.label if card else COST_LABELS.get(row.metric, row.metric.replace("_", " "))
     unit = "" if row.unit in ("", "1") else f" {row.unit}"
     return Claim(
         row.id, row.says, row.verdict,
         f"{number(row.estimate, decimals)}{unit if not math.isnan(row.estimate) else ''}",
         interval(row.low, row.high, decimals) if row.low != row.high else "",  # a fact has none
-        p_value(row.p_t_holm), p_value(row.p), card.label if card else row.metric.replace("_", " "),
+        p_value(row.p_t_holm), p_value(row.p), metric,
         row.comparison, row.predicted, row.why, getattr(row, "number", ""), row.estimate, row.p_t_holm,
     )  # fmt: skip
 
@@ -72,6 +76,7 @@ def claims_sheet(result: StudyResult) -> s.Sheet:
     rows = [
         [
             s.chip(claim.verdict),
+            s.Field(claim.number, claim.number, "words"),
             s.words(claim.says),
             s.Field(claim.estimate, row.estimate, "number", claim.interval),
             s.Field(claim.p, row.p_t_holm),
@@ -82,7 +87,8 @@ def claims_sheet(result: StudyResult) -> s.Sheet:
         ]
         for claim, row in zip(claims(result), table.itertuples(), strict=True)
     ]
-    head = [s.Column("verdict", words=True), s.Column("claim", words=True), s.Column("measured"),
+    head = [s.Column("verdict", words=True), s.Column("number", words=True), s.Column("claim", words=True),
+            s.Column("measured"),
             s.Column("p (interval, Holm)"), s.Column("p (signs)"), s.Column("comparison", words=True),
             s.Column("theory predicted", words=True),
             s.Column("why", words=True)]  # fmt: skip

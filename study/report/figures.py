@@ -136,8 +136,10 @@ def _forest_row(
     axes: Axes, place: float, found: Comparison, look: Look, card: Metric, limits: tuple[float, float]
 ) -> None:
     low, high = limits
-    inside = low <= found.mean <= high
-    if found.has_interval and found.low < high and found.high > low:
+    # A mark at the very edge would be cut, too.
+    pad = 0.02 * (high - low)
+    inside = low + pad <= found.mean <= high - pad
+    if inside and found.has_interval:
         axes.plot([max(found.low, low), min(found.high, high)], [place] * 2, color=look.color, lw=2, zorder=3,
                   gid=f"arm-{look.index}")  # fmt: skip
     face = PAPER if found.verdict in ("undecided", "equivalent") else look.color
@@ -145,7 +147,7 @@ def _forest_row(
         axes.plot([found.mean], [place], look.marker, ms=6.5 * look.size, mec=look.color, mfc=face, mew=1.6, zorder=4,
                   gid=f"arm-{look.index}")  # fmt: skip
         return
-    right = found.mean > high
+    right = found.mean > high - pad
     text = number(found.mean, max(0, card.decimals - 1), sign=True)
     axes.text(
         high if right else low, place, f"{text} →" if right else f"← {text}", color=INK,
@@ -161,13 +163,11 @@ def signed_tick(value: float, _place: int | None = None) -> str:
 
 def _better_below(axes: Axes, result: StudyResult, card: Metric) -> None:
     """The word "better" with an arrow, under the axis, on the side where better lies."""
-    better = card.better
-    if better == "target":
-        base = result.estimates.get((result.baseline, card.name))
-        better = None if base is None else "higher" if base.mean < card.target else "lower"
-    if better is None:
+    if card.better is None:
         return
-    where, side, text = (1, "right", "better →") if better == "higher" else (0, "left", "← better")
+    where, side, text = (1, "right", "better →") if card.better == "higher" else (0, "left", "← better")
+    if card.better == "target":
+        where, side, text = 1, "right", "better: nearer the line"
     axes.annotate(text, (where, 0), (0, -50), xycoords="axes fraction", textcoords="offset points", ha=side,
                   va="bottom", fontsize=10, color=INK, weight="bold")  # fmt: skip
 

@@ -66,7 +66,12 @@ def _numbers(studies: list[dict[str, Any]], metric: str) -> Comparison:
         for row in tables.get("metrics", []):
             if row["metric"] == metric and card is None:
                 card = _card(row)
-        verdicts = {row["arm"]: row["verdict"] for row in tables.get("paired", []) if row["metric"] == metric}
+        baseline = study["facts"].get("baseline")
+        verdicts = {
+            row["arm"]: row["verdict"]
+            for row in tables.get("paired", [])
+            if row["metric"] == metric and row["baseline"] == baseline
+        }
         means = {
             row["arm"]: row for row in tables.get("arms", []) if row["metric"] == metric and row["mean"] is not None
         }
@@ -98,7 +103,10 @@ def _cell(found: tuple[dict[str, Any], str] | None, card: Metric) -> Cell:
 
 def claims(studies: list[dict[str, Any]]) -> Comparison:
     """The verdict on every claim in every study."""
-    columns = [{row["says"]: row["verdict"] for row in study["tables"].get("claims", [])} for study in studies]
+    columns = [
+        {f"{row.get('number', '')} {row['says']}".strip(): row["verdict"] for row in study["tables"].get("claims", [])}
+        for study in studies
+    ]
     says = list(dict.fromkeys(text for column in columns for text in column))
     rows = tuple((text, tuple(Cell(verdict=column.get(text, "")) for column in columns)) for text in says)
     return Comparison("Claims", "", rows)

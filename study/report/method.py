@@ -99,7 +99,11 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
             f"{data['size']} × {data['size']} pixels: colour that needs finer detail or wider context is out of reach."
         )
         found.append(("Small pictures", text))
-    text = "Learning rate, schedule and network are the same for all; a loss that needs others is at a disadvantage."
+    own = [arm.name for arm in result.arms if arm.train]
+    but = f" but {listed(own)}, whose learning rate was searched" if own else ""
+    text = (
+        f"Learning rate, schedule and network are the same for all{but}; a loss that needs others is at a disadvantage."
+    )
     found.append(("Settings shared by all arms", text))
     if result.unmeasured:
         text = f"{listed(result.unmeasured)}: the report is silent on what it would have shown."
@@ -116,11 +120,15 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
 
 
 def arm_loss(arm: Arm) -> str:
-    """Loss, weights, options and decoding of an arm in one line."""
+    """Loss, weights, options and decoding of an arm in one line; of a control, whose networks it uses and how."""
+    if arm.control:
+        gain = "no colour" if arm.control["match"] == "gray" else f"one gain, fitted to {arm.control['match']}"
+        return f"the networks of {arm.control['of']}; {gain}"
     parts = [arm.loss]
     if arm.weights:
         parts.append(", ".join(f"{term} {value:g}" for term, value in arm.weights.items()))
-    parts += [f"{name} = {value}" for name, value in arm.options.items()]
+    parts += [f"no {name}" if value is None else f"{name} = {value}" for name, value in arm.options.items()]
+    parts += [f"{name.replace('_', ' ')} = {value:g}" for name, value in arm.train.items()]
     if arm.loss == "classification":
         parts += [f"decode {name} = {value}" for name, value in arm.decode.items()]
     return "; ".join(parts)

@@ -97,14 +97,32 @@ class Page:
         return len(self.arms) > CROWDED and any(look.family in ("dose", "control") for look in self.looks.values())
 
     def is_derived(self, arm: str) -> bool:
-        """Whether an arm is a dose or a control."""
-        return arm in self.looks and self.looks[arm].family in ("dose", "control")
+        """Whether an arm is a dose or a control; the gain that the tuned arms have to beat is shown beside them."""
+        return arm in self.looks and self.looks[arm].family in ("dose", "control") and arm != self.result.gain_control
 
     def seeds_of(self, arm: str) -> str:
         """ "5", or "4 of 5" when some seeds have no scores."""
         found = max((e.seeds for (name, _), e in self.result.estimates.items() if name == arm), default=0)
         declared = len(self.result.seeds)
         return str(found) if found == declared else f"{found} of {declared}"
+
+    @property
+    def seeds_differ(self) -> bool:
+        """Whether some arm lacks a seed."""
+        return any(self.seeds_of(arm.name) != str(len(self.result.seeds)) for arm in self.arms)
+
+    @property
+    def gray_flattered(self) -> list[str]:
+        """Key metrics on which a control without any colour is called better than the baseline."""
+        gray = [arm.name for arm in self.arms if arm.control and arm.control.get("match") == "gray"]
+        return [
+            card.label
+            for card in self.columns
+            for arm in gray
+            if self.is_key(card.name)
+            and (found := self.result.comparisons.get((arm, card.name)))
+            and found.verdict == "better"
+        ]
 
     def why_no_scores(self, arm: str) -> str:
         """Why an arm has no row of numbers, from cells.csv."""
@@ -222,6 +240,16 @@ class Page:
     def theory_sentences(self) -> list[str]:
         """Where theory explains the outcome and where not."""
         return evidence.theory_sentences(self.result)
+
+    @property
+    def arms_by_kind(self) -> list[str]:
+        """Arms that the figures on kinds of regions show."""
+        return figures_color.not_derived(self.result, list(self.looks))
+
+    @property
+    def arms_with_curves(self) -> set[str]:
+        """Arms with a training of their own."""
+        return {arm.name for arm in self.arms if not arm.control}
 
     @cached_property
     def effects(self) -> list[Drawing]:

@@ -10,6 +10,7 @@ from study.explain.lengths import rank_agreement
 from study.report import sheet as s
 from study.report.result import StudyResult
 from study.report.style import count, listed, number, plural
+from study.report.telling import published_arm
 
 NOTHING = 0.01  # a term with a smaller share of the gradient does next to nothing
 GRADIENT = "gradient_"
@@ -63,9 +64,21 @@ def ledger_sentence(result: StudyResult) -> str:
         found.setdefault(term, []).append(f"{arm} ({s.share(part).text})")
     limit = f"{100 * NOTHING:g} %"
     if not found:
-        return f"Every term that is on has more than {limit} of the gradient."
+        return f"{_published_shares(result)}Every term that is on has more than {limit} of the gradient."
     told = [f"{term} in {listed(_few(arms, 4))}" for term, arms in found.items()]  # fmt: skip
-    return f"On, but with less than {limit} of the gradient over training: {'; '.join(told)}."
+    return (
+        f"{_published_shares(result)}On, but with less than {limit} of the gradient over training: {'; '.join(told)}."
+    )
+
+
+def _published_shares(result: StudyResult) -> str:
+    """What each term of the published loss has of the gradient, the largest first; empty without it."""
+    published = published_arm(result)
+    rows = [row for row in ledger_rows(result).itertuples() if published and row.arm == published.name]
+    if not rows:
+        return ""
+    told = listed(f"{row.term} {s.share(row.mean).text}" for row in sorted(rows, key=lambda row: -row.mean))
+    return f"At the published weights ({published.name}) the gradient is: {told}. "
 
 
 def shares(result: StudyResult, arm: str) -> pd.DataFrame:

@@ -254,6 +254,20 @@ class StudyResult:
     @cached_property
     def comparisons(self) -> dict[tuple[str, str], Comparison]:
         """(arm, metric) -> its paired difference to the baseline."""
+        return self._differences(self.baseline)
+
+    @cached_property
+    def gain_control(self) -> str | None:
+        """The control that tuned arms are compared with beside the baseline, where there is one."""
+        others = [name for name in self.tables["paired"]["baseline"] if name != self.baseline]
+        return others[0] if others else None
+
+    @cached_property
+    def against_gain(self) -> dict[tuple[str, str], Comparison]:
+        """(arm, metric) -> its paired difference to `gain_control`; empty without one."""
+        return self._differences(self.gain_control) if self.gain_control else {}
+
+    def _differences(self, baseline: str) -> dict[tuple[str, str], Comparison]:
         seeds = {key: estimate.seeds for key, estimate in self.estimates.items()}
         return {
             (row.arm, row.metric): Comparison(
@@ -261,7 +275,7 @@ class StudyResult:
                 row.p, row.p_holm, row.p_min, row.verdict, row.p_t_holm,
             )
             for row in self.tables["paired"].itertuples()
-            if not math.isnan(row.delta) and row.arm != self.baseline
+            if row.baseline == baseline and not math.isnan(row.delta) and row.arm != baseline
         }  # fmt: skip
 
     @cached_property

@@ -55,9 +55,15 @@ def results_sheet(
 
 def differences_sheet(result: StudyResult, columns: list[Metric]) -> s.Sheet:
     """Every paired difference to the baseline, with effect size and power where the table has them."""
-    extra = [name for name in ("effect", "improved", "detectable", "seeds_needed") if name in result.tables["paired"]]
+    extra = [
+        name
+        for name in ("effect", "improved", "detectable", "seeds_needed", "seed_share")
+        if name in result.tables["paired"]
+    ]
     more = {
-        (row.arm, row.metric): [getattr(row, name) for name in extra] for row in result.tables["paired"].itertuples()
+        (row.arm, row.metric): [getattr(row, name) for name in extra]
+        for row in result.tables["paired"].itertuples()
+        if row.baseline == result.baseline
     }
     rows = []
     for card in columns:
@@ -78,7 +84,7 @@ def differences_sheet(result: StudyResult, columns: list[Metric]) -> s.Sheet:
                 ]
             )
     titles = {"effect": "effect size", "improved": "better pairs", "detectable": "detectable",
-              "seeds_needed": "seeds needed"}  # fmt: skip
+              "seeds_needed": "seeds needed", "seed_share": "variance from seeds"}  # fmt: skip
     head = [s.Column("metric", words=True), s.Column("arm", words=True), s.Column("difference"),
             s.Column("95 % interval"), s.Column("p (interval, Holm)"), s.Column("p (signs)"),
             s.Column("p (signs, Holm)"), s.Column("smallest p (signs)"), s.Column("seeds"),
@@ -93,7 +99,7 @@ def _extra(name: str, value: float | str, card: Metric) -> s.Field:
         return s.Field("–", value)
     if name == "effect":
         return s.value(value, 1, sign=True)
-    if name == "improved":
+    if name in ("improved", "seed_share"):
         return s.Field(f"{100 * value:.0f} %", value)
     return s.value(value, card.decimals)
 

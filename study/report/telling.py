@@ -150,6 +150,24 @@ def _in_brackets(result: StudyResult, arm: str, metric: str) -> str:
     return f"({number(found.mean, result.metrics[metric].decimals, sign=True)})"
 
 
+def against_gain(result: StudyResult, arm: str) -> tuple[str, ...]:
+    """Verdicts of an arm against the gain control on the key metrics, "against it ...: equivalent on ab RMSE, ..."."""
+    found = {
+        verdict: [
+            result.metrics[metric].label
+            for metric in result.key_metrics
+            if (arm, metric) in result.against_gain and result.against_gain[arm, metric].verdict == verdict
+        ]
+        for verdict in VERDICTS
+    }
+    told = [
+        {"higher": "higher ", "lower": "lower "}.get(verdict, f"{verdict} on ") + listed(labels)
+        for verdict, labels in found.items()
+        if labels
+    ]
+    return (" Against it ", Code(arm), f" is {'; '.join(told)}.") if told else ()
+
+
 def joined(names: Sequence[str]) -> list[str]:
     """Names as parts of a line: "a", "a and b" or "a, b and c"."""
     parts: list[str] = []

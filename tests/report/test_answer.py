@@ -118,9 +118,9 @@ def test_counts_of_verdicts_are_those_of_the_table(make_results):
 @pytest.mark.parametrize(
     ("seeds", "says"),
     [
-        (5, "no p below 0.0625 is possible: the verdicts rest on intervals, corrected"),
-        (6, "no p below 0.0312 is possible, and none below 0.281 after Holm’s correction for the number of arms"),
-        (9, "with p < 0.05 after Holm’s correction for the number of arms."),
+        (5, "cannot give a p below 0.0625: the verdicts rest on intervals, corrected"),
+        (6, "cannot give a p below 0.0312, and none below 0.281 after Holm’s correction for the number of arms"),
+        (9, "with p < 0.05 by flipping signs, after Holm’s correction for the number of arms."),
     ],
 )
 def test_the_smallest_attainable_p_is_told_and_limits_what_is_claimed(make_results, seeds, says):

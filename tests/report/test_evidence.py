@@ -139,7 +139,7 @@ def test_the_answer_is_about_the_tuned_arm_with_its_weights_and_its_control(ever
     assert lines["Which loss"].startswith(expected)
     assert "One gain on the output of mse, the control mse_gain_truth, paints" in lines["What it costs"]
     assert "1 is refuted and 2 confirmed" in lines["What fails"]
-    assert "Refuted: saturation_term." in lines["What fails"]
+    assert "Refuted: 2a." in lines["What fails"]
     assert "the saturation term and the diversity term have less than" in lines["What fails"]
     assert content["search"] == [SENTENCE]
 

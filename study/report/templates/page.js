@@ -90,8 +90,8 @@
     move();
   }
 
-  // On paper nothing can be opened, so everything is.
+  // On paper nothing can be opened, so everything is, but for tables of many pages that lie beside the page as CSV.
   let opened = [];
-  addEventListener("beforeprint", () => { opened = all("details:not([open])"); opened.forEach((one) => { one.open = true; }); });
+  addEventListener("beforeprint", () => { opened = all("details:not([open]):not(.long)"); opened.forEach((one) => { one.open = true; }); });
   addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));
 })();
