@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from scipy import stats as reference
 
-from study.compare import BootstrapWeights, estimate_rows, paired_rows, seed_rows
+from study.compare import BootstrapWeights, estimate_rows, paired_rows, rows_against_gain, seed_rows
 from study.metrics import METRICS
+from study.params import Control, Tuned
 from study.scored import score_matrices
 from study.tables import cost_rows, curve_rows, kind_rows
+from tests.explain.arms import arm
 
 
 def long_table(values: dict[str, np.ndarray], metric: str = "ab_rmse", kind: str = "all") -> pd.DataFrame:
@@ -52,6 +54,29 @@ def test_holms_family_is_the_arms_of_one_metric(weights: BootstrapWeights) -> No
     by_arm = {row["arm"]: row for row in rows}
     assert by_arm["a"]["p_holm"] == pytest.approx(3 * 0.0625)
     assert by_arm["c"]["p_holm"] >= by_arm["c"]["p"]
+
+
+def test_tuned_arms_are_compared_with_the_gain_that_they_have_to_beat_as_a_family_of_their_own(
+    weights: BootstrapWeights,
+) -> None:
+    base = np.random.default_rng(10).normal(20, 1, (5, 20))
+    values = {"mse": base, "gain": base + 1, "one_tuned": base + 1.05, "other_tuned": base + 3, "plain": base + 2}
+    matrices = score_matrices(long_table(values), list(values))
+    tuned = Tuned(family="any", choice="recommended")
+    arms = [
+        arm("mse", "mse"),
+        arm("gain", "mse").model_copy(update={"control": Control(of="mse", match="truth")}),
+        arm("one_tuned", "mse").model_copy(update={"tuned": tuned}),
+        arm("other_tuned", "mse").model_copy(update={"tuned": tuned}),
+        arm("plain", "mse"),
+    ]
+    rows = {row["arm"]: row for row in rows_against_gain(METRICS["ab_rmse"], matrices, arms, weights)}
+    assert set(rows) == {"one_tuned", "other_tuned"} and {row["baseline"] for row in rows.values()} == {"gain"}
+    assert (rows["one_tuned"]["verdict"], rows["other_tuned"]["verdict"]) == ("equivalent", "worse")
+    assert rows["other_tuned"]["delta"] == pytest.approx(2)
+    assert rows["other_tuned"]["p_holm"] == pytest.approx(2 * 0.0625)
+    assert rows_against_gain(METRICS["ab_rmse"], matrices, [arms[0], *arms[2:]], weights) == []
+    assert rows_against_gain(METRICS["ab_rmse"], matrices, arms[:2], weights) == []
 
 
 def test_only_shared_seeds_are_paired(weights: BootstrapWeights) -> None:

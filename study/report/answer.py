@@ -268,7 +268,11 @@ def _others(result: StudyResult) -> Line | None:
         if len(better) < 2 or "worse" in verdicts.values():
             continue
         said = listed(told_verdict(result, arm.name, metric).removeprefix("better on ") for metric in better)
-        head += [" " if head else "", Code(arm.name), f" is better than the baseline on {said}, and worse on none of the key metrics."]
+        head += [
+            " " if head else "",
+            Code(arm.name),
+            f" is better than the baseline on {said}, and worse on none of the key metrics.",
+        ]
     return Line("Other losses", tuple(head)) if head else None
 
 

