@@ -133,7 +133,10 @@ def pictures(result: StudyResult, shown: Gallery) -> Parts:
     if shown.available > len(shown.rows):
         kept = f"; the first {len(shown.rows)} of {shown.available}, to keep this page small"
     credited = next(iter(result.pictures.values()))
-    named = [f"{name} ({credit})" for name, credit in zip(credited.names, credited.credits, strict=False)]
+    rows = {row.name for row in shown.rows}
+    named = [
+        f"{name} ({credit})" for name, credit in zip(credited.names, credited.credits, strict=False) if name in rows
+    ]
     thanks = f" Photographs: {'; '.join(named)}." if named else ""
     return (f"{whose} Each arm’s first finished seed. Not chosen by eye{kept}.{thanks}",)
 
