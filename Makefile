@@ -39,7 +39,7 @@ smoke: install
 	study run smoke
 
 coverage: install
-	python -m benchmarks.coverage --worlds 10000
+	python -m benchmarks.coverage --worlds 4000
 
 bench: install
 	python -m benchmarks

@@ -99,6 +99,13 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
             f"{data['size']} × {data['size']} pixels: colour that needs finer detail or wider context is out of reach."
         )
         found.append(("Small pictures", text))
+    if many > 1:
+        text = (
+            f"With {plural(many, 'seed')} the intervals lean on luck that is symmetric, or alike in both arms. Where "
+            "an arm’s luck is skewed and the baseline’s is not, wrong words are more frequent than 5\u00a0%: "
+            "benchmarks/coverage.csv says how frequent."
+        )
+        found.append(("Luck of the seeds", text))
     own = [arm.name for arm in result.arms if arm.train]
     but = f" but {listed(own)}, whose learning rate was searched" if own else ""
     text = (
