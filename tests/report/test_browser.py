@@ -209,10 +209,9 @@ def test_pressing_an_arm_lights_it_up_in_every_figure_and_again_lets_go(browser)
     assert all(browser.run(dimmed))
     lit = "[...new Set([...document.querySelectorAll('.lit')].map(part => part.dataset.arm))]"
     assert browser.run(lit) == ["1"]
-    assert browser.run("[...document.querySelectorAll('.key button[aria-pressed=true]')].map(b => b.dataset.arm)") == [
-        "1",
-        "1",
-    ]
+    keys = browser.run("document.querySelectorAll(\".key button[data-arm='1']\").length")
+    pressed = "[...document.querySelectorAll('.key button[aria-pressed=true]')].map(b => b.dataset.arm)"
+    assert keys >= 2 and browser.run(pressed) == ["1"] * keys
     browser.click(".key button[data-arm='1']")
     browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
     assert not any(browser.run(dimmed))
