@@ -106,6 +106,10 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[theme])
         self.events.clear()
         self.call("Page.navigate", url=page.resolve().as_uri())
+        self.wait_until_loaded()
+
+    def wait_until_loaded(self) -> None:
+        """Wait for the page that a navigation, begun since `events` was cleared, leads to."""
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
 

@@ -250,5 +250,7 @@ def test_the_index_is_sound_too(started, report):
     for width in (360, 1440):
         started.open(report[1].parent.parent / "index.html", width)
         assert started.run("document.documentElement.scrollWidth") == width
+        started.events.clear()
         started.click("h2 a")
+        started.wait_until_loaded()
         assert started.complaints() == []
