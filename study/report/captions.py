@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from study.report.pictures import Gallery
 from study.report.result import StudyResult
 from study.report.style import p_value
@@ -103,13 +101,14 @@ def claims(result: StudyResult) -> Parts:
         "undecided does not mean wrong. The p of the interval, for claims that something differs, is corrected (Holm) "
         "for the number of such claims; that something is the same is judged by the interval and its margin alone."
     )
-    least = result.tables["claims"]["p_min"].min()
-    if not math.isnan(least):
+    smallest = result.tables["claims"]["p_min"].dropna()
+    if len(smallest):
         said += (
-            f" Below it stands the exact p of flipping the signs of the seeds’ differences, uncorrected. The smallest "
-            f"possible here is {p_value(least)}, which no correction for this many claims leaves below 0.05: no "
-            "verdict rests on it."
+            " Below it stands the exact p of flipping the signs of the seeds’ differences, uncorrected; no verdict "
+            f"rests on it. The smallest possible here is {p_value(smallest.min())}"
         )
+        hopeless = smallest.min() * len(smallest) > 0.05
+        said += ", which the correction for this many claims lifts above 0.05 whatever the effect." if hopeless else "."
     return (said,)
 
 

@@ -19,9 +19,7 @@ CROWDED = 12  # arms in one panel; of more, those derived from others are left o
 
 def not_derived(result: StudyResult, arms: list[str]) -> list[str]:
     """These arms, or where they are many, only the losses, the tuned ones and the gain that those have to beat."""
-    if len(arms) <= CROWDED:
-        return arms
-    return [arm for arm in arms if result.looks[arm].family in ("main", "tuned") or arm == result.gain_control]
+    return arms if len(arms) <= CROWDED else [arm for arm in arms if not result.is_derived(arm)]
 
 
 def chroma_by_kind(result: StudyResult, metric: str = "chroma") -> Drawing | None:

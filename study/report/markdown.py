@@ -53,7 +53,7 @@ def _pictures(page: Page, files: dict[str, bytes]) -> list[str]:
     if page.gallery is None:
         return []
     columns = [place for place, name in enumerate(page.gallery.columns)
-               if place < 2 or not (page.crowded and page.is_derived(name))]  # fmt: skip
+               if place < 2 or not (page.crowded and page.result.is_derived(name))]  # fmt: skip
     files["pictures.png"] = contact_sheet(page.gallery, columns)
     names = [page.gallery.columns[place] for place in columns]
     return [

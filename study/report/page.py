@@ -96,10 +96,6 @@ class Page:
         """Whether the arms are so many that those derived from others are folded away where they take much room."""
         return len(self.arms) > CROWDED and any(look.family in ("dose", "control") for look in self.looks.values())
 
-    def is_derived(self, arm: str) -> bool:
-        """Whether an arm is a dose or a control; the gain that the tuned arms have to beat is shown beside them."""
-        return arm in self.looks and self.looks[arm].family in ("dose", "control") and arm != self.result.gain_control
-
     def seeds_of(self, arm: str) -> str:
         """ "5", or "4 of 5" when some seeds have no scores."""
         found = max((e.seeds for (name, _), e in self.result.estimates.items() if name == arm), default=0)
@@ -204,12 +200,12 @@ class Page:
     @property
     def usage_main(self) -> list[Drawing]:
         """The cards of the arms that are not folded away."""
-        return [card for card in self.usage[1:] if not (self.crowded and self.is_derived(card.title))]
+        return [card for card in self.usage[1:] if not (self.crowded and self.result.is_derived(card.title))]
 
     @property
     def usage_derived(self) -> list[Drawing]:
         """The cards of doses and controls, where they are folded away."""
-        return [card for card in self.usage[1:] if self.crowded and self.is_derived(card.title)]
+        return [card for card in self.usage[1:] if self.crowded and self.result.is_derived(card.title)]
 
     @property
     def theory_matrix(self) -> tuple[list[str], dict]:

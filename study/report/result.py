@@ -208,6 +208,13 @@ class StudyResult:
         """An arm by its name."""
         return next((arm for arm in self.arms if arm.name == name), None)
 
+    def is_derived(self, arm: str) -> bool:
+        """Whether an arm is a dose or a control, and so the first to leave where room is short.
+
+        The gain that the tuned arms have to beat is not: it is shown beside them.
+        """
+        return arm in self.looks and self.looks[arm].family in ("dose", "control") and arm != self.gain_control
+
     def has(self, table: str) -> bool:
         """Whether a table that a study may lack has rows."""
         return len(self.tables[table]) > 0
