@@ -1,10 +1,9 @@
-"""python -m benchmarks [--only NAME] [--quick] [--output FOLDER]"""
+"""python -m benchmarks [--only NAME] [--device cpu|cuda] [--quick] [--output FOLDER]"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[Row] = []
     bounds: list[Bound] = []
     try:
-        for device in _devices():
+        for device in _devices(options.device):
             for comparison in _selected(options.only, device, options.quick):
                 for threads in _thread_counts(device, comparison):
                     row, limits = _measured(comparison, device, threads, 0.05 if options.quick else SECONDS)
@@ -37,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"error: {error.name} is missing: python -m pip install -e '.[bench]'", file=sys.stderr)
         return 1
+    if not _devices(options.device):
+        print(f"error: there is no device {options.device} here", file=sys.stderr)
+        return 1
     if not rows:
         print(f"error: no comparison is called {options.only!r}: name a part of its description", file=sys.stderr)
         return 1
@@ -44,20 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{sum(row.met for row in rows)} of {len(rows)} goals met")
     folder = options.output or (None if options.only or options.quick else Path(__file__).parent)
     if folder is not None:
-        table.write(rows, bounds, machine(), folder)
+        table.write(rows, bounds, folder)
         print(f"written to {folder.resolve().relative_to(Path.cwd()) if options.output is None else folder}")
     return 0
-
-
-def machine() -> str:
-    """The processor and its cores, the graphics card, and the operating system, without the machine's name."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = models[0] if models else cpu
-    cards = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
-    return ", ".join([f"{cpu} with {torch.get_num_threads()} threads", *cards, platform.system()])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,15 +58,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", metavar="NAME", default="", help=f"a subject ({', '.join(SUBJECTS)}) or a part of a row's description"
     )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="measure there alone (else wherever this machine can)"
+    )
     parser.add_argument("--quick", action="store_true", help="small inputs and few repeats: checks, not figures")
     parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="where to write; a partial or quick run writes nothing otherwise"
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write, in place of benchmarks/; a partial or quick run writes nothing otherwise",
     )
     return parser
 
 
-def _devices() -> list[torch.device]:
-    return [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
+def _devices(wish: str | None) -> list[torch.device]:
+    found = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    return [torch.device(name) for name in found if wish in (None, name)]
 
 
 def _selected(only: str, device: torch.device, quick: bool) -> Iterator[Comparison]:

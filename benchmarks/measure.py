@@ -10,10 +10,13 @@ not count, results do.
 from __future__ import annotations
 
 import gc
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,7 +57,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """A measured comparison. ours and theirs are medians, in `unit`: ms, or MB of a million bytes."""
+    """A measured comparison. ours and theirs are medians, in `unit`: ms, or MB of a million bytes.
+
+    device: "cpu", or the name of the graphics card. machine: what it was measured on, in words.
+    """
 
     what: str
     against: str
@@ -70,6 +76,7 @@ class Row:
     agree: float
     tolerance: float
     version: str
+    machine: str
 
     @property
     def met(self) -> bool:
@@ -91,6 +98,18 @@ class Bound:
     goal: float
     device: str
     threads: int
+
+
+def machine(device: torch.device) -> str:
+    """The graphics card, or the processor and its threads, and the operating system; without the machine's name."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {platform.system()}"
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = models[0] if models else cpu
+    return f"{cpu} with {os.cpu_count()} threads, {platform.system()}"
 
 
 def check_agreement(comparison: Comparison) -> float:
@@ -137,6 +156,7 @@ def measure(comparison: Comparison, device: torch.device, seconds: float) -> tup
         agree=agree,
         tolerance=comparison.tolerance,
         version=f"torch {torch.__version__}",
+        machine=machine(device),
     )
     bounds = [
         Bound(row.what, row.against, says, value, ours, unit, theirs / value, row.goal, name, threads)

@@ -6,8 +6,11 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TypeVar, get_type_hints
 
 from benchmarks.measure import Bound, Row
+
+T = TypeVar("T", Row, Bound)
 
 INTRODUCTION = """\
 # Benchmarks
@@ -19,7 +22,8 @@ sides compute the same is checked before anything is timed; the largest differen
 Times are medians; a ratio is the median over interleaved pairs, with quartiles. Memory is the peak of what torch
 allocates during a call above its inputs, results included, in MB of a million bytes. Where a goal is an
 upper limit, the ratio is turned round: limit / ours. One row per number of threads; numpy, scikit-image and the ball
-tree use one in any case.
+tree use one in any case. On a graphics card, what they do is measured where it runs, on the processor. Rows of a
+graphics card stay when `make bench` runs on a machine without it.
 """
 
 
@@ -31,18 +35,34 @@ def text(rows: Sequence[Row]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def write(rows: Sequence[Row], bounds: Sequence[Bound], machine: str, folder: Path) -> None:
-    """results.csv, bounds.csv and results.md in `folder`."""
+def write(rows: Sequence[Row], bounds: Sequence[Bound], folder: Path) -> None:
+    """results.csv, bounds.csv and results.md in `folder`; rows there of devices that are not in `rows` are kept."""
     folder.mkdir(parents=True, exist_ok=True)
+    measured = {row.device for row in rows}
+    rows = _processor_first([*rows, *(row for row in read(folder / "results.csv", Row) if row.device not in measured)])
+    kept = (bound for bound in read(folder / "bounds.csv", Bound) if bound.device not in measured)
+    bounds = _processor_first([*bounds, *kept])
     _write_csv(folder / "results.csv", Row, rows)
     _write_csv(folder / "bounds.csv", Bound, bounds)
-    (folder / "results.md").write_text(markdown(rows, bounds, machine), encoding="utf-8")
+    (folder / "results.md").write_text(markdown(rows, bounds), encoding="utf-8")
 
 
-def markdown(rows: Sequence[Row], bounds: Sequence[Bound], machine: str) -> str:
+def read(path: Path, kind: type[T]) -> list[T]:
+    """What `write` wrote; nothing if there is no such file or its columns are those of another version."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        types = get_type_hints(kind)
+        if reader.fieldnames != [field.name for field in fields(kind)]:
+            return []
+        return [kind(**{name: types[name](value) for name, value in row.items()}) for row in reader]
+
+
+def markdown(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
     """The rows as a Markdown table and, for every goal that was missed, what bounds it."""
-    versions = ", ".join(sorted({row.version for row in rows}))
-    lines = [INTRODUCTION, f"Machine: {machine}; {versions}.", ""]
+    lines = [INTRODUCTION]
+    lines += [f"{machine}; {version}.\n" for machine, version in dict.fromkeys((r.machine, r.version) for r in rows)]
     lines += [
         "| what | against | ratio | quartiles | goal | met | ours | theirs | device |",
         "|---|---|---:|---|---:|---|---:|---:|---|",
@@ -68,6 +88,10 @@ def markdown(rows: Sequence[Row], bounds: Sequence[Bound], machine: str) -> str:
             cells += (f"{bound.ours:.3g} {bound.unit}", f"{bound.best_ratio:.3g}", _device(bound))
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _processor_first(lines: Sequence[T]) -> list[T]:
+    return sorted(lines, key=lambda line: line.device != "cpu")
 
 
 def _cells(row: Row, ours: str, theirs: str) -> tuple[str, ...]:

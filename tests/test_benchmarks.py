@@ -96,8 +96,8 @@ def test_an_unknown_name_is_refused_with_one_line(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "error: no comparison is called 'weather': name a part of its description\n"
 
 
-def row(what: str, ratio: float, goal: float) -> Row:
-    return Row(what, "x", ratio, goal, "cpu", 1, 1.0, ratio, "ms", ratio, ratio, 0.0, 1.0, "torch")
+def row(what: str, ratio: float, goal: float, device: str = "cpu") -> Row:
+    return Row(what, "x", ratio, goal, device, 1, 1.0, ratio, "ms", ratio, ratio, 0.0, 1.0, "torch", f"a {device}")
 
 
 def test_a_goal_is_met_when_the_ratio_is_at_least_the_goal() -> None:
@@ -108,9 +108,30 @@ def test_a_goal_is_met_when_the_ratio_is_at_least_the_goal() -> None:
 def test_the_markdown_shows_what_bounds_the_missed_goals_alone() -> None:
     rows = [row("fast", 3.0, 2.0), row("slow", 1.0, 2.0)]
     bounds = [Bound(r.what, r.against, f"part of {r.what}", 0.5, 1.0, "ms", 2.0, 2.0, "cpu", 1) for r in rows]
-    page = table.markdown(rows, bounds, "a machine")
+    page = table.markdown(rows, bounds)
     assert "part of slow" in page
     assert "part of fast" not in page
+
+
+def test_rows_of_a_device_that_is_not_here_are_kept_and_those_of_a_device_measured_anew_are_not(
+    tmp_path: Path,
+) -> None:
+    old = [row("a", 1.25, 2.0), row("a", 3.5, 2.0, "a card"), row("gone", 1.0, 2.0)]
+    bounds = [Bound(r.what, r.against, "part", 0.5, 1.0, "ms", 2.0, 2.0, r.device, 1) for r in old]
+    table.write(old, bounds, tmp_path)
+    table.write([row("a", 2.5, 2.0)], [], tmp_path)
+    assert table.read(tmp_path / "results.csv", Row) == [row("a", 2.5, 2.0), row("a", 3.5, 2.0, "a card")]
+    assert table.read(tmp_path / "bounds.csv", Bound) == [bounds[1]]
+    page = (tmp_path / "results.md").read_text()
+    assert "a cpu; torch." in page and "a a card; torch." in page
+
+
+def test_a_device_that_is_not_here_is_refused_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert program.main(["--device", "cuda", "--quick"]) == 1
+    assert capsys.readouterr().err == "error: there is no device cuda here\n"
 
 
 def test_peak_memory_counts_results_and_intermediates_but_not_inputs() -> None:
