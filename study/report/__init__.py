@@ -16,6 +16,7 @@ def write_report(results: Path, out: Path) -> Path:
     The same results give the same bytes.
     Raises StudyError when a table is missing or cannot be read.
     """
+    from study.report.ahead import draw_ahead
     from study.report.html import render_report
     from study.report.latex import render_tex
     from study.report.markdown import render_markdown
@@ -24,6 +25,7 @@ def write_report(results: Path, out: Path) -> Path:
     from study.report.reading import load_result
 
     page, out = Page(load_result(Path(results))), Path(out)
+    draw_ahead(page)
     text, figures = render_markdown(page)
     with fresh_directory(out / "figures") as folder:
         for name, content in figures.items():

@@ -26,9 +26,6 @@ def seeds(result: StudyResult) -> list[tuple[Metric, Drawing]]:
 
 
 def _strip(result: StudyResult, card: Metric, rows: pd.DataFrame) -> Drawing:
-    # Seaborn takes a second to import; a report without seeds.csv does not need it.
-    import seaborn
-
     arms = [name for name in result.looks if name in set(rows["arm"])]
     labels = {name: result.looks[name].label for name in arms}
     height = 56 + 21 * len(arms)
@@ -38,22 +35,17 @@ def _strip(result: StudyResult, card: Metric, rows: pd.DataFrame) -> Drawing:
         elif result.baseline in arms:
             base = rows[rows["arm"] == result.baseline]["value"].mean()
             axes.axvline(base, color=GRID, lw=1.2, zorder=1)
-        drawn = len(axes.collections)
-        # Without jitter, which would draw random places and other bytes each time.
-        seaborn.stripplot(
-            data=rows, x="value", y="arm", order=arms, hue="arm", hue_order=arms, legend=False, jitter=False, size=4.6,
-            palette={name: result.looks[name].color for name in arms}, alpha=0.6, linewidth=0, ax=axes,
-        )  # fmt: skip
-        for name, dots in zip(arms, axes.collections[drawn:], strict=False):
-            dots.set_gid(f"arm-{result.looks[name].index}")
         means = rows.groupby("arm")["value"].mean()
         for place, name in enumerate(arms):
+            look, values = result.looks[name], rows[rows["arm"] == name]["value"].to_list()
+            axes.plot(values, [place] * len(values), "o", color=look.color, alpha=0.6, ms=4.6, mew=0, zorder=2,
+                      gid=f"arm-{look.index}")  # fmt: skip
             axes.plot([means[name]] * 2, [place - 0.34, place + 0.34], color=INK, lw=1.6, zorder=4)
         low, high = _limits(rows[rows["arm"].map(lambda name: result.looks[name].family != "control")])
         if card.better == "target":
             low, high = min(low, card.target), max(high, card.target)
         pad = 0.06 * (high - low) or 1.0
-        axes.set(xlim=(low - pad, high + pad), ylim=(len(arms) - 0.4, -0.6), ylabel="")
+        axes.set(xlim=(low - pad, high + pad), ylim=(len(arms) - 0.4, -0.6))
         axes.set_yticks(range(len(arms)), [plain(labels[name]) for name in arms], color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS, min_n_ticks=2))
         axes.set_xlabel(plain(f"{card.label}{unit(card)}"))

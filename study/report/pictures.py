@@ -147,7 +147,8 @@ def sheet_of(labels: Sequence[str], rows: Sequence[Sequence[Tile | None]], size:
                 way = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
                 sheet.paste(picture.resize((tile, tile), way), (left, top + number * (tile + gap)))
     file = io.BytesIO()
-    sheet.save(file, "PNG", optimize=True)
+    # The hardest compression would take ten times as long for a twentieth of the size.
+    sheet.save(file, "PNG", compress_level=6)
     return file.getvalue()
 
 

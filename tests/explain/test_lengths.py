@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from scipy.stats import kendalltau
 
 from study.errors import StudyError
 from study.explain.lengths import companion_studies, length_rows, rank_agreement
@@ -106,3 +107,13 @@ def test_agreement_of_rankings_is_kendalls_tau() -> None:
     assert taus.to_dict() == pytest.approx({(50, 100): 4 / 6, (50, 200): -4 / 6, (100, 200): -1.0})
     assert set(rank_agreement(rows)["arms"]) == {4}
     assert len(rank_agreement(rows.iloc[:0])) == 0
+
+
+def test_agreement_with_ties_is_scipys_tau_b() -> None:
+    order = ["a", "b", "c", "d", "e"]
+    one, other = (1.0, 2.0, 2.0, 4.0, 5.0), (2.0, 1.0, 3.0, 3.0, 3.0)
+    own, double = (table({"ab_rmse": dict(zip(order, values, strict=True))}) for values in (one, other))
+    rows = length_rows("main", 100, own, {"double": (200, double)}, CHOSEN)
+    assert rank_agreement(rows)["tau"].tolist() == pytest.approx([kendalltau(one, other).statistic])
+    level = table({"ab_rmse": dict.fromkeys(order, 1.0)})
+    assert rank_agreement(length_rows("main", 100, own, {"double": (200, level)}, CHOSEN))["tau"].isna().all()
