@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from study.report import tuning
 from study.report.figures import STEPS, file_name, plain, shortened
+from study.report.labels import Name, write_names
 from study.report.result import StudyResult
 from study.report.style import number
 from study.report.svg import GRID, INK, MUTED, PAPER, Drawing, canvas, drawing, legend_row, panels
@@ -67,18 +68,21 @@ def _above(axes: Axes, label: str, better: str) -> None:
 
 def _chosen(axes: Axes, result: StudyResult, trials: pd.DataFrame, objective: str) -> None:
     """A ring and a word at the points that the search recommends."""
-    finalists = result.search.finalists
+    finalists, colors = result.search.finalists, tuning.family_colors(result)
     chosen = finalists[finalists["choice"].isin(("recommended", "knee"))].drop_duplicates(["family", "choice"])
-    done = set()
-    for row in chosen.sort_values("choice", key=lambda c: c != "recommended").itertuples():
+    names: dict[str, Name] = {}
+    for row in chosen.sort_values("choice", key=lambda c: c != "recommended", kind="stable").itertuples():
         spot = trials[(trials["family"] == row.family) & (trials["trial"] == row.trial)]
-        if spot.empty or row.family in done:
+        if spot.empty or row.family in names:
             continue
-        done.add(row.family)
         x, y = spot["fidelity"].iloc[0], spot[objective].iloc[0]
         axes.plot([x], [y], "o", ms=14, mfc="none", mec=INK, mew=1.3, zorder=4)
-        axes.annotate(f"{shortened(row.family)}, {row.choice}", (x, y), (9, 9), textcoords="offset points", zorder=5,
-                      fontsize=9.5, annotation_clip=True)  # fmt: skip
+        names[row.family] = Name(f"{shortened(row.family)}, {row.choice}", (x, y), colors[row.family], far=16)
+    spots = axes.transData.transform(trials[["fidelity", objective]].to_numpy(float))
+    rings = axes.transData.transform([name.at for name in names.values()]) if names else np.empty((0, 2))
+    reach = np.repeat([4.0, 8.0], [len(spots), len(rings)])[:, None]
+    middles = np.vstack([spots, rings])
+    write_names(axes, list(names.values()), np.hstack([middles - reach, middles + reach]), size=9.5)
 
 
 def history(result: StudyResult) -> Drawing | None:

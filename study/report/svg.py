@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
@@ -116,19 +117,20 @@ def panels(
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         FigureCanvasSVG(figure)
-        grid = [
-            figure.add_axes(
-                (
-                    (left + column * (wide + gap)) / width,
-                    1 - (top + row * (high + rows_gap) + high) / height,
-                    wide / width,
-                    high / height,
-                )
-            )
-            for row in range(rows)
-            for column in range(columns)
-        ]
-        yield figure, grid
+        yield (
+            figure,
+            [
+                add_axes(figure, left + column * (wide + gap), top + row * (high + rows_gap), wide, high)
+                for row in range(rows)
+                for column in range(columns)
+            ],
+        )
+
+
+def add_axes(figure: Figure, left: float, top: float, wide: float, high: float) -> Axes:
+    """Axes of wide x high pixels, `left` and `top` pixels from the corner of the figure."""
+    width, height = figure.get_size_inches() * 72
+    return figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))
 
 
 def legend_row(axes: Any, entries: Sequence[tuple[str, str, str]], left: float, above: float, step: float = 0) -> None:

@@ -181,8 +181,8 @@ def test_the_tables_can_be_taken_out_of_the_page_as_they_are(usual):
         )
 
 
-def test_the_same_results_give_the_same_bytes_in_any_process(make_report, tmp_path):
-    results, out = make_report(arms=FEW[:3], images=2, kinds=TWO_KINDS)
+def test_the_same_results_give_the_same_bytes_in_any_process(everything, tmp_path):
+    results, out = everything
     again = tmp_path / "again"
     program = "from pathlib import Path; from study.report import write_report; "
     program += f"write_report(Path({str(results)!r}), Path({str(again)!r}))"
