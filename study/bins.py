@@ -63,6 +63,13 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
 # An operator of its own: torch.compile leaves its loops alone, and the caller's graph stays in one piece.
 @torch.library.custom_op("colorization_study::soft_encode", mutates_args=())
 def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
+    if ab.is_cuda:
+        from study.kernels import usable
+
+        if neighbors <= _LOOKUP_NEIGHBORS and usable(ab):
+            from study.kernels.bins import soft_encode as in_one_kernel
+
+            return in_one_kernel(ab, neighbors, sigma)
     # Bins in 16 bits at first: what the rest of the result will take serves as room to look them up.
     indices = _nearest_bins(ab, neighbors).long()
     weights = torch.empty(indices.shape, dtype=torch.float32, device=ab.device)

@@ -46,6 +46,13 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     ValueError for another shape or an integer type other than uint8. An empty batch gives an empty result.
     """
     _check(rgb, 3, "rgb", integers=True)
+    if rgb.is_cuda and not torch.compiler.is_compiling():
+        from study.kernels import usable
+
+        if usable(rgb):
+            from study.kernels.color import rgb_to_lab as in_one_kernel
+
+            return in_one_kernel(rgb)
     return _in_chunks(_rgb_to_lab, rgb)
 
 
@@ -57,6 +64,13 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     another shape or an integer type. An empty batch gives an empty result.
     """
     _check(lab, 3, "lab")
+    if lab.is_cuda and not torch.compiler.is_compiling():
+        from study.kernels import usable
+
+        if usable(lab):
+            from study.kernels.color import lab_to_rgb as in_one_kernel
+
+            return in_one_kernel(lab)
     return _in_chunks(_lab_to_rgb, lab)
 
 

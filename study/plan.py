@@ -122,7 +122,7 @@ class Project:
                 cells += self._controls(study, arm, seeds, common)
                 continue
             build_loss(arm.loss, prepared.prior, self.root)  # a wrong loss is told here, before anything is trained
-            loss_code = code_digest(with_imports(source_of(arm.loss, self.root)))
+            loss_code = code_digest(with_imports(source_of(arm.loss, self.root), device), device)
             settings = common.model_copy(update=arm.train.model_dump(exclude_none=True))
             for seed in seeds:
                 signature = cell_signature(arm, settings, seed, prepared.manifest["data_hash"], device, loss_code)

@@ -1,6 +1,8 @@
 """Signatures: a hash of everything that decides a cell's numbers, and nothing else.
 
-Comments, docstrings and layout of the code do not count: a module enters as its syntax tree without them.
+Comments, docstrings and layout of the code do not count: a module enters as its syntax tree without them. Nor does
+what the cell's device cannot reach: branches under a test of `is_cuda` count for cells of a graphics card alone, and
+so do the kernels that they import.
 """
 
 from __future__ import annotations
@@ -42,16 +44,17 @@ TRAINING_CODE = (
 WITHOUT_EFFECT = {"checkpoint_seconds", "device"}
 
 
-def code_digest(paths: Iterable[Path]) -> str:
-    """SHA-256 (hex) of Python files as syntax trees without docstrings and comments, in the order given."""
+def code_digest(paths: Iterable[Path], device: str = "cpu") -> str:
+    """SHA-256 (hex) of Python files as `device` runs them: syntax trees without docstrings and comments, in the order
+    given."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path.name}\n{_meaning(path)}\n".encode())
+        digest.update(f"{path.name}\n{_meaning(path, device)}\n".encode())
     return digest.hexdigest()
 
 
-def _meaning(file: Path) -> str:
-    tree = _parsed(file)
+def _meaning(file: Path, device: str) -> str:
+    tree = _parsed(file, device)
     for node in ast.walk(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node):
@@ -59,21 +62,33 @@ def _meaning(file: Path) -> str:
     return ast.unparse(tree)
 
 
-def _parsed(file: Path) -> ast.Module:
+def _parsed(file: Path, device: str) -> ast.Module:
     try:
-        return ast.parse(file.read_text(encoding="utf-8"))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise StudyError(f"{file} cannot be read as Python: {error}") from error
+    return tree if device == "cuda" else _WithoutCards().visit(tree)
 
 
-def with_imports(file: Path) -> list[Path]:
-    """`file` and the modules of this package that it imports, directly or not, beyond TRAINING_CODE; sorted."""
+class _WithoutCards(ast.NodeTransformer):
+    """Takes out what stands under `if x.is_cuda:` or `if x.is_cuda and ...:`; an else stays in its place."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        every = node.test.values if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And) else []
+        asked = any(isinstance(test, ast.Attribute) and test.attr == "is_cuda" for test in (node.test, *every))
+        return node.orelse if asked else node
+
+
+def with_imports(file: Path, device: str = "cpu") -> list[Path]:
+    """`file` and the modules of this package that it imports on `device`, directly or not, beyond TRAINING_CODE;
+    sorted."""
     known = {PACKAGE / name for name in TRAINING_CODE}
     found, todo = set(), [file]
     while todo:
         current = todo.pop()
         found.add(current)
-        for node in ast.walk(_parsed(current)):
+        for node in ast.walk(_parsed(current, device)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study."):
                 module = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
                 if module.is_file() and module not in known | found:
@@ -82,9 +97,10 @@ def with_imports(file: Path) -> list[Path]:
 
 
 @cache
-def training_code_digest() -> str:
-    """`code_digest` of TRAINING_CODE."""
-    return code_digest(PACKAGE / name for name in TRAINING_CODE)
+def training_code_digest(device: str) -> str:
+    """`code_digest` of TRAINING_CODE and, on a graphics card, of the kernels that it runs there."""
+    kernels = sorted((PACKAGE / "kernels").glob("*.py")) if device == "cuda" else []
+    return code_digest([*(PACKAGE / name for name in TRAINING_CODE), *kernels], device)
 
 
 def cell_signature(arm: Arm, train: TrainSettings, seed: int, data_hash: str, device: str, loss_code: str) -> str:
@@ -99,7 +115,7 @@ def cell_signature(arm: Arm, train: TrainSettings, seed: int, data_hash: str, de
         "seed": seed,
         "data": data_hash,
         "device": device,
-        "code": training_code_digest(),
+        "code": training_code_digest(device),
         "loss_code": loss_code,
         "torch": version("torch"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from study import bins, color
 from study.cells import CellStore, run_cells
+from study.kernels import _compile_here, usable
 from study.losses import build_loss, loss_names
 from study.losses.base import Loss
 from study.params import LossSettings
@@ -152,6 +154,45 @@ def test_losses_compile(name: str) -> None:
     (wanted,) = torch.autograd.grad(eager, pred)
     (found,) = torch.autograd.grad(compiled, pred)
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-3 * wanted.abs().max().item())
+
+
+def test_kernels_in_all_shapes() -> None:
+    from tests.kernel_cases import cases
+
+    apart = [case for case in cases(CARD) if not case[1] <= case[2]]
+    assert not apart
+
+
+def test_the_hot_functions_run_kernels_unless_a_gradient_or_double_precision_is_asked_for() -> None:
+    rgb = colors(6).to(CARD)
+    assert usable(rgb)
+    assert not usable(rgb.double()) and not usable(rgb[:0]) and not usable(rgb.cpu())
+    floats = (rgb / 255).requires_grad_()
+    assert not usable(floats)
+    (slope,) = torch.autograd.grad(color.rgb_to_lab(floats).sum(), floats)
+    assert torch.isfinite(slope).all()
+    assert color.rgb_to_lab(rgb.double() / 255).dtype == torch.float64
+    assert color.rgb_to_lab(rgb[:0]).shape == (0, 3, 40, 40)
+
+
+def test_without_a_compiler_the_definitions_run_and_say_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from study.kernels import color as kernels
+
+    def fail(rgb: Tensor) -> Tensor:
+        raise RuntimeError("Failed to find C compiler")
+
+    levels = colors(7)
+    monkeypatch.setattr(kernels, "rgb_to_lab", fail)
+    _compile_here.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="Triton cannot compile .* Failed to find C compiler"):
+            lab = color.rgb_to_lab(levels.to(CARD))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            color.rgb_to_lab(levels.to(CARD))
+        assert_same(lab, color.rgb_to_lab(levels), rtol=0, atol=1e-4)
+    finally:
+        _compile_here.cache_clear()
 
 
 def test_a_cell_trains_there_as_here_and_the_same_twice(root: Path, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import shutil
 from pathlib import Path
 
 import pytest
 
+from study import signature
 from study.errors import StudyError
 from study.signature import PACKAGE, TRAINING_CODE, code_digest, with_imports
 
@@ -31,6 +33,36 @@ def test_a_function_that_is_only_a_docstring_is_still_a_function(tmp_path: Path)
     assert digest(tmp_path / "a.py", 'def f():\n    """Doc."""\n') == digest(tmp_path / "a.py", "def f():\n    pass\n")
 
 
+def test_what_a_processor_cannot_reach_counts_for_graphics_cards_alone(tmp_path: Path) -> None:
+    file, plain, card = tmp_path / "a.py", "def f(x):\n    return x + 1\n", "        return fast(x)\n"
+    before = digest(file, plain)
+    for test in ("x.is_cuda", "x.is_cuda and not compiling()"):
+        branched = plain.replace("    return", f"    if {test}:\n{card}    return")
+        assert digest(file, branched) == before
+        on_card = code_digest([file], "cuda")
+        assert on_card != before
+        digest(file, branched.replace("fast", "faster"))
+        assert code_digest([file], "cuda") != on_card
+    either = f"    if x.is_cuda:\n{card}    else:\n        return x + 1\n"
+    there = digest(file, plain.replace("    return x + 1\n", either))
+    assert digest(file, plain.replace("    return x + 1\n", either.replace("fast", "faster"))) == there
+    assert digest(file, plain.replace("    return x + 1\n", either.replace("+ 1", "+ 2"))) != there
+    assert digest(file, plain.replace("    return", f"    if x.is_cpu:\n{card}    return")) != before
+
+
+def test_kernels_count_for_graphics_cards_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = tmp_path / "study"
+    shutil.copytree(PACKAGE, package)
+    monkeypatch.setattr(signature, "PACKAGE", package)
+    digest_on = signature.training_code_digest.__wrapped__  # without its cache
+    before = {device: digest_on(device) for device in ("cpu", "cuda")}
+    (package / "kernels" / "color.py").write_text("x = 1\n")
+    assert digest_on("cpu") == before["cpu"] and digest_on("cuda") != before["cuda"]
+    classification = package / "losses" / "classification.py"
+    assert package / "kernels" / "classification.py" in with_imports(classification, "cuda")
+    assert package / "kernels" / "classification.py" not in with_imports(classification, "cpu")
+
+
 def test_code_that_does_not_parse_is_told(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="cannot be read as Python"):
         digest(tmp_path / "a.py", "def f(:\n")
@@ -39,6 +71,7 @@ def test_code_that_does_not_parse_is_told(tmp_path: Path) -> None:
 def test_everything_that_training_code_imports_from_the_package_is_training_code() -> None:
     without_numbers = {"errors.py", "files.py", "params.py"}
     listed = {PACKAGE / name for name in TRAINING_CODE} | {PACKAGE / name for name in without_numbers}
+    listed |= set((PACKAGE / "kernels").glob("*.py"))  # which count where they run
     for name in TRAINING_CODE:
         for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
             if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("study."):

@@ -99,6 +99,15 @@ class _SparseCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
         ctx.loss = loss
+        if logits.is_cuda:
+            from study.kernels import usable
+
+            if usable(logits, ab):
+                from study.kernels.classification import cross_entropy
+
+                loss_value, log_sums = cross_entropy(logits, ab, loss)
+                ctx.save_for_backward(logits, ab, log_sums)
+                return loss_value
         ctx.save_for_backward(logits, ab)
         dtype = torch.promote_types(logits.dtype, torch.float32)
         total = torch.zeros((), dtype=dtype, device=logits.device)
@@ -109,6 +118,11 @@ class _SparseCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None]:
+        if of_loss.is_cuda and len(ctx.saved_tensors) == 3:
+            from study.kernels.classification import cross_entropy_gradient
+
+            logits, ab, log_sums = ctx.saved_tensors
+            return cross_entropy_gradient(logits, ab, ctx.loss, log_sums, of_loss), None, None
         logits, ab = ctx.saved_tensors
         dtype = torch.promote_types(logits.dtype, torch.float32)
         gradient = torch.empty_like(logits)

@@ -1,0 +1,42 @@
+"""The hot functions as single kernels for graphics cards, written in Triton.
+
+PyTorch runs one kernel after the other, and on a graphics card starting them takes longer than what they compute.
+Here a conversion is one kernel, a loss with its gradient two or three. They are used by the functions that people
+call, which have the definitions, wherever `usable` says so; nobody needs to call them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether the kernels can take these tensors: all on one NVIDIA card, with values, none in double precision, and
+    no gradient is asked for of what is done to them."""
+    device = tensors[0].device
+    recorded = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    if device.type != "cuda":
+        return False
+    plain = all(x.device == device and x.dtype != torch.float64 and x.numel() > 0 for x in tensors)
+    return plain and not recorded and _compile_here(device)
+
+
+@cache
+def _compile_here(device: torch.device) -> bool:
+    """Tried once per card: Triton may be missing (Windows), find no C compiler, or not know the card."""
+    if torch.version.hip or importlib.util.find_spec("triton") is None:
+        return False
+    from study.kernels.color import rgb_to_lab
+
+    try:
+        rgb_to_lab(torch.zeros(1, 3, 1, 1, device=device))
+    except Exception as error:  # whatever a compiler says
+        reason = " ".join(str(error).split())[:200]
+        warnings.warn(f"Triton cannot compile for {device}, slower kernels are used: {reason}", stacklevel=4)
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""The kernels beside the definitions they stand for: `python -m tests.kernel_cases` prints how far apart they are.
+
+On a processor they run in Triton's interpreter, which TRITON_INTERPRET=1 must have chosen before they are imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from study import bins, color
+from study.kernels import anti_average as anti_average_kernel
+from study.kernels import bins as bins_kernels
+from study.kernels import classification as classification_kernels
+from study.kernels import color as color_kernels
+from study.losses import ClassificationLoss, ColorizationAntiAverageLoss
+
+Case = tuple[str, float, float]  # what, how far apart, how far apart it may be
+
+
+def cases(device: torch.device) -> Iterator[Case]:
+    """Every kernel on `device` beside the processor, in shapes that do and do not fill its blocks."""
+    generator = torch.Generator().manual_seed(0)
+    yield from _color(device, generator)
+    yield from _anti_average(device, generator)
+    yield from _soft_encoding(device, generator)
+    yield from _classification(device, generator)
+
+
+def _color(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
+    levels = torch.randint(0, 256, (3, 3, 17, 43), dtype=torch.uint8, generator=generator)
+    floats = 1.2 * torch.rand(3, 3, 17, 43, generator=generator) - 0.1  # out of range too
+    grays = (torch.arange(256, dtype=torch.uint8)).view(1, 1, 16, 16).repeat(1, 3, 1, 1)
+    for name, rgb in {
+        "bytes": levels,
+        "floats": floats,
+        "half precision": floats.half(),
+        "grays": grays,
+        "pixels last": levels.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2),
+        "one pixel": floats[:1, :, :1, :1],
+    }.items():
+        exact = color.rgb_to_lab(rgb.double() / 255 if rgb.dtype == torch.uint8 else rgb.double())
+        yield f"Lab of {name}", _largest(color_kernels.rgb_to_lab(rgb.to(device)), exact), 1e-4
+    lab = color.rgb_to_lab(levels)
+    wild = lab + 40 * torch.randn(lab.shape, generator=generator)  # out of gamut too
+    for name, pictures in {"pictures": lab, "colours out of gamut": wild, "half precision": wild.half()}.items():
+        exact = color.lab_to_rgb(pictures.double())
+        yield f"sRGB of {name}", _largest(color_kernels.lab_to_rgb(pictures.to(device)), exact), 2e-5
+    back = color.to_uint8(color_kernels.lab_to_rgb(color_kernels.rgb_to_lab(levels.to(device))))
+    yield "bytes there and back", float(abs(back.astype(int) - color.to_uint8(levels / 255)).max()), 0.0
+
+
+def _anti_average(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
+    for shape, weights, units in (
+        ((2, 2, 17, 40), (1.0, 0.01, 0.5, 1.0), "raw"),
+        ((3, 3, 30, 50), (1.0, 0.01, 0.5, 1.0), "raw"),
+        ((2, 3, 40, 60), (1.0, 2.0, 1.0, 1.0), "normalized"),
+        ((2, 2, 9, 9), (0.0, 1.0, 0.0, 0.0), "raw"),
+        ((2, 2, 9, 9), (0.0, 0.0, 1.0, 0.0), "raw"),
+        ((2, 3, 9, 9), (0.0, 0.0, 0.0, 1.0), "raw"),
+        ((3, 2, 1, 1), (1.0, 0.01, 0.5, 1.0), "raw"),
+        ((1, 2, 521, 523), (1.0, 0.01, 0.5, 1.0), "raw"),  # parts of more than one block
+    ):
+        target = 30 * torch.randn(shape, generator=generator)
+        pred = 0.5 * target + 10 * torch.randn(shape, generator=generator)
+        pred[0, -2:, 0, 0] = target[-1, -2:, 0, -1] = 0  # gray
+        pred[-1, -1, -1, -1] = -0.0  # the hue's cut
+        loss = ColorizationAntiAverageLoss(*weights, units=units).double()
+        exact = pred.double().requires_grad_()
+        terms = loss(exact, target.double())
+        (slope,) = torch.autograd.grad(terms["total"], exact)
+        on_device = pred.to(device), target.to(device)
+        *values, gradient = anti_average_kernel.sweep(*on_device, loss, training=True)
+        name = f"anti-average loss of {'x'.join(map(str, shape))}, weights {weights}, {units}"
+        apart = [abs(value.item() - wanted.item()) for value, wanted in zip(values, terms.values(), strict=True)]
+        scale = [1e-3 + abs(wanted.item()) for wanted in terms.values()]
+        yield name, max(a / s for a, s in zip(apart, scale, strict=True)), 2e-4
+        yield f"{name}, gradient", _largest(gradient, slope) / slope.abs().max().item(), 2e-4
+        *again, none = anti_average_kernel.sweep(*on_device, loss, training=False)
+        assert none is None
+        yield f"{name}, without gradient", max(abs(a.item() - v.item()) for a, v in zip(again, values, strict=True)), 0
+
+
+def _soft_encoding(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
+    ab = 50 * torch.randn(2, 2, 7, 9, generator=generator)
+    ab[1] *= 4  # mostly out of gamut
+    for neighbors in (1, 5, 16):
+        indices, weights = bins.soft_encode(ab, neighbors)
+        there, shares = (x.cpu() for x in bins_kernels.soft_encode(ab.to(device), neighbors, 5.0))
+        yield f"bins of {neighbors} neighbours", (indices != there).float().mean().item(), 0.0
+        yield f"weights of {neighbors} neighbours", _largest(shares, weights), 1e-6
+
+
+def _classification(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
+    ab = 40 * torch.randn(3, 2, 7, 5, generator=generator)
+    ab[1] /= 40  # a gray picture
+    lab = torch.cat([50 + ab[:, :1], ab], 1)
+    prior = torch.rand(313, generator=generator)
+    prior /= prior.sum()
+    for name, loss in {
+        "rebalanced": ClassificationLoss(prior),
+        "plain": ClassificationLoss(None),
+        "3 neighbours, gray counts": ClassificationLoss(prior, neighbors=3, sigma=8.0, gray_mask=False),
+    }.items():
+        for layout in (torch.contiguous_format, torch.channels_last):
+            logits = 3 * torch.randn(3, 313, 7, 5, generator=generator)
+            logits = logits.to(memory_format=layout).requires_grad_()
+            wanted = loss(logits, ab)["total"]
+            (slope,) = torch.autograd.grad(3 * wanted, logits)
+            loss.to(device)
+            there, target = logits.detach().to(device), lab.to(device)[:, 1:]
+            value, log_sums = classification_kernels.cross_entropy(there, target, loss)
+            factor = torch.tensor(3.0, device=device)
+            gradient = classification_kernels.cross_entropy_gradient(there, target, loss, log_sums, factor)
+            loss.to("cpu")
+            assert gradient.stride() == logits.stride()
+            what = f"classification loss, {name}, {str(layout).removeprefix('torch.')}"
+            yield what, abs(value.item() / wanted.item() - 1), 1e-5
+            yield f"{what}, gradient", _largest(gradient, slope) / slope.abs().max().item(), 1e-5
+
+
+def _largest(one: Tensor, other: Tensor) -> float:
+    return (one.cpu().double() - other.double()).abs().max().item()
+
+
+if __name__ == "__main__":
+    print(json.dumps(list(cases(torch.device("cpu")))))

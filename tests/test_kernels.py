@@ -1,0 +1,40 @@
+"""The kernels for graphics cards compute what their definitions do: in Triton's interpreter, without a card."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from study.kernels import usable
+from tests.conftest import REPOSITORY
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="there is no Triton for this system")
+def test_every_kernel_agrees_with_its_definition() -> None:
+    # In a process of its own: whether kernels are compiled or interpreted is decided when Triton is imported.
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.kernel_cases"],
+        cwd=REPOSITORY,
+        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)
+    subjects = ("Lab of", "sRGB of", "anti-average loss", "bins of", "classification loss")
+    assert all(any(what.startswith(subject) for what, *_ in cases) for subject in subjects)
+    assert not [case for case in cases if not case[1] <= case[2]]
+
+
+def test_no_kernel_is_used_on_a_processor_and_triton_is_not_even_imported() -> None:
+    assert not usable(torch.zeros(1, 3, 2, 2))
+    code = "import sys, torch, study.losses, study.metrics; from study.color import rgb_to_lab; "
+    code += "rgb_to_lab(torch.zeros(1, 3, 2, 2)); print([m for m in sys.modules if m.startswith('study.kernels')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
