@@ -12,7 +12,7 @@ from study.report.figures import STEPS, file_name, plain, shortened
 from study.report.labels import Name, write_names
 from study.report.result import StudyResult
 from study.report.style import number
-from study.report.svg import GRID, INK, MUTED, PAPER, Drawing, canvas, drawing, legend_row, panels
+from study.report.svg import GRID, INK, MUTED, PAPER, Drawing, canvas, drawing, legend_lines, legend_row, panels
 
 SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 MOST_TRIALS = 1500  # points in a figure
@@ -22,32 +22,37 @@ def _shapes(result: StudyResult) -> dict[str, str]:
     return {family: SHAPES[i % len(SHAPES)] for i, family in enumerate(tuning.families(result.search))}
 
 
-def fronts(result: StudyResult) -> Drawing | None:
+def fronts(result: StudyResult) -> list[Drawing]:
     """Every candidate: vividness and hue diversity (distance to the truth) against ab RMSE; the front is full."""
     trials = tuning.completed(result.search).head(MOST_TRIALS)
-    if trials.empty:
-        return None
+    return [_front(result, trials, objective) for objective in ("vividness", "diversity")] if len(trials) else []
+
+
+def _front(result: StudyResult, trials: pd.DataFrame, objective: str) -> Drawing:
     colors, shapes = tuning.family_colors(result), _shapes(result)
-    with panels(760, 410, 1, 2, left=62, right=12, top=64, bottom=58, gap=74) as (figure, (left, right)):
-        for axes, objective in ((left, "vividness"), (right, "diversity")):
-            for family, rows in trials.groupby("family", sort=False):
-                front = rows["front"].str.lower() == "yes"
-                common = {"marker": shapes[family], "color": colors[family], "ls": "none"}
-                axes.plot(rows["fidelity"][~front], rows[objective][~front], ms=5, alpha=0.35, mew=0, **common)
-                axes.plot(rows["fidelity"][front], rows[objective][front], ms=7.5, mec=INK, mew=0.9, zorder=3, **common)
-            _limits(axes, trials["fidelity"], trials[objective])
-            axes.grid(True, color=GRID, lw=0.7)
-            axes.set_axisbelow(True)
-            axes.set_xlabel("← better · ab RMSE (Lab units)")
-            _above(axes, f"{tuning.OBJECTIVES[objective]}", "↓ better")
-            _chosen(axes, result, trials, objective)
-        legend_row(left, [(shortened(family), shapes[family], colors[family]) for family in colors], -41, 42)
+    keys = legend_lines([(shortened(family), shapes[family], color) for family, color in colors.items()], 370)
+    top = 46 + 18 * len(keys)
+    with canvas(390, 350 + top, 58, 12, top, 52) as (figure, axes):
+        for family, rows in trials.groupby("family", sort=False):
+            front = rows["front"].str.lower() == "yes"
+            common = {"marker": shapes[family], "color": colors[family], "ls": "none"}
+            axes.plot(rows["fidelity"][~front], rows[objective][~front], ms=5, alpha=0.45, mew=0, **common)
+            axes.plot(rows["fidelity"][front], rows[objective][front], ms=7.5, mec=INK, mew=0.9, zorder=3, **common)
+        _limits(axes, trials["fidelity"], trials[objective])
+        axes.grid(True, color=GRID, lw=0.7)
+        axes.set_axisbelow(True)
+        axes.set_xlabel("← better · ab RMSE (Lab units)")
+        _above(axes, f"{tuning.OBJECTIVES[objective]}", "↓ better")
+        _chosen(axes, result, trials, objective)
+        for line, entries in enumerate(keys):
+            legend_row(axes, entries, -41, 18 * (len(keys) - line) + 20)
         told = "; ".join(
             f"{family}: {len(rows)} candidates, {int((rows['front'].str.lower() == 'yes').sum())} on the front"
             for family, rows in trials.groupby("family", sort=False)
         )
-        alt = f"Distance to the truth’s vividness and hue diversity against ab RMSE, one mark a candidate. {told}."
-        return drawing(figure, "search-fronts", "Candidates and the Pareto front", alt)
+        title = tuning.OBJECTIVES[objective]
+        alt = f"{title[0].upper()}{title[1:]} against ab RMSE, one mark a candidate. {told}."
+        return drawing(figure, file_name("search-front", objective), title, alt)
 
 
 def _limits(axes: Axes, across: pd.Series, up: pd.Series) -> None:

@@ -18,6 +18,7 @@ from study.report.page import Page
 from study.report.result import Metric
 from study.report.scores import MICRO, Micro
 from study.report.telling import Code, nearest, published_arm, recommended_arm
+from study.report.theme import dark_rule, themed
 
 STRIP = 7  # pictures under the answer, at most
 
@@ -43,15 +44,15 @@ def breakable(text: str) -> list[str]:
 def micro(parts: Micro, color: str) -> Markup:
     """A small interval plot for a table cell; its numbers stand beside it, so readers of the page's text skip it."""
     width, height = MICRO
-    middle = height / 2
+    middle, color = height / 2, themed(color)
     shapes = []
     if parts.baseline is not None:
         shapes.append(f'<path class="tick" d="M{parts.baseline} 0V{height}"/>')
     if parts.target is not None:
         shapes.append(f'<path class="aim" d="M{parts.target} -1V{height + 1}"/>')
     if parts.low is not None:
-        shapes.append(f'<path d="M{parts.low} {middle}H{parts.high}" stroke="{color}" stroke-width="2"/>')
-    shapes.append(f'<circle cx="{parts.mean}" cy="{middle}" r="2.7" fill="{color}"/>')
+        shapes.append(f'<path d="M{parts.low} {middle}H{parts.high}" style="stroke: {color}; stroke-width: 2"/>')
+    shapes.append(f'<circle cx="{parts.mean}" cy="{middle}" r="2.7" style="fill: {color}"/>')
     return Markup(f'<svg class="micro" width="{width}" height="{height}" aria-hidden="true">{"".join(shapes)}</svg>')
 
 
@@ -65,7 +66,7 @@ def environment() -> Environment:
     env.filters |= {
         "exact": exact, "goal": goal, "breakable": breakable, "micro": micro, "slug": file_name, "svg": Markup,
         "number": style.number, "interval": style.interval, "p": style.p_value, "amount": style.amount,
-        "count": style.count, "duration": style.duration,
+        "count": style.count, "duration": style.duration, "themed": themed,
     }  # fmt: skip
     env.tests["code"] = lambda part: isinstance(part, Code)
     env.filters["sign"] = style.chip
@@ -79,6 +80,11 @@ def asset(name: str) -> str:
     return env.loader.get_source(env, name)[0]
 
 
+def style_sheet() -> Markup:
+    """The style of every page, with the colours of arms on dark paper."""
+    return Markup(asset("page.css") + dark_rule())
+
+
 def script_hash(script: str) -> str:
     """The SHA-256 by which the page's policy allows exactly this script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -89,7 +95,7 @@ def render_report(page: Page) -> str:
     script = asset("page.js")
     ratios = [row.step_ratio for row in page.cost if not math.isnan(row.step_ratio)]
     return environment().get_template("report.html.j2").render(
-        page=page, style=Markup(asset("page.css")), script=Markup(script), script_hash=script_hash(script),
+        page=page, style=style_sheet(), script=Markup(script), script_hash=script_hash(script),
         strip=strip(page), slowest=max(ratios, default=1.0),
     )  # fmt: skip
 
@@ -99,7 +105,7 @@ def render_index(studies: list[dict[str, Any]]) -> str:
     script = asset("page.js")
     return environment().get_template("index.html.j2").render(
         studies=studies, numbers=index.main_numbers(studies), claims=index.claims(studies),
-        style=Markup(asset("page.css")), script=Markup(script), script_hash=script_hash(script),
+        style=style_sheet(), script=Markup(script), script_hash=script_hash(script),
     )  # fmt: skip
 
 

@@ -288,8 +288,10 @@ class Page:
         """Figures on the search by subject; empty without a search."""
         if self.result.search is None:
             return {}
-        single = {"fronts": figures_tuning.fronts(self.result), "history": figures_tuning.history(self.result)}
-        return {name: [figure] if figure else [] for name, figure in single.items()} | {
+        history = figures_tuning.history(self.result)
+        return {
+            "fronts": figures_tuning.fronts(self.result),
+            "history": [history] if history else [],
             "importance": figures_tuning.importances(self.result),
             "slices": figures_tuning.slices(self.result),
         }

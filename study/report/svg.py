@@ -16,11 +16,14 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
 
+from study.report.theme import themed
+
 # Each tone is a colour on white paper; in a page it becomes the CSS variable of the same name.
 TONES = {"ink": "#1f2124", "muted": "#6a6d72", "grid": "#dcdcd8", "band": "#efeeea", "paper": "#fefefc"}
 INK, MUTED, GRID, BAND, PAPER = TONES.values()
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 TEXT_FONT = "font-family: font-family-here;"  # of text that is written as SVG by hand
+LEGEND_GAP, LEGEND_LETTER = 32, 5.6  # pixels from one entry of a legend to the next, besides those of its letters
 ARM = re.compile(r"arm-\d+")  # the gid of whatever belongs to one arm
 STYLE = {
     "svg.hashsalt": "study.report",
@@ -67,12 +70,12 @@ class Drawing:
 
     @property
     def inline(self) -> str:
-        """For a page: no size of its own, ids that no other figure shares, tones as CSS variables."""
+        """For a page: no size of its own, ids that no other figure shares, tones and arms' colours as CSS variables."""
         body = re.sub(r'(\bid="|url\(#|href="#)', lambda m: f"{m.group(1)}{self.name}-", self.body)
         body = re.sub(r'id="[^"]*-arm-(\d+)"', r'data-arm="\1"', body)
         for tone, color in TONES.items():
             body = body.replace(color, f"var(--{tone})")
-        body = body.replace("font-family-here", "var(--sans)")
+        body = themed(body).replace("font-family-here", "var(--sans)")
         return (
             f'<svg viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}" role="img" '
             f'aria-label="{escape(self.alt)}">{body}</svg>'
@@ -133,6 +136,18 @@ def add_axes(figure: Figure, left: float, top: float, wide: float, high: float) 
     return figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))
 
 
+def legend_lines(entries: Sequence[tuple[str, str, str]], wide: float) -> list[list[tuple[str, str, str]]]:
+    """The entries of a legend in lines of at most `wide` pixels, as legend_row sets them."""
+    lines, used = [[]], 0.0
+    for entry in entries:
+        own = LEGEND_GAP + LEGEND_LETTER * len(entry[0])
+        if lines[-1] and used + own > wide:
+            lines, used = [*lines, []], 0.0
+        lines[-1].append(entry)
+        used += own
+    return lines
+
+
 def legend_row(axes: Any, entries: Sequence[tuple[str, str, str]], left: float, above: float, step: float = 0) -> None:
     """Label, marker and colour of each entry side by side, starting `left` and `above` the axes' top left (pixels).
 
@@ -144,7 +159,7 @@ def legend_row(axes: Any, entries: Sequence[tuple[str, str, str]], left: float, 
         axes.plot([0], [1], marker, color=color, ms=7, transform=spot, clip_on=False)
         axes.annotate(label.replace("$", r"\$"), (0, 1), (left + 9, above), xycoords="axes fraction", va="center",
                       textcoords="offset points", annotation_clip=False, fontsize=10)  # fmt: skip
-        left += step or 32 + 5.6 * len(label)
+        left += step or LEGEND_GAP + LEGEND_LETTER * len(label)
 
 
 def drawing(figure: Figure, name: str, title: str, alt: str) -> Drawing:

@@ -135,6 +135,30 @@ def test_the_theme_follows_the_reader_and_text_stays_readable(started, report, d
     assert (sum(json.loads(ground.removeprefix("rgb").replace("(", "[").replace(")", "]"))) < 200) == dark
 
 
+def test_marks_are_lighter_on_dark_paper(started, report):
+    found = []
+    for dark in (False, True):
+        started.open(report[1], 1440, dark=dark)
+        found.append(started.run("getComputedStyle(document.querySelector('.mark path')).fill"))
+    assert found == ["rgb(128, 135, 144)", "rgb(154, 161, 170)"]
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_a_figure_that_goes_on_beyond_a_narrow_window_says_so_until_it_is_moved(started, everything, width):
+    started.open(everything[1] / "index.html", width)
+    settled = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))))"
+    hints = """[...document.querySelectorAll('figure.sideways, .panels.wide figure')]
+      .filter(one => one.checkVisibility())
+      .map(one => [one.scrollWidth > one.clientWidth + 4, getComputedStyle(one, '::before')])
+      .map(([more, hint]) => [more, hint.content !== 'none' && hint.visibility === 'visible'])"""
+    started.run(settled)
+    found = started.run(hints)
+    assert all(more == told for more, told in found) and any(more for more, _ in found) == (width == 360)
+    if width == 360:
+        started.run(f"document.querySelector('figure.more').scrollLeft = 40; {settled}")
+        assert started.run(hints)[0] == [True, False]
+
+
 def test_a_click_on_a_heading_sorts_best_first_and_the_next_one_turns_it_round(browser, report):
     table = pd.read_csv(report[0] / "tables" / "arms.csv")
     head = ".results thead th:nth-child({})"

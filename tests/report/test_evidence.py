@@ -224,10 +224,12 @@ def test_the_budget_and_the_fronts_are_those_of_the_search(some):
     assert said.startswith("Every family: 24 candidates of at most 2 seeds")
     stopped = int((result.search.trials["stopped"] == "dominated").sum())
     assert f"{stopped} of all 72 candidates were dominated early" in said and "3 diverged" in said
-    (front,) = View(result).search_figures["fronts"]
+    fronts = View(result).search_figures["fronts"]
+    assert [front.title for front in fronts] == [tuning.OBJECTIVES["vividness"], tuning.OBJECTIVES["diversity"]]
     for family, part in result.search.trials.groupby("family"):
         done = part["fidelity"].notna().sum()
-        assert f"{family}: {done} candidates, {(part['front'] == 'yes').sum()} on the front" in front.alt
+        told = f"{family}: {done} candidates, {(part['front'] == 'yes').sum()} on the front"
+        assert all(told in front.alt for front in fronts)
 
 
 @pytest.mark.parametrize(("name", "content"), [("search.json", "{"), ("best.yaml", "a: [b"), ("trials.csv", "x\n1\n")])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from study.report import looks, style
+from study.report import looks, style, theme
 from study.report.result import Arm
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear sRGB.
@@ -40,10 +40,10 @@ def srgb(value: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_any_two_colours_of_arms_differ_for_every_kind_of_colour_vision(vision):
-    colors = [*looks.COLORS, looks.BASELINE_COLOR]
+@pytest.mark.parametrize(("colors", "least"), [((*looks.COLORS, looks.BASELINE_COLOR), 13), (theme.ON_DARK, 12)])
+def test_any_two_colours_of_arms_differ_for_every_kind_of_colour_vision(vision, colors, least):
     lab = rgb2lab(np.array([[srgb(VISION[vision] @ linear(color)) for color in colors]]))[0]
-    assert min(deltaE_ciede2000(one, other) for one, other in combinations(lab, 2)) > 13
+    assert min(deltaE_ciede2000(one, other) for one, other in combinations(lab, 2)) > least
 
 
 @pytest.mark.parametrize("paper", ["#fefefc", "#15171a"])
@@ -53,6 +53,22 @@ def test_every_colour_of_an_arm_stands_out_on_light_and_dark_paper(paper):
     for color in [*looks.COLORS, *map(looks.muted, looks.COLORS), looks.BASELINE_COLOR]:
         light = weights @ linear(color) + 0.05
         assert max(light, ground) / min(light, ground) > 2.4
+
+
+def test_on_dark_paper_every_colour_keeps_its_hue_and_stands_out_more():
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    ground = weights @ linear("#15171a") + 0.05
+    for light, dark in theme.DARK.items():
+        assert (weights @ linear(dark) + 0.05) / ground > 4.2
+        before, after = (rgb2lab(srgb(linear(color))[None, None])[0, 0, 1:] for color in (light, dark))
+        assert before @ after > 0.9 * np.hypot(*before) * np.hypot(*after)
+
+
+def test_a_themed_text_falls_back_to_the_colour_itself_and_has_a_rule_for_dark_paper():
+    for color in [*looks.COLORS, looks.muted(looks.COLORS[0]), looks.BASELINE_COLOR]:
+        assert theme.themed(f"fill: {color}") == f"fill: var(--arm-{color[1:]}, {color})"
+        assert f"--arm-{color[1:]}: #" in theme.dark_rule()
+    assert theme.themed("fill: #123456") == "fill: #123456"
 
 
 def test_forty_arms_have_forty_looks_and_the_baseline_is_gray():
