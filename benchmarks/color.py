@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import kornia
 import numpy as np
@@ -37,13 +37,6 @@ def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
     def round_trip() -> Tensor:
         return lab_to_rgb(rgb_to_lab(levels))
 
-    def fused(run: Callable[[Tensor], Tensor], pixels: Tensor) -> list[tuple[str, Callable[[], Tensor]]]:
-        # On a graphics card the time goes into one kernel after the other, not into what they compute.
-        if device.type == "cpu" or quick:
-            return []
-        compiled = torch.compile(run)
-        return [("the same function under torch.compile, in one kernel", lambda: compiled(pixels))]
-
     yield Comparison(
         what=f"rgb_to_lab, {size} uint8",
         against="kornia",
@@ -52,7 +45,7 @@ def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
         theirs=kornia_lab,
         difference=lambda: _largest(rgb_to_lab(levels), kornia_lab()),
         tolerance=LAB_TOLERANCE,
-        bounds=[("turning the bytes into float32 and nothing else", levels.float), *fused(rgb_to_lab, levels)],
+        bounds=[("turning the bytes into float32 and nothing else", levels.float)],
     )
     yield Comparison(
         what=f"lab_to_rgb, {size} float32",
@@ -62,7 +55,7 @@ def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
         theirs=lambda: kornia.color.lab_to_rgb(lab),
         difference=lambda: _largest(lab_to_rgb(lab), kornia.color.lab_to_rgb(lab)),
         tolerance=RGB_TOLERANCE,
-        bounds=[("copying the planes and nothing else", lab.clone), *fused(lab_to_rgb, lab)],
+        bounds=[("copying the planes and nothing else", lab.clone)],
     )
     yield Comparison(
         what=f"round trip sRGB -> Lab -> sRGB, {size} uint8",
@@ -72,10 +65,7 @@ def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
         theirs=kornia_trip,
         difference=lambda: max(_largest(trip(), levels.float() / 255) for trip in (round_trip, kornia_trip)),
         tolerance=HALF_A_LEVEL,  # every byte comes back as it was
-        bounds=[
-            ("turning the bytes into float32 and nothing else", levels.float),
-            *fused(lambda pixels: lab_to_rgb(rgb_to_lab(pixels)), levels),
-        ],
+        bounds=[("turning the bytes into float32 and nothing else", levels.float)],
     )
     if device.type != "cpu":
         return

@@ -81,9 +81,12 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
     bounds: list[tuple[str, Callable[[], None]]] = [
         ("the angles of both pictures alone, two atan2 per pixel, in cache", angles),
         ("plain MSE with its gradient, two atan2 and two square roots per pixel, nothing in between", least),
-        (f"those angles and roots, and {PASSES} multiplications of a plane, in cache", every_pass),
-        ("the same with the seven planes of four images that it works on", every_pass_over_all_planes),
     ]
+    if device.type == "cpu":  # a graphics card takes longer to start each pass than to do it
+        bounds += [
+            (f"those angles and roots, and {PASSES} multiplications of a plane, in cache", every_pass),
+            ("the same with the seven planes of four images that it works on", every_pass_over_all_planes),
+        ]
     if not quick and shutil.which("g++"):  # compiling takes half a minute
         bounds.append(("the same formulas fused by torch.compile into kernels of their own", in_one_kernel))
     yield Comparison(

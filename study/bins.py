@@ -64,9 +64,9 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
 @torch.library.custom_op("colorization_study::soft_encode", mutates_args=())
 def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
     if ab.is_cuda:
-        from study.kernels import usable
+        from study.kernels import MOST_NEIGHBORS, usable
 
-        if neighbors <= _LOOKUP_NEIGHBORS and usable(ab):
+        if neighbors <= MOST_NEIGHBORS and usable(ab):
             from study.kernels.bins import soft_encode as in_one_kernel
 
             return in_one_kernel(ab, neighbors, sigma)

@@ -85,13 +85,24 @@ def _anti_average(device: torch.device, generator: torch.Generator) -> Iterator[
 
 
 def _soft_encoding(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
-    ab = 50 * torch.randn(2, 2, 7, 9, generator=generator)
-    ab[1] *= 4  # mostly out of gamut
-    for neighbors in (1, 5, 16):
-        indices, weights = bins.soft_encode(ab, neighbors)
-        there, shares = (x.cpu() for x in bins_kernels.soft_encode(ab.to(device), neighbors, 5.0))
-        yield f"bins of {neighbors} neighbours", (indices != there).float().mean().item(), 0.0
-        yield f"weights of {neighbors} neighbours", _largest(shares, weights), 1e-6
+    wild = 50 * torch.randn(3, 2, 7, 9, generator=generator)
+    wild[1] *= 4  # mostly out of gamut
+    for name, ab in {
+        "colours": 240 * torch.rand(3, 2, 7, 9, generator=generator) - 120,
+        "colours out of gamut": wild,
+    }.items():
+        for neighbors in (1, 5, 16):
+            indices, weights = bins.soft_encode(ab, neighbors)
+            there, shares = (x.cpu() for x in bins_kernels.soft_encode(ab.to(device), neighbors, 5.0))
+            yield f"bins of {name}, {neighbors} neighbours", (indices != there).float().mean().item(), 0.0
+            yield f"weights of {name}, {neighbors} neighbours", _largest(shares, weights), 1e-6
+    wild[0, 0, 0, 0] = torch.nan
+    _, shares = bins_kernels.soft_encode(wild.to(device), 5, 5.0)
+    yield (
+        "bins of NaN weigh NaN, and no others",
+        abs(shares.isnan().sum().item() - 5) + float(not shares[0, 0, 0, 0].isnan()),
+        0.0,
+    )
 
 
 def _classification(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
@@ -112,9 +123,9 @@ def _classification(device: torch.device, generator: torch.Generator) -> Iterato
             (slope,) = torch.autograd.grad(3 * wanted, logits)
             loss.to(device)
             there, target = logits.detach().to(device), lab.to(device)[:, 1:]
-            value, log_sums = classification_kernels.cross_entropy(there, target, loss)
+            value, *kept = classification_kernels.cross_entropy(there, target, loss)
             factor = torch.tensor(3.0, device=device)
-            gradient = classification_kernels.cross_entropy_gradient(there, target, loss, log_sums, factor)
+            gradient = classification_kernels.cross_entropy_gradient(there, target, *kept, loss, factor)
             loss.to("cpu")
             assert gradient.stride() == logits.stride()
             what = f"classification loss, {name}, {str(layout).removeprefix('torch.')}"

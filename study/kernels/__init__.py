@@ -14,6 +14,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
+MOST_NEIGHBORS = 16
+"""Of a soft target: with more, its kernels grow too large."""
+
 
 def usable(*tensors: Tensor) -> bool:
     """Whether the kernels can take these tensors: all on one NVIDIA card, with values, none in double precision, and

@@ -100,14 +100,14 @@ class _SparseCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
         ctx.loss = loss
         if logits.is_cuda:
-            from study.kernels import usable
+            from study.kernels import MOST_NEIGHBORS, usable
 
-            if usable(logits, ab):
+            if loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab):
                 from study.kernels.classification import cross_entropy
 
-                loss_value, log_sums = cross_entropy(logits, ab, loss)
-                ctx.save_for_backward(logits, ab, log_sums)
-                return loss_value
+                value, *kept = cross_entropy(logits, ab, loss)
+                ctx.save_for_backward(logits, ab, *kept)
+                return value
         ctx.save_for_backward(logits, ab)
         dtype = torch.promote_types(logits.dtype, torch.float32)
         total = torch.zeros((), dtype=dtype, device=logits.device)
@@ -118,11 +118,10 @@ class _SparseCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None]:
-        if of_loss.is_cuda and len(ctx.saved_tensors) == 3:
+        if of_loss.is_cuda and len(ctx.saved_tensors) > 2:
             from study.kernels.classification import cross_entropy_gradient
 
-            logits, ab, log_sums = ctx.saved_tensors
-            return cross_entropy_gradient(logits, ab, ctx.loss, log_sums, of_loss), None, None
+            return cross_entropy_gradient(*ctx.saved_tensors, ctx.loss, of_loss), None, None
         logits, ab = ctx.saved_tensors
         dtype = torch.promote_types(logits.dtype, torch.float32)
         gradient = torch.empty_like(logits)
