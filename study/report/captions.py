@@ -63,7 +63,8 @@ FINALISTS = (
     "not seen. First stands the honest score with its interval, behind it (tuned) the score it was chosen by. Faithful "
     "is the smallest error, vivid the nearest to the truth’s vividness, knee the bend of the front. A finalist without "
     "a trial was no candidate: its strength was stepped until the mean chroma was the truth’s. The vividness gap is "
-    "the mean of |chroma ratio − 1| and |colorfulness / the truth’s − 1|."
+    "the mean of |chroma ratio − 1| and |colorfulness / the truth’s − 1|. A point is dominated by another that is as "
+    "good in all three objectives (ab RMSE and the two gaps) and better in one."
 )
 IMPORTANCE = (
     "Hypervolume is the share of the box of objectives that the front dominates; a flat end means that more candidates "

@@ -42,7 +42,8 @@ def tuning_blocks(page: Page, files: dict[str, bytes]) -> list[str]:
     if figures["fronts"]:
         blocks += ["### Candidates", words(captions.FRONTS), images(figures["fronts"], files)]
     if "finalists" in page.sheets:
-        blocks += ["### Finalists on fresh seeds", words(captions.FINALISTS), sheet_table(page.sheets["finalists"])]
+        blocks += ["### Finalists on fresh seeds", words(captions.FINALISTS), *map(parts_text, page.dominated)]
+        blocks.append(sheet_table(page.sheets["finalists"]))
     more = [*figures["history"], *figures["importance"]]
     if more:
         blocks += ["### Progress and importance", words(captions.IMPORTANCE), images(more, files)]

@@ -31,6 +31,7 @@ def report_numbers(page: Page) -> dict[str, Any]:
         "facts": result.facts,
         "recommended": recommended_arm(result),
         "search": page.search_sentences,
+        "dominated": ["".join(line) for line in page.dominated],
         "tables": {name: records(result.tables[name]) for name in TABLES}
         | {name: records(page.result_table(name)) for name in SEARCH_TABLES if result.search},
     }

@@ -23,6 +23,7 @@ from study.report import (
     figures_training,
     figures_tuning,
     figures_usage,
+    finalists,
     method,
     progress,
     sheets,
@@ -300,6 +301,11 @@ class Page:
     def search_sentences(self) -> list[str]:
         """What the search recommends."""
         return tuning.sentences(self.result.search) if self.result.search else []
+
+    @property
+    def dominated(self) -> list[tuple[str, ...]]:
+        """Which recommended points are dominated by another finalist, and by which."""
+        return finalists.dominated(self.result) if self.result.search else []
 
     @property
     def search_budget(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from study.report import evidence, progress, tuning
+from study.report import evidence, finalists, progress, tuning
 from study.report import sheet as s
 from study.report.result import Metric, StudyResult
 from study.report.scores import Score
@@ -22,7 +22,7 @@ def all_sheets(result: StudyResult, columns: list[Metric], scores: dict[tuple[st
         differences_sheet(result, columns),
         evidence.theory_sheet(result),
         evidence.factorial_sheet(result),
-        *([tuning.choices_sheet(result), tuning.finalists_sheet(result)] if result.search else []),
+        *([tuning.choices_sheet(result), finalists.finalists_sheet(result)] if result.search else []),
         progress.ledger_sheet(result),
         progress.convergence_sheet(result),
         progress.lengths_sheet(result),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 from study.report import sheet as s
 from study.report.looks import BASELINE_COLOR, COLORS
 from study.report.result import Arm, Search, StudyResult
-from study.report.style import duration, interval, listed, number
+from study.report.style import duration, listed
 
 OBJECTIVES = {
     "fidelity": "ab RMSE",
@@ -118,42 +117,6 @@ def choices_sheet(result: StudyResult) -> s.Sheet:
     ]
     head = [s.Column("family", words=True), s.Column("point", words=True), s.Column("settings", words=True)]
     return s.sheet("recommended", "Recommended settings", head, rows, "trials")
-
-
-def finalists_sheet(result: StudyResult) -> s.Sheet:
-    """Honest scores of every finalist on fresh seeds, with the score it was tuned to behind each.
-
-    A candidate that is several finalists at once has one row.
-    """
-    table, rows = result.search.finalists, []
-    same = table["trial"].map(str).where(table["trial"].notna(), table["choice"])
-    # Fidelity is ab RMSE under another name.
-    metrics = [m for m in dict.fromkeys(table["metric"]) if m != "fidelity" or "ab_rmse" not in set(table["metric"])]
-    for (family, _), part in table.groupby(["family", same], sort=False):
-        own = {row.metric: row for row in part.itertuples()}
-        choice = ", ".join(sorted(part["choice"].unique(), key=lambda name: name != "recommended"))
-        trial, seeds = part["trial"].iloc[0], part["seeds"].iloc[0]
-        fields = [s.code(family), s.words(choice), s.Field("–" if math.isnan(trial) else f"{trial:g}", float(trial))]
-        fields += [_honest(result, own[metric]) if metric in own else s.Field("–", math.nan) for metric in metrics]
-        rows.append([*fields, s.Field("–" if math.isnan(seeds) else f"{seeds:g}", float(seeds))])
-    head = [s.Column("family", words=True), s.Column("finalist", words=True), s.Column("trial")]
-    head += [s.Column(_label(result, metric)) for metric in metrics]
-    head += [s.Column("fresh seeds")]
-    return s.sheet("finalists", "Finalists on fresh seeds", head, rows, "finalists")
-
-
-def _honest(result: StudyResult, row: Any) -> s.Field:
-    card = result.metrics.get(row.metric)
-    decimals = card.decimals if card else s.enough_decimals(row.tuned, row.honest)
-    tuned = "" if math.isnan(row.tuned) else f"tuned {number(row.tuned, decimals)}"
-    detail = " ".join(part for part in (interval(row.low, row.high, decimals), tuned) if part)
-    return s.Field(number(row.honest, decimals), float(row.honest), "number", detail)
-
-
-def _label(result: StudyResult, metric: str) -> str:
-    gaps = {"vividness": "vividness gap", "diversity": "hue diversity gap"}
-    card = result.metrics.get(metric)
-    return card.label if card else gaps.get(metric, metric.replace("_", " "))
 
 
 def parameters(trials: pd.DataFrame) -> list[str]:
