@@ -224,6 +224,7 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
 def compare(study: str, strict: bool) -> None:
     """Compare the arms of a study: results/STUDY/tables/."""
     from study.claims import held, lost
+    from study.companions import read_companions
     from study.compare import compare
 
     own = project()
@@ -236,6 +237,8 @@ def compare(study: str, strict: bool) -> None:
         click.echo(f"left out: {where} is {cell['status']} ({cell['detail']}); run: {cell['command']}")
     for _, cell in cells[cells["status"] == "diverged"].iterrows():
         click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
+    for other, arms in read_companions(own, study)[1].items():
+        click.echo(f"not compared with {other}: {', '.join(arms)}, of other code or settings; run: study run {other}")
     claims = tables["claims"]
     told = ", ".join(f"{count} {verdict}" for verdict, count in claims["verdict"].value_counts().items())
     click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")

@@ -12,12 +12,13 @@ import pandas as pd
 
 from study import stats
 from study.claims import claim_rows, load_claims
+from study.companions import read_companions
 from study.errors import StudyError
 from study.evidence import Sources
 from study.explain.convergence import convergence_rows
 from study.explain.factorial import factorial_rows
 from study.explain.ledger import ledger_rows
-from study.explain.lengths import companion_studies, length_rows
+from study.explain.lengths import length_rows
 from study.explain.predictions import theory_rows
 from study.facts import study_facts
 from study.files import atomic_write_json
@@ -144,11 +145,7 @@ def _explained(
         if "gain" in record:
             gains.setdefault(arm, []).append(record["gain"])
     images = project.study(study).train.images
-    others = {
-        name: (project.study(name).train.images, pd.read_csv(path))
-        for name in companion_studies(project.params, study)
-        if (path := project.results(name) / "tables" / "arms.csv").exists()
-    }
+    others, _ = read_companions(project, study)
     mean_gains = {arm: float(np.mean(values)) for arm, values in gains.items()}
     return {
         "theory": theory_rows(prepared.law, arms, tables["kinds"], prepared.prior, mean_gains),
