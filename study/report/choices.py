@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
+from study.report.lab import ab_of
 from study.report.pictures import Tile, png
 from study.report.result import StudyResult
 from study.report.telling import published_arm, recommended_arm
@@ -14,11 +14,6 @@ from study.report.telling import published_arm, recommended_arm
 EACH = 4  # pictures each way
 FEWEST = 8  # kept pictures below which choosing by score says nothing
 MOST_ARMS = 30
-# Linear sRGB (D65) to XYZ over the white point, and the constants of CIE Lab.
-TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-) / np.array([[0.95047], [1.0], [1.08883]])
-BEND, SLOPE = 216 / 24389, 24389 / 27 / 116
 
 
 @dataclass(frozen=True)
@@ -48,19 +43,6 @@ class Spread:
 
     arm: str
     choices: tuple[Choice, Choice, Choice]
-
-
-@cache
-def _curve() -> np.ndarray:
-    value = np.arange(256) / 255
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def ab_of(pictures: np.ndarray) -> np.ndarray:
-    """a and b of uint8 sRGB pictures (...,3) as float32 (...,2)."""
-    xyz = _curve()[pictures] @ TO_XYZ.T.astype(np.float32)
-    f = np.where(xyz > BEND, np.cbrt(xyz), xyz * np.float32(SLOPE) + np.float32(16 / 116))
-    return np.stack([500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
 
 
 class Chooser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
@@ -40,7 +41,9 @@ def _strip(result: StudyResult, card: Metric, rows: pd.DataFrame) -> Drawing:
             look, values = result.looks[name], rows[rows["arm"] == name]["value"].to_list()
             axes.plot(values, [place] * len(values), "o", color=look.color, alpha=0.6, ms=4.6, mew=0, zorder=2,
                       gid=f"arm-{look.index}")  # fmt: skip
-            axes.plot([means[name]] * 2, [place - 0.34, place + 0.34], color=INK, lw=1.6, zorder=4)
+        places = np.arange(len(arms))
+        axes.vlines([means[name] for name in arms], places - 0.34, places + 0.34, color=INK, lw=1.6, zorder=4,
+                    capstyle="round")  # fmt: skip
         low, high = _limits(rows[rows["arm"].map(lambda name: result.looks[name].family != "control")])
         if card.better == "target":
             low, high = min(low, card.target), max(high, card.target)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from study.report.figures import LETTER, STEPS, file_name, plain, shortened, unit
+from study.report.labels import draw_leader
 from study.report.looks import Look
 from study.report.result import Metric, StudyResult
 from study.report.svg import GRID, INK, MUTED, Drawing, canvas, drawing
@@ -112,11 +113,10 @@ def _name_ends(axes: Axes, lines: dict[str, pd.DataFrame], look: dict[str, Look]
         ceiling = box.y1 if index == len(placed) - 1 else placed[index + 1] - step
         placed[index] = min(placed[index], ceiling) if excess else placed[index]
     for arm, y in zip(order, placed, strict=True):
-        offset = (box.x1 + 16 - axes.transData.transform(ends[arm])[0], y - wanted[arm])
-        leader = {"arrowstyle": "-", "color": look[arm].color, "lw": 0.8, "shrinkA": 1, "shrinkB": 2}
-        note = axes.annotate(
+        end = axes.transData.transform(ends[arm])
+        offset, gid = (box.x1 + 16 - end[0], y - wanted[arm]), f"arm-{look[arm].index}"
+        axes.annotate(
             plain(shortened(look[arm].label, 20)), ends[arm], offset, textcoords="offset points", va="center",
-            ha="left", fontsize=10, annotation_clip=False, arrowprops={**leader, "relpos": (0, 0.5)},
-            gid=f"arm-{look[arm].index}",
+            ha="left", fontsize=10, annotation_clip=False, gid=gid,
         )  # fmt: skip
-        note.arrow_patch.set_gid(f"arm-{look[arm].index}")
+        draw_leader(axes, end, (box.x1 + 14, y), look[arm].color, gid, gap=2)

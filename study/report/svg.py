@@ -49,6 +49,8 @@ STYLE = {
     "ytick.labelsize": 10,
     "xtick.major.size": 3.5,
     "ytick.major.size": 0,
+    "ytick.left": False,  # a mark of no length would still be drawn
+    "ytick.labelleft": True,
     "lines.solid_capstyle": "round",
     "lines.linewidth": 1.8,
     "figure.facecolor": "none",
