@@ -171,7 +171,7 @@ def _slice(result: StudyResult, family: str, rows: pd.DataFrame, columns: list[s
                 axes: Axes = grid[line * many + place]
                 front = rows["front"].str.lower() == "yes"
                 x = _scaled(axes, rows[column])
-                axes.plot(x[~front], rows[objective][~front], "o", color=color, alpha=0.4, ms=4.5, mew=0)
+                axes.plot(x[~front], rows[objective][~front], "o", color=color, alpha=0.5, ms=4.5, mew=0)
                 axes.plot(x[front], rows[objective][front], "o", color=color, ms=6, mec=PAPER, mew=0.8, zorder=3)
                 axes.grid(True, color=GRID, lw=0.6)
                 axes.set_axisbelow(True)
