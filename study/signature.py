@@ -67,17 +67,24 @@ def _parsed(file: Path, device: str) -> ast.Module:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise StudyError(f"{file} cannot be read as Python: {error}") from error
-    return tree if device == "cuda" else _WithoutCards().visit(tree)
+    return tree if device == "cuda" else WithoutCards().visit(tree)
 
 
-class _WithoutCards(ast.NodeTransformer):
-    """Takes out what stands under `if x.is_cuda:` or `if x.is_cuda and ...:`; an else stays in its place."""
+def asks_for_card(node: ast.AST) -> bool:
+    """Whether a statement is `if x.is_cuda:` or `if x.is_cuda and ...:`."""
+    if not isinstance(node, ast.If):
+        return False
+    every = node.test.values if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And) else [node.test]
+    return any(isinstance(test, ast.Attribute) and test.attr == "is_cuda" for test in every)
+
+
+class WithoutCards(ast.NodeTransformer):
+    """Takes out of a syntax tree what only a graphics card runs; an else stays in its place."""
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        """The statement, or what is left of it."""
         self.generic_visit(node)
-        every = node.test.values if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And) else []
-        asked = any(isinstance(test, ast.Attribute) and test.attr == "is_cuda" for test in (node.test, *every))
-        return node.orelse if asked else node
+        return node.orelse if asks_for_card(node) else node
 
 
 def with_imports(file: Path, device: str = "cpu") -> list[Path]:

@@ -1,4 +1,7 @@
-"""How much code a loss takes: lines of Python without comments, docstrings and blank lines."""
+"""How much code a loss takes: lines of Python without comments, docstrings and blank lines.
+
+What only a graphics card runs does not count: it is there for speed, and says once more what the definition says.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,27 @@ import io
 import tokenize
 from pathlib import Path
 
+from study.signature import WithoutCards, asks_for_card
+
 PACKAGE = Path(__file__).parent
 
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
 def code_lines(source: str) -> int:
-    """Lines of `source` that hold code: neither blank nor only a comment, nor part of a docstring."""
+    """Lines of `source` that hold code: neither blank nor only a comment, nor part of a docstring or a card's branch."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings: set[int] = set()
+    left_out: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-            docstrings.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+            left_out.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+        if asks_for_card(node):
+            left_out.update(range(node.lineno, node.body[-1].end_lineno + 1))
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _LAYOUT:
             lines.update(range(token.start[0], token.end[0] + 1))
-    return len(lines - docstrings)
+    return len(lines - left_out)
 
 
 def modules_of(file: Path) -> set[Path]:
@@ -33,7 +40,7 @@ def modules_of(file: Path) -> set[Path]:
     while todo:
         current = todo.pop()
         found.add(current)
-        for node in ast.walk(ast.parse(current.read_text(encoding="utf-8"))):
+        for node in ast.walk(WithoutCards().visit(ast.parse(current.read_text(encoding="utf-8")))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study."):
                 module = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
                 if module.is_file() and module not in found:
