@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import sys
@@ -58,8 +57,6 @@ def draw_ahead(page: Page, processes: int | None = None) -> None:
 def _receive(page: Page) -> None:
     global _page
     _page = page
-    # Figures are full of cycles; looking for them takes a tenth of the time, in a process that soon ends.
-    gc.disable()
 
 
 def _make(name: str) -> Any:

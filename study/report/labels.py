@@ -17,8 +17,8 @@ DIRECTIONS = (90, 270, 0, 180, 30, 330, 150, 210, 60, 300, 120, 240, 15, 345, 16
 # What a place costs, in pixels of distance: by pixel of area that covers another name, a mark or a line, by pixel
 # beyond the axes, by mark under the leader, and by name or other leader that the leader crosses.
 ON_NAME, ON_MARK, OUTSIDE, LEADER_ON_MARK, LEADER_ON_NAME = 50.0, 1.0, 60.0, 10.0, 120.0
-PASSES = 6  # in which names that were placed early may move out of the way of later ones
-HIGH, LETTER = 13.5, 0.62  # of a name: pixels, and width of a letter as a share of the size of the font
+PASSES = 8  # in which names that were placed early may move out of the way of later ones
+HIGH, LETTER, SPACE = 13.5, 0.62, 8  # of a name: pixels, width of a letter as a share of the font's size, free pixels
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def write_names(axes: Axes, names: Sequence[Name], marks: np.ndarray, size: floa
     axes.get_xlim(), axes.get_ylim()  # settles the limits, which transData needs
     spots = axes.transData.transform([name.at for name in names])
     frame = axes.get_window_extent()
-    wide = [LETTER * size * len(name.text) + 6 for name in names]
+    wide = [LETTER * size * len(name.text) + SPACE for name in names]
     offers = [_offers(spot, width, name.far) for spot, width, name in zip(spots, wide, names, strict=True)]
     fixed = [_fixed_price(offer, marks, (frame.x0, frame.y0, frame.x1, frame.y1)) for offer in offers]
     chosen: list[int | None] = [None] * len(names)
@@ -98,14 +98,15 @@ def _price_of_others(offer: _Offers, others: list[tuple[_Offers, int]]) -> np.nd
     if not others:
         return np.zeros(len(offer.rings))
     boxes = np.array([other.boxes[pick] for other, pick in others])
-    price = ON_NAME * _overlaps(offer.boxes, boxes).sum(axis=1)
+    shared = _overlaps(offer.boxes, boxes)
+    price = (ON_NAME * shared + LEADER_ON_NAME * (shared > 0)).sum(axis=1)
     led = _has_leader(offer.rings)
     price = price + LEADER_ON_NAME * np.where(led, _touches(offer, boxes).sum(axis=1), 0)
-    for other, pick in others:
-        if _has_leader(other.rings[pick]):
-            ends = other.start[pick], other.end[pick]
-            price = price + LEADER_ON_NAME * _hits(ends[0], ends[1], offer.boxes)
-            price = price + LEADER_ON_NAME * np.where(led, _cross(offer.start, offer.end, *ends), 0)
+    leaders = [(other.start[pick], other.end[pick]) for other, pick in others if _has_leader(other.rings[pick])]
+    if leaders:
+        start, end = (np.array(ends) for ends in zip(*leaders, strict=True))
+        price = price + LEADER_ON_NAME * _runs_over(start[:, None], end[:, None], offer.boxes).sum(axis=0)
+        price = price + LEADER_ON_NAME * np.where(led, _cross(offer.start, offer.end, start, end).sum(axis=1), 0)
     return price
 
 
@@ -122,29 +123,28 @@ def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _touches(offer: _Offers, boxes: np.ndarray) -> np.ndarray:
     """(P,B) whether the leader of each place runs over a box, its own point's left out."""
-    along = np.linspace(0.15, 1, 12)[None, :, None]
-    points = offer.start[:, None] + along * (offer.end - offer.start)[:, None]
-    inside = (points[:, :, None] >= boxes[None, None, :, :2]) & (points[:, :, None] <= boxes[None, None, :, 2:])
-    own = (offer.start[0] >= boxes[:, :2]).all(axis=1) & (offer.start[0] <= boxes[:, 2:]).all(axis=1)
-    return inside.all(axis=-1).any(axis=1) & ~own
+    spot = offer.start[0]
+    own = ((spot >= boxes[:, :2]) & (spot <= boxes[:, 2:])).all(axis=1)
+    return _runs_over(offer.start[:, None], offer.end[:, None], boxes) & ~own
 
 
-def _hits(start: np.ndarray, end: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(P,) whether one leader runs over each box."""
-    points = start + np.linspace(0, 1, 16)[:, None] * (end - start)
-    inside = (points[:, None] >= boxes[None, :, :2]) & (points[:, None] <= boxes[None, :, 2:])
-    return inside.all(axis=-1).any(axis=0)
+def _runs_over(start: np.ndarray, end: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Whether segments run over boxes, of shapes (...,2) and (...,4) that fit together."""
+    step = np.where(end == start, 1e-9, end - start)
+    one, two = (boxes[..., :2] - start) / step, (boxes[..., 2:] - start) / step
+    enters, leaves = np.minimum(one, two).max(axis=-1), np.maximum(one, two).min(axis=-1)
+    return (enters <= leaves) & (leaves >= 0) & (enters <= 1)
 
 
 def _cross(start: np.ndarray, end: np.ndarray, other_start: np.ndarray, other_end: np.ndarray) -> np.ndarray:
-    """(P,) whether each segment crosses another one; such that start at one point do not."""
+    """(P,L) whether each of some segments crosses each of others; such that start at one point do not."""
 
     def side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
         turn = (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
         return np.sign(turn)
 
-    apart = side(start, end, other_start) * side(start, end, other_end)
-    return (apart < 0) & (side(other_start, other_end, start) * side(other_start, other_end, end) < 0)
+    one, two, three, four = start[:, None], end[:, None], other_start[None], other_end[None]
+    return (side(one, two, three) * side(one, two, four) < 0) & (side(three, four, one) * side(three, four, two) < 0)
 
 
 def _write(axes: Axes, name: Name, offer: _Offers, pick: int, size: float) -> None:
