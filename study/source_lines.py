@@ -18,7 +18,7 @@ _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tok
 
 
 def code_lines(source: str) -> int:
-    """Lines of `source` that hold code: neither blank nor only a comment, nor part of a docstring or a card's branch."""
+    """Lines of `source` that hold code: not blank, not only a comment, no docstring, no branch for a card."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     left_out: set[int] = set()
     for node in ast.walk(ast.parse(source)):
