@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from skimage.color import rgb2lab
 
-from study.report.lab import ab_of
 from study.report.pictures import Tile, png
 from study.report.result import StudyResult
 from study.report.telling import published_arm, recommended_arm
@@ -65,7 +65,7 @@ class Chooser:
         """Picture -> ab RMSE of an arm: the root of the mean squared error over pixels and both channels."""
         if arm not in self.errors:
             own = self.result.pictures[arm]
-            error = ab_of(own.prediction) - self._true_ab(own.truth)
+            error = rgb2lab(own.prediction)[..., 1:] - self._true_ab(own.truth)
             values = np.sqrt(np.square(error).mean(axis=(1, 2, 3)))
             self.errors[arm] = dict(zip(own.names, values.tolist(), strict=True))
         return self.errors[arm]
@@ -75,7 +75,7 @@ class Chooser:
         for known, ab in self.truths:
             if np.array_equal(known, truth):
                 return ab
-        self.truths.append((truth, ab_of(truth)))
+        self.truths.append((truth, rgb2lab(truth)[..., 1:]))
         return self.truths[-1][1]
 
     def choice(self, image: str, arms: tuple[str, ...]) -> Choice:

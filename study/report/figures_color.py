@@ -7,9 +7,9 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from skimage.color import lab2rgb
 
 from study.report.figures import STEPS, file_name, plain, shortened
-from study.report.lab import rgb_of
 from study.report.result import StudyResult
 from study.report.style import number
 from study.report.svg import BAND, GRID, INK, MUTED, PAPER, Drawing, canvas, drawing
@@ -125,7 +125,7 @@ def _ab_plane(result: StudyResult, law: dict, a_values: dict, b_values: dict, pr
         axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
         axes.axhline(0, color=GRID, lw=1, zorder=0)
         axes.axvline(0, color=GRID, lw=1, zorder=0)
-        fills = rgb_of(np.concatenate([np.full((len(modes), 1), 65.0), modes], axis=1))
+        fills = lab2rgb(np.concatenate([np.full((len(modes), 1), 65.0), modes], axis=1)[None])[0].clip(0, 1)
         axes.scatter(modes[:, 0], modes[:, 1], s=40 + 460 * chances, c=fills, edgecolors=INK, linewidths=1, zorder=1)
         for arm, (a, b) in spots.items():
             if (arm, law["kind"]) in predicted:

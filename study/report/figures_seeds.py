@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.ticker import MaxNLocator
 
 from study.report.figures import LETTER, STEPS, file_name, plain, unit
@@ -36,11 +37,15 @@ def _strip(result: StudyResult, card: Metric, rows: pd.DataFrame) -> Drawing:
         elif result.baseline in arms:
             base = rows[rows["arm"] == result.baseline]["value"].mean()
             axes.axvline(base, color=GRID, lw=1.2, zorder=1)
+        drawn = len(axes.collections)
+        # Without jitter, which would draw random places and other bytes each time.
+        seaborn.stripplot(
+            data=rows, x="value", y="arm", order=arms, hue="arm", hue_order=arms, legend=False, jitter=False, size=4.6,
+            palette={name: result.looks[name].color for name in arms}, alpha=0.6, linewidth=0, ax=axes,
+        )  # fmt: skip
+        for name, dots in zip(arms, axes.collections[drawn:], strict=False):
+            dots.set_gid(f"arm-{result.looks[name].index}")
         means = rows.groupby("arm")["value"].mean()
-        for place, name in enumerate(arms):
-            look, values = result.looks[name], rows[rows["arm"] == name]["value"].to_list()
-            axes.plot(values, [place] * len(values), "o", color=look.color, alpha=0.6, ms=4.6, mew=0, zorder=2,
-                      gid=f"arm-{look.index}")  # fmt: skip
         places = np.arange(len(arms))
         axes.vlines([means[name] for name in arms], places - 0.34, places + 0.34, color=INK, lw=1.6, zorder=4,
                     capstyle="round")  # fmt: skip
@@ -48,7 +53,7 @@ def _strip(result: StudyResult, card: Metric, rows: pd.DataFrame) -> Drawing:
         if card.better == "target":
             low, high = min(low, card.target), max(high, card.target)
         pad = 0.06 * (high - low) or 1.0
-        axes.set(xlim=(low - pad, high + pad), ylim=(len(arms) - 0.4, -0.6))
+        axes.set(xlim=(low - pad, high + pad), ylim=(len(arms) - 0.4, -0.6), ylabel="")
         axes.set_yticks(range(len(arms)), [plain(labels[name]) for name in arms], color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS, min_n_ticks=2))
         axes.set_xlabel(plain(f"{card.label}{unit(card)}"))

@@ -8,9 +8,9 @@ from functools import cache
 from html import escape
 
 import numpy as np
+from skimage.color import lab2rgb
 
 from study.report.figures import file_name, shortened
-from study.report.lab import rgb_of
 from study.report.pictures import png_rgba
 from study.report.result import StudyResult, Usage
 from study.report.style import number
@@ -30,7 +30,7 @@ def _plane() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     middles = np.linspace(-REACH, REACH, 45)[:-1] + REACH / 44
     a, b = np.meshgrid(middles, middles, indexing="ij")
     lab = np.stack([np.full_like(a, LIGHTNESS), a, b], axis=-1)
-    return a, b, np.round(rgb_of(lab) * 255).astype(np.uint8)
+    return a, b, np.round(lab2rgb(lab).clip(0, 1) * 255).astype(np.uint8)
 
 
 def bar_of_colors(counts: np.ndarray) -> np.ndarray:
@@ -159,7 +159,7 @@ def _rose(usage: Usage, x: float, y: float, radius: float) -> str:
     angles = np.radians(np.arange(37) * 10 - 180)
     middles = np.degrees(angles[:-1]) + 5
     lab = np.stack([np.full(36, LIGHTNESS), 48 * np.cos(np.radians(middles)), 48 * np.sin(np.radians(middles))], -1)
-    fills = np.round(rgb_of(lab) * 255).astype(int)
+    fills = np.round(lab2rgb(lab[None])[0].clip(0, 1) * 255).astype(int)
     parts = [f'<circle cx="{x}" cy="{y}" r="{radius / 2:g}" style="fill: none; stroke: {GRID}"/>']
     parts.append(f'<path d="M{x - radius} {y}H{x + radius}M{x} {y - radius}V{y + radius}" style="stroke: {GRID}"/>')
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage.color import lab2rgb, rgb2lab
+from skimage.color import rgb2lab
 
 from study.report.choices import EACH, Chooser, duels, spreads
 from study.report.figures_usage import BAR, LEVELS, bar_of_colors
-from study.report.lab import ab_of, rgb_of
 from study.report.reading import load_result
 from tests.report.synthetic import build_results
 from tests.report.synthetic_evidence import EXTRAS, MANY, build_everything
@@ -30,17 +29,6 @@ def kept(tmp_path_factory) -> Path:
         content["prediction"] = (content["prediction"] + noise).clip(0, 255).astype(np.uint8)
         np.savez_compressed(path, **content)
     return results
-
-
-def test_a_and_b_are_those_of_scikit_image():
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
-    np.testing.assert_allclose(ab_of(pictures), rgb2lab(pictures)[..., 1:], atol=0.02)
-
-
-@pytest.mark.filterwarnings("ignore:.*negative Z values")
-def test_lab_is_shown_as_by_scikit_image_out_of_gamut_too():
-    colors = np.random.default_rng(1).uniform((0, -110, -110), (100, 110, 110), (50, 40, 3))
-    np.testing.assert_allclose(rgb_of(colors), lab2rgb(colors).clip(0, 1), atol=0.002)
 
 
 def errors_of(results: Path, arm: str) -> dict[str, float]:
