@@ -145,7 +145,10 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
         theirs=dense,
         difference=lambda: _relative_difference(ours(), dense()),
         tolerance=TOLERANCE,
-        bounds=[("log_softmax for the loss and softmax for its gradient alone", softmax_alone)],
+        bounds=[
+            ("log_softmax for the loss and softmax for its gradient alone", softmax_alone),
+            ("zeros in fresh memory for the gradient alone", lambda: torch.zeros_like(logits).fill_(0.0)),
+        ],
     )
     yield Comparison(
         what=f"memory of the classification loss, forward and backward, {shape}",
