@@ -10,8 +10,9 @@ import sys
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from study.kernels import usable
+from study.kernels import in_memory, usable
 from tests.conftest import REPOSITORY
 
 
@@ -38,3 +39,18 @@ def test_no_kernel_is_used_on_a_processor_and_triton_is_not_even_imported() -> N
     code += "rgb_to_lab(torch.zeros(1, 3, 2, 2)); print([m for m in sys.modules if m.startswith('study.kernels')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_tensors_without_memory_are_left_to_the_definitions() -> None:
+    seen = []
+
+    def look(x: torch.Tensor) -> torch.Tensor:
+        seen.append(in_memory(x))
+        return x
+
+    torch.vmap(look)(torch.zeros(2, 3))
+    torch.func.grad(lambda x: look(x).sum())(torch.zeros(3))
+    with FakeTensorMode():
+        look(torch.zeros(3))
+    assert seen == [False, False, False]
+    assert in_memory(torch.zeros(3)) and in_memory(torch.nn.Parameter(torch.zeros(3))) and in_memory(torch.zeros(0))

@@ -13,6 +13,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 MOST_NEIGHBORS = 16
 """Of a soft target: with more, its kernels grow too large."""
@@ -22,11 +23,24 @@ def usable(*tensors: Tensor) -> bool:
     """Whether the kernels can take these tensors: all on one NVIDIA card, with values, none in double precision, and
     no gradient is asked for of what is done to them."""
     device = tensors[0].device
+    if not all(map(in_memory, tensors)):
+        return False
     recorded = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
     if device.type != "cuda":
         return False
     plain = all(x.device == device and x.dtype != torch.float64 and x.numel() > 0 for x in tensors)
     return plain and not recorded and _compile_here(device)
+
+
+def in_memory(x: Tensor) -> bool:
+    """Whether a tensor's values lie somewhere; those of vmap and other transforms, and of fake tensors, do not."""
+    if type(x) not in (Tensor, Parameter):
+        return False
+    try:
+        x.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
 
 @cache
