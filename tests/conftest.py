@@ -29,6 +29,12 @@ TINY_STUDY = {
 }  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that several processes end at about the same time."""
+    longest = ["test_pipeline.py", "test_train.py", "test_search.py"]
+    items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with the repository's arms and one study, `tiny`; it is the working directory."""
