@@ -20,6 +20,9 @@ SECONDS = 2.0  # for the pairs of one timing
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print the table and write the files; 1 and one line on stderr if two sides disagree."""
     options = _parser().parse_args(arguments)
+    if not _devices(options.device):
+        print(f"error: there is no device {options.device} here", file=sys.stderr)
+        return 1
     rows: list[Row] = []
     bounds: list[Bound] = []
     try:
@@ -35,9 +38,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except ModuleNotFoundError as error:
         print(f"error: {error.name} is missing: python -m pip install -e '.[bench]'", file=sys.stderr)
-        return 1
-    if not _devices(options.device):
-        print(f"error: there is no device {options.device} here", file=sys.stderr)
         return 1
     if not rows:
         print(f"error: no comparison is called {options.only!r}: name a part of its description", file=sys.stderr)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks import naive
 from benchmarks.measure import Comparison
-from study.bins import soft_encode
+from study.bins import _candidates, soft_encode
 from study.color import rgb_to_lab
 
 TOLERANCE = 1e-5  # of a weight
@@ -28,13 +28,13 @@ def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
         return naive.dense(*soft_encode(ab)).permute(0, 2, 3, 1).reshape(n * side * side, -1)
 
     def candidates_alone() -> None:
-        # Eight bins can be among the five nearest of a colour; a fetch, a difference and a square of a and of b.
-        table, some = torch.zeros(2704, dtype=torch.float64), torch.zeros(16_384, dtype=torch.int32)
-        flat = ab.transpose(0, 1).reshape(2, -1)
-        for piece in flat.split(16_384, dim=1):
-            for channel in piece.double():
-                for _ in range(8):
-                    table.index_select(0, some[: channel.numel()]).sub_(channel).square_()
+        # Of every bin that can be among the nearest: a fetch, a difference and a square of a and of b.
+        candidates = _candidates(5, ab.device)
+        cell = torch.zeros(16_384, dtype=torch.int32)
+        for piece in ab.transpose(0, 1).reshape(2, -1).split(len(cell), dim=1):
+            for tables, channel in zip((candidates.a, candidates.b), piece.double(), strict=True):
+                for table in tables:
+                    table.index_select(0, cell[: len(channel)]).sub_(channel).square_()
 
     def all_pairs_dense() -> Tensor:
         indices, weights = naive.all_pairs_encode(ab)

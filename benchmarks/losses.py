@@ -147,7 +147,7 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
         tolerance=TOLERANCE,
         bounds=[
             ("log_softmax for the loss and softmax for its gradient alone", softmax_alone),
-            ("zeros in fresh memory for the gradient alone", lambda: torch.zeros_like(logits).fill_(0.0)),
+            ("zeros in fresh memory for the gradient alone", lambda: torch.empty_like(logits).zero_()),
         ],
     )
     yield Comparison(

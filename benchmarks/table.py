@@ -22,8 +22,8 @@ sides compute the same is checked before anything is timed; the largest differen
 Times are medians; a ratio is the median over interleaved pairs, with quartiles. Memory is the peak of what torch
 allocates during a call above its inputs, results included, in MB of a million bytes. Where a goal is an
 upper limit, the ratio is turned round: limit / ours. One row per number of threads; numpy, scikit-image and the ball
-tree use one in any case. On a graphics card, what they do is measured where it runs, on the processor. Rows of a
-graphics card stay when `make bench` runs on a machine without it.
+tree use one in any case, and are not compared on a graphics card, which they cannot use. Rows of a graphics card stay
+when `make bench` runs on a machine without it.
 """
 
 

@@ -33,7 +33,7 @@ def test_every_kernel_agrees_with_its_definition() -> None:
     assert not [case for case in cases if not case[1] <= case[2]]
 
 
-def test_no_kernel_is_used_on_a_processor_and_triton_is_not_even_imported() -> None:
+def test_no_kernel_is_used_or_even_imported_on_a_processor() -> None:
     assert not usable(torch.zeros(1, 3, 2, 2))
     code = "import sys, torch, study.losses, study.metrics; from study.color import rgb_to_lab; "
     code += "rgb_to_lab(torch.zeros(1, 3, 2, 2)); print([m for m in sys.modules if m.startswith('study.kernels')])"

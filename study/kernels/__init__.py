@@ -23,11 +23,9 @@ def usable(*tensors: Tensor) -> bool:
     """Whether the kernels can take these tensors: all on one NVIDIA card, with values, none in double precision, and
     no gradient is asked for of what is done to them."""
     device = tensors[0].device
-    if not all(map(in_memory, tensors)):
+    if device.type != "cuda" or not all(map(in_memory, tensors)):
         return False
     recorded = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    if device.type != "cuda":
-        return False
     plain = all(x.device == device and x.dtype != torch.float64 and x.numel() > 0 for x in tensors)
     return plain and not recorded and _compile_here(device)
 

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from scipy.sparse.csgraph import connected_components
 
 from study.report.figures import STEPS, plain, unit
 from study.report.labels import Name, write_names
@@ -135,9 +136,8 @@ def _knot(points: Points, ends: tuple[Limits, Limits]) -> tuple[Limits, Limits] 
     means = np.array([_means(point) for point in points.values()])
     scale = size / np.array([high - low for low, high in ends])
     linked = np.linalg.norm((means[:, None] - means) * scale, axis=-1) < CLOSE
-    for _ in range(len(points)):
-        linked = linked @ linked
-    group = linked[np.argmax(linked.sum(axis=1))]
+    _, groups = connected_components(linked)
+    group = groups == np.bincount(groups).argmax()
     if group.sum() < KNOT:
         return None
     low, high = means[group].min(axis=0), means[group].max(axis=0)
