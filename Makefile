@@ -29,9 +29,10 @@ reproduce: install
 	dvc repro
 	@echo "open reports/index.html"
 
-# A file of tests at a time on every core: the tests of a file share what is expensive to make.
+# A file of tests at a time on every core, the longest first (tests/conftest.py): the tests of a file share what is
+# expensive to make.
 test: install
-	python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: install
 	STUDY_TEST_KILLS=20 python -m pytest tests/test_train.py tests/search/test_search.py -k sigkill
