@@ -13,6 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
+from study.losses import registry  # noqa: E402 - the variables above count when torch is imported
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -33,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that several processes end at about the same time."""
     longest = ["test_pipeline.py", "test_train.py", "test_search.py"]
     items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
+
+
+@pytest.fixture(autouse=True)
+def own_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss that a test registers is gone after it: no test depends on which ran before it in the same process."""
+    monkeypatch.setattr(registry, "_LOSSES", dict(registry._LOSSES))
+    monkeypatch.setattr(registry, "_LOADED", dict(registry._LOADED))
 
 
 @pytest.fixture
