@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
-from study.losses import registry  # noqa: E402 - the variables above count when torch is imported
+from study.losses import registry
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ COLORED_AB = 5.0
 """An image of which no a or b is further from 0 than this many Lab units is gray and teaches nothing."""
 
 # Logits handled at a time on a CPU: their probabilities then stay in its cache.
-_CHUNK = 1_000_000
+_CHUNK = 1_300_000
 
 
 @register("classification")
@@ -75,7 +74,6 @@ class ClassificationLoss(Loss):
             return {"cross_entropy": -(shares * chosen).sum()}
         return {"cross_entropy": _SparseCrossEntropy.apply(prediction, ab, self)}
 
-    @torch.compiler.disable
     @torch.no_grad()
     def _soft_target(self, ab: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
         """Bins and shares v z / P of every pixel, (N,K,h,w) each; pixels: P."""
@@ -89,16 +87,16 @@ class ClassificationLoss(Loss):
 
 
 class _SparseCrossEntropy(torch.autograd.Function):
-    """sum of -shares * log_softmax(logits)[indices] over bins and pixels, a few images at a time.
+    """sum of -shares * log_softmax(logits)[indices] over bins and pixels, with its gradient in the same pass.
 
-    Its gradient is softmax(logits) * sum(shares) - shares, the latter only at the indices: nothing but the logits
-    and the target's colours is kept for it, and it is written where it will stay. The colours are encoded anew:
-    that takes a tenth of the time, and keeping indices and shares a twentieth of the gradient's memory.
+    The gradient is worked out beside the loss, from the same softmax, and waits for backward where it will stay.
+    Where it is not at hand, it is worked out from logits and colours: for logits narrower than float32, whose
+    gradient may vanish before it is multiplied by that of the loss, and for a second backward.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
-        ctx.loss = loss
+        ctx.loss, ctx.gradient = loss, None
         if logits.is_cuda:
             from study.kernels import MOST_NEIGHBORS, usable
 
@@ -109,11 +107,10 @@ class _SparseCrossEntropy(torch.autograd.Function):
                 ctx.save_for_backward(logits, ab, *kept)
                 return value
         ctx.save_for_backward(logits, ab)
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        total = torch.zeros((), dtype=dtype, device=logits.device)
-        for dim, index, share, z in _pieces(ab, loss, logits):
-            total -= (z.log_softmax(dim, dtype).gather(dim, index) * share).sum()
-        return total
+        if not ctx.needs_input_grad[0] or logits.dtype.itemsize < 4:
+            return _cross_entropy(logits, ab, loss)
+        ctx.gradient = torch.empty_like(logits)
+        return _cross_entropy(logits, ab, loss, ctx.gradient)
 
     @staticmethod
     @once_differentiable
@@ -122,29 +119,44 @@ class _SparseCrossEntropy(torch.autograd.Function):
             from study.kernels.classification import cross_entropy_gradient
 
             return cross_entropy_gradient(*ctx.saved_tensors, ctx.loss, of_loss), None, None
-        logits, ab = ctx.saved_tensors
-        dtype = torch.promote_types(logits.dtype, torch.float32)
-        gradient = torch.empty_like(logits)
-        for dim, index, share, z, slot in _pieces(ab, ctx.loss, logits, gradient):
-            share = share.to(dtype) * of_loss
-            part = slot if slot.dtype == dtype else torch.empty_like(slot, dtype=dtype)
-            torch.softmax(z, dim, dtype, out=part)
-            part.mul_(share.sum(dim, keepdim=True)).scatter_add_(dim, index, -share)
-            if part is not slot:
-                slot.copy_(part)
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:
+            logits, ab = ctx.saved_tensors
+            gradient = torch.empty_like(logits)
+            _cross_entropy(logits, ab, ctx.loss, gradient, of_loss)
+        elif of_loss != 1:
+            gradient *= of_loss
         return gradient, None, None
 
 
-def _pieces(ab: Tensor, loss: ClassificationLoss, logits: Tensor, *more: Tensor) -> Iterator[tuple[Any, ...]]:
-    """Some images at a time: the dimension that holds the bins (last where it lies last in memory), the target's
-    bins and shares, the logits, and the same images of `more`, which is laid out like the logits."""
+def _cross_entropy(
+    logits: Tensor, ab: Tensor, loss: ClassificationLoss, gradient: Tensor | None = None, of_loss: Tensor | float = 1.0
+) -> Tensor:
+    """The cross-entropy, a few images at a time; its gradient times of_loss is written to `gradient`, laid out like
+    the logits: softmax(logits) * sum(shares) - shares, the latter only at the target's bins."""
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    total = torch.zeros((), dtype=dtype, device=logits.device)
     last = logits.is_contiguous(memory_format=torch.channels_last) and not logits.is_contiguous()
+    dim = 3 if last else 1  # that of the bins, last where they lie last in memory
     step = max(1, _CHUNK // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
     for start in range(0, len(logits), step):
         part = slice(start, start + step)
-        target = loss._soft_target(ab[part], pixels=ab[:, 0].numel())
-        pieces = (*target, *(x[part] for x in (logits, *more)))
-        yield 3 if last else 1, *(x.permute(0, 2, 3, 1) if last else x for x in pieces)
+        pieces = (*loss._soft_target(ab[part], pixels=ab[:, 0].numel()), logits[part])
+        index, share, z = (x.permute(0, 2, 3, 1) if last else x for x in pieces)
+        slot = None if gradient is None else gradient[part].permute(0, 2, 3, 1) if last else gradient[part]
+        room = slot if slot is not None and slot.dtype == dtype else torch.empty_like(z, dtype=dtype)
+        softmax = torch.softmax(z, dim, dtype, out=room)
+        # -log_softmax from the strongest bin: its softmax is at least 1/313, so that this log never is that of 0, and
+        # the logits meet as differences, which stay exact however large they are.
+        missed = z.amax(dim, keepdim=True).to(dtype) - z.gather(dim, index)
+        missed -= softmax.amax(dim, keepdim=True).log_()
+        total += (missed * share).sum()
+        if slot is not None:
+            share = share.to(dtype) * of_loss
+            softmax.mul_(share.sum(dim, keepdim=True)).scatter_add_(dim, index, -share)
+            if softmax is not slot:
+                slot.copy_(softmax)
+    return total
 
 
 def _check(logits: Tensor, target: Tensor) -> None:

@@ -178,6 +178,58 @@ def test_extreme_logits_and_colors_stay_finite(scale, color, seed):
     assert torch.autograd.grad(total, logits)[0].isfinite().all()
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from([-65536.0, -4096.0, 0.0, 1024.0, 65536.0]), st.integers(0, 100))
+def test_what_all_logits_share_changes_neither_value_nor_gradient(offset, seed):
+    logits, ab = batch(seed=seed)
+    logits = (logits.detach() * 64).round() / 64  # so that the offset rounds nothing
+    loss = ClassificationLoss(prior())
+    for x in (logits, logits + offset):
+        x.requires_grad_()
+        total = loss(x, ab)["total"]
+        target = dense_target(ab)
+        weight = loss.class_weights[target.argmax(1)]
+        expected = (weight * dense_cross_entropy(logits, target)).mean()
+        assert total.item() == pytest.approx(expected.item(), rel=2e-6)
+        torch.testing.assert_close(torch.autograd.grad(total, x)[0], gradient_of(loss, logits, ab), rtol=0, atol=0)
+
+
+def gradient_of(loss: ClassificationLoss, logits: Tensor, ab: Tensor, factor: float = 1.0) -> Tensor:
+    logits = logits.detach().requires_grad_()
+    return torch.autograd.grad(factor * loss(logits, ab)["total"], logits)[0]
+
+
+def test_gradients_of_several_backward_passes_add_up():
+    logits, ab = batch(seed=11)
+    loss = ClassificationLoss(prior())
+    once = gradient_of(loss, logits, ab)
+    total = loss(logits, ab)["total"]
+    total.backward(retain_graph=True)
+    first = logits.grad.clone()
+    (2.5 * total).backward(retain_graph=True)
+    total.backward()
+    torch.testing.assert_close(first, once, rtol=0, atol=0)
+    torch.testing.assert_close(logits.grad, 4.5 * once)
+
+
+def test_value_is_the_same_whether_a_gradient_is_wanted_or_not():
+    logits, ab = batch(seed=12)
+    loss = ClassificationLoss(prior())
+    expected = loss(logits, ab)["total"].detach()
+    with torch.no_grad():
+        assert loss(logits, ab)["total"] == expected
+    assert loss(logits.detach(), ab)["total"] == expected
+
+
+def test_gradients_too_small_for_half_precision_arrive_when_the_loss_is_scaled():
+    logits, ab = batch(n=2, height=64, width=64, seed=13)
+    half = (4 * logits.detach()).half()  # most gradients are below 6e-8, the smallest number of float16
+    loss = ClassificationLoss()
+    scaled = gradient_of(loss, half, ab, 65536.0)
+    torch.testing.assert_close(scaled.float(), 65536 * gradient_of(loss, half.float(), ab), rtol=1e-3, atol=6e-8)
+    assert (scaled != 0).sum() > 2 * (gradient_of(loss, half, ab) != 0).sum()
+
+
 def test_no_dense_target_is_kept_for_the_backward_pass():
     logits, ab = batch(n=2, height=16, width=16)
     kept = []
