@@ -205,6 +205,28 @@ def search(
     click.echo(found["sentence"] or "no candidate came through: lower the ranges of ablations/search_space.yaml")
 
 
+@study.command("time")
+@STUDY
+@click.option(
+    "--rounds",
+    type=click.IntRange(3),
+    default=None,
+    help="How often the losses take turns; more where the machine is busy. 24 if not given.",
+)
+def time_(study: str, rounds: int | None) -> None:
+    """Time a training step of every arm, all side by side: results/STUDY/step_times.json.
+
+    Takes a minute or two, on a machine that does nothing else. Needs the data and, for tuned arms, the search.
+    """
+    from study.step_times import ROUNDS, time_steps
+
+    found = time_steps(project(), study, rounds or ROUNDS)
+    for arm, own in found["arms"].items():
+        click.echo(f"{arm}: {sorted(own['step_ms'])[len(own['step_ms']) // 2]:.1f} ms a step")
+    for arm in found["without"]:
+        click.echo(f"{arm}: no times, its loss does not stay finite")
+
+
 @study.command()
 @STUDY
 @ARMS
@@ -317,7 +339,7 @@ def run(context: click.Context, study: str) -> None:
     For the studies that `dvc repro` does not run; what is trained already is not trained again.
     """
     searched = project().study(study).search is not None
-    for step in (prepare, *([search] if searched else []), train, evaluate, compare, track, report):
+    for step in (prepare, *([search] if searched else []), train, time_, evaluate, compare, track, report):
         click.secho(f"study {step.name} {study}", bold=True)
         context.invoke(step, study=study)
 

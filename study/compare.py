@@ -27,6 +27,7 @@ from study.metrics import METRICS, Metric
 from study.params import Arm
 from study.plan import Project
 from study.scored import Runs, read_runs, score_matrices
+from study.step_times import StepTimes, read_step_times
 from study.tables import cost_rows, curve_rows, kind_rows, metric_rows, write_tables
 
 ARM_COLUMNS = ["arm", "metric", "mean", "low", "high", "seeds", "sd", "iqm", "seed_share", "image_share"]
@@ -55,6 +56,7 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
             f"no scored cell of the baseline {baseline} in {study}: run study train {study} {baseline} and "
             f"study evaluate {study} {baseline}"
         )
+    timed = read_step_times(project, study, arms)
     names = [arm.name for arm in arms]
     overall = dict(list(runs.scores[runs.scores["kind"] == "all"].groupby("metric")))
     matrices = {metric: score_matrices(overall[metric], names) for metric in METRICS if metric in overall}
@@ -72,8 +74,8 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
         "kinds": kind_rows(runs.scores, names),
         "curves": curve_rows(runs.histories, names),
         "cells": runs.cells,
-        "cost": cost_rows(runs.records, names, baseline),
-        "claims": claim_rows(claims, _claim_sources(project, study, arms, runs, matrices, weights)),
+        "cost": cost_rows(runs.records, timed.of, names, baseline, settings.train.batch),
+        "claims": claim_rows(claims, _claim_sources(project, study, arms, runs, timed, matrices, weights)),
     }
     tables |= _explained(project, study, arms, runs, matrices, tables, weights)
     for table in tables.values():
@@ -82,7 +84,9 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     tables["metrics"] = metric_rows()
     folder = project.results(study) / "tables"
     write_tables(folder, tables, names)
-    atomic_write_json(folder / "study.json", study_facts(project, study, arms, list(runs.records.values()), runs.lpips))
+    facts = study_facts(project, study, arms, list(runs.records.values()), runs.lpips)
+    timing = {"rounds": timed.rounds, "cpu": timed.environment.get("cpu"), "device": timed.environment.get("device")}
+    atomic_write_json(folder / "study.json", facts | {"timing": timing})
     return tables
 
 
@@ -96,6 +100,7 @@ def _claim_sources(
     study: str,
     arms: list[Arm],
     runs: Runs,
+    timed: StepTimes,
     matrices: dict[str, Matrices],
     weights: BootstrapWeights,
 ) -> Sources:
@@ -109,6 +114,7 @@ def _claim_sources(
         matrices=matrices,
         by_kind=runs.scores[runs.scores["kind"] != "all"],
         records=runs.records,
+        step_times=timed.of,
         histories=runs.histories,
         means=dict(zip(law.kinds, law.mean.tolist(), strict=True)) if law else {},
         loss_files={arm.name: source_of(arm.loss, project.root) for arm in arms},

@@ -6,7 +6,7 @@ images, so that all of them share the two-level interval and the tests of study/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf, nan
 from pathlib import Path
@@ -42,7 +42,8 @@ class Sources:
 
     declared: arms of the study. matrices: metric -> arm -> scores, seeds x images. by_kind: scores per kind of region
     (arm, seed, image, kind, metric, value). records, histories: (arm, seed) -> run record, and table split, name,
-    step, value. means: kind -> (a, b), the mean of its colour law, empty where no law is known. loss_files: arm ->
+    step, value. step_times: arm -> milliseconds of a training step, a value per round in which the arms took turns.
+    means: kind -> (a, b), the mean of its colour law, empty where no law is known. loss_files: arm ->
     the file of its loss. weights: bootstrap weights for (seeds, images). unmeasured: metric -> why there is none.
     elsewhere: arm -> other studies that have it.
     """
@@ -52,6 +53,7 @@ class Sources:
     by_kind: pd.DataFrame
     records: dict[tuple[str, int], dict[str, Any]]
     histories: dict[tuple[str, int], pd.DataFrame]
+    step_times: Mapping[str, np.ndarray]
     means: dict[str, tuple[float, float]]
     loss_files: dict[str, Path]
     weights: Callable[[int, int], stats.Weights]
@@ -333,7 +335,8 @@ def _correlation(moments: np.ndarray) -> np.ndarray:
 
 
 def cost(claim: kinds.Cost, sources: Sources) -> Evidence:
-    """One arm costs less than another, in %: time and memory seed by seed on a logarithmic scale, the rest as it is.
+    """One arm costs less than another, in %: time round by round and memory seed by seed, both on a logarithmic scale,
+    the rest as it is.
 
     code_lines: of the loss and the modules that it alone needs, without comments and docstrings.
     """
@@ -349,10 +352,17 @@ def cost(claim: kinds.Cost, sources: Sources) -> Evidence:
         percent = 100 * (own / other - 1)
         comparison += f": {own:,} and {other:,}"
         return Evidence(claim.what, "%", comparison, percent, percent, percent, question, exact=True)
-    own, other = (
-        np.array([sources.records[arm, seed][claim.what] for seed in seeds], float)
-        for arm in (claim.arm, claim.against)
-    )
+    if claim.what == "step_ms":
+        for arm in (claim.arm, claim.against):
+            if arm not in sources.step_times:
+                raise NotTestable(f"the steps of {arm} are not timed: study time does that")
+        own, other = sources.step_times[claim.arm], sources.step_times[claim.against]
+        comparison += f", {len(own)} rounds"
+    else:
+        own, other = (
+            np.array([sources.records[arm, seed][claim.what] for seed in seeds], float)
+            for arm in (claim.arm, claim.against)
+        )
     if min(own.min(), other.min()) <= 0:
         raise NotTestable(f"{claim.what} is too small to be measured here")
     found = _from_scores(

@@ -62,7 +62,7 @@ def study_facts(
             "train_seconds": round(sum(record["seconds"] for record in records), 1),
             "commands": [
                 f"study {step} {study}"
-                for step in ("prepare", "search", "train", "evaluate", "compare", "report")
+                for step in ("prepare", "search", "train", "time", "evaluate", "compare", "report")
                 if step != "search" or any(arm.tuned for arm in arms)
             ],
         },

@@ -50,27 +50,37 @@ def curve_rows(histories: Mapping[tuple[str, int], pd.DataFrame], arms: list[str
     return table[table["name"] != "images_per_s"].reset_index(drop=True)
 
 
-def cost_rows(records: dict[tuple[str, int], dict[str, Any]], arms: list[str], baseline: str) -> pd.DataFrame:
-    """What an arm costs: medians over its seeds, and ratios to the baseline."""
+def cost_rows(
+    records: dict[tuple[str, int], dict[str, Any]],
+    step_times: Mapping[str, np.ndarray],
+    arms: list[str],
+    baseline: str,
+    batch: int,
+) -> pd.DataFrame:
+    """What an arm costs, beside the baseline.
+
+    records: of cells, by (arm, seed); parameters, peak memory and the seconds of a whole cell are medians over seeds.
+    step_times: arm -> milliseconds of a step, a value per round; NaN where an arm has none. step_ratio: the median
+    over rounds of the ratio to the baseline's in the same round, step_low and step_high its quartiles. batch: images
+    of a step.
+    """
     rows = []
     for arm in arms:
         own = [record for (name, _), record in records.items() if name == arm]
         if own:
-            fields = ("parameters", "step_ms", "images_per_s", "peak_memory_mb", "seconds")
-            rows.append({"arm": arm} | {field: float(np.median([r[field] for r in own])) for field in fields})
-    columns = [
-        "arm",
-        "parameters",
-        "step_ms",
-        "images_per_s",
-        "peak_memory_mb",
-        "seconds",
-        "step_ratio",
-        "memory_ratio",
-    ]
+            fields = ("parameters", "peak_memory_mb", "seconds")
+            row = {"arm": arm} | {field: float(np.median([r[field] for r in own])) for field in fields}
+            if arm in step_times:
+                row["step_ms"] = float(np.median(step_times[arm]))
+                row["images_per_s"] = 1000 * batch / row["step_ms"]
+                if baseline in step_times:
+                    quartiles = np.quantile(step_times[arm] / step_times[baseline], [0.5, 0.25, 0.75])
+                    row |= dict(zip(("step_ratio", "step_low", "step_high"), quartiles.tolist(), strict=True))
+            rows.append(row)
+    columns = ["arm", "parameters", "step_ms", "images_per_s", "peak_memory_mb", "seconds",
+               "step_ratio", "step_low", "step_high", "memory_ratio"]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     reference = table[table["arm"] == baseline].iloc[0]
-    table["step_ratio"] = table["step_ms"] / reference["step_ms"]
     table["memory_ratio"] = table["peak_memory_mb"] / reference["peak_memory_mb"]
     table["parameters"] = table["parameters"].astype(int)
     return table

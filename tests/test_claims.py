@@ -37,6 +37,7 @@ def sources(**changes: Any) -> Sources:
         by_kind=pd.DataFrame(columns=["arm", "seed", "image", "kind", "metric", "value"]),
         records={},
         histories={},
+        step_times={},
         means={},
         loss_files={},
         weights=BootstrapWeights(1000, 0),
@@ -315,18 +316,19 @@ def test_a_correlation_needs_arms_and_leaves_controls_out(write: Callable) -> No
     assert "only 3 arms" in judged(write, sources(histories=few | control), **claim)["why"]
 
 
-def record(step_ms: float, memory: float, parameters: int) -> dict[str, Any]:
-    return {"step_ms": step_ms, "peak_memory_mb": memory, "parameters": parameters}
+def record(memory: float, parameters: int) -> dict[str, Any]:
+    return {"peak_memory_mb": memory, "parameters": parameters}
 
 
 def test_cost(write: Callable, tmp_path: Path) -> None:
     jitter = [1.0, 1.01, 0.99, 1.02, 0.98, 1.0]
-    records = {("small", seed): record(10 * jitter[seed], 101, 900) for seed in range(SEEDS)}
-    records |= {("large", seed): record(16 / jitter[seed], 100, 1000) for seed in range(SEEDS)}
+    records = {("small", seed): record(101, 900) for seed in range(SEEDS)}
+    records |= {("large", seed): record(100, 1000) for seed in range(SEEDS)}
+    times = {"small": 10 * np.array(jitter), "large": 16 / np.array(jitter)}
     (tmp_path / "small.py").write_text("x = 1\n")
     (tmp_path / "large.py").write_text("x = 1\ny = 2\n")
     files = {name: tmp_path / f"{name}.py" for name in ("small", "large")}
-    found = sources(declared=["small", "large"], records=records, loss_files=files)
+    found = sources(declared=["small", "large"], records=records, step_times=times, loss_files=files)
 
     def of(what: str, arm: str = "small", against: str = "large") -> pd.Series:
         return judged(write, found, kind="cost", arm=arm, against=against, what=what, margin=5)
@@ -343,6 +345,11 @@ def test_cost(write: Callable, tmp_path: Path) -> None:
     parameters = of("parameters")
     assert (parameters["verdict"], parameters["estimate"]) == ("confirmed", pytest.approx(-10))
     assert np.isnan(parameters["p"])
+    untimed = judged(
+        write, replace(found, step_times={"small": times["small"]}), kind="cost", arm="small", against="large",
+        what="step_ms", margin=5,
+    )  # fmt: skip
+    assert (untimed["verdict"], "large are not timed" in untimed["why"]) == ("not testable", True)
     code = of("code_lines")
     assert (code["estimate"], code["comparison"]) == (-50, "small against large: 1 and 2")
 

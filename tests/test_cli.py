@@ -73,7 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("trained")
     shutil.copytree(REPOSITORY / "ablations", root / "ablations")
     one_study(root)
-    for step in ("prepare", "train", "evaluate", "compare", "track", "report"):
+    for step in ("prepare", "train", "time", "evaluate", "compare", "track", "report"):
         done = study(step, "tiny", cwd=root)
         assert done.returncode == 0, f"{step}: {done.stderr}"
     return root
@@ -118,13 +118,25 @@ def test_the_installed_command_and_python_m_study_are_the_same(trained: Path) ->
 
 
 def test_help_is_there_for_every_command(trained: Path) -> None:
-    for command in ("plan", "list", "prepare", "train", "evaluate", "compare", "report", "track", "check", "doctor"):
+    for command in (
+        "plan",
+        "list",
+        "prepare",
+        "train",
+        "time",
+        "evaluate",
+        "compare",
+        "report",
+        "track",
+        "check",
+        "doctor",
+    ):
         done = study(command, "--help", cwd=trained)
         assert done.returncode == 0
         assert "Usage: study" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["plan", "prepare", "train", "evaluate", "compare", "report", "track"])
+@pytest.mark.parametrize("command", ["plan", "prepare", "train", "time", "evaluate", "compare", "report", "track"])
 def test_unknown_study(trained: Path, command: str) -> None:
     assert "unknown study 'paris': params.yaml has tiny" in fails(command, "paris", cwd=trained)
 

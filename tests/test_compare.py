@@ -143,13 +143,27 @@ def test_kinds_use_students_interval_over_seeds_and_ignore_images_without_the_ki
 
 
 def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
-    def record(step_ms: float) -> dict:
-        return {"parameters": 10, "step_ms": step_ms, "images_per_s": 1.0, "peak_memory_mb": 100.0, "seconds": 1.0}
+    def record(seconds: float) -> dict:
+        return {"parameters": 10, "peak_memory_mb": 10 * seconds, "seconds": seconds}
 
     records = {("mse", 0): record(10), ("mse", 1): record(30), ("mse", 2): record(12), ("slow", 0): record(24)}
-    table = cost_rows(records, ["mse", "slow"], "mse").set_index("arm")
-    assert table.loc["mse", "step_ms"] == 12
-    assert table.loc["slow", "step_ratio"] == 2
+    records["late", 0] = record(6)
+    # The machine is slow in the second round, for both; what is left is the ratio.
+    times = {"mse": np.array([10.0, 40, 12]), "slow": np.array([20.0, 88, 36])}
+    table = cost_rows(records, times, ["mse", "slow", "late"], "mse", batch=32).set_index("arm")
+    assert table.loc["mse", ["seconds", "step_ms", "step_ratio"]].tolist() == [12, 12, 1]
+    assert table.loc["slow", ["step_low", "step_ratio", "step_high"]].tolist() == pytest.approx([2.1, 2.2, 2.6])
+    assert table.loc["slow", "images_per_s"] == pytest.approx(32 / 0.036)
+    assert table.loc["slow", "memory_ratio"] == 2
+    assert table.loc["late", ["step_ms", "step_ratio", "step_low", "images_per_s"]].isna().all()
+    assert table.loc["late", "memory_ratio"] == 0.5
+
+
+def test_without_times_of_the_baseline_there_are_no_ratios() -> None:
+    records = {(arm, 0): {"parameters": 1, "peak_memory_mb": 1.0, "seconds": 1.0} for arm in ("mse", "other")}
+    table = cost_rows(records, {"other": np.array([5.0, 7, 6])}, ["mse", "other"], "mse", batch=8).set_index("arm")
+    assert table.loc["other", "step_ms"] == 6
+    assert table["step_ratio"].isna().all()
 
 
 def test_estimates_have_the_middle_half_and_the_share_of_the_seeds(weights: BootstrapWeights) -> None:

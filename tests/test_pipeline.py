@@ -67,7 +67,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     own.run("git", "init", "-q")
     stages = own.repro()
     assert stages == {
-        "prepare@smoke", "search@smoke", "compare@smoke", "track@smoke", "report@smoke",
+        "prepare@smoke", "search@smoke", "time@smoke", "compare@smoke", "track@smoke", "report@smoke",
         f"train_tuned@smoke-{TUNED}", f"evaluate_tuned@smoke-{TUNED}",
         *(f"{step}@smoke-{arm}" for step in ("train", "evaluate") for arm in ARMS),
     }  # fmt: skip

@@ -148,10 +148,18 @@ def hero(shown: Gallery) -> str:
 
 def cost(result: StudyResult) -> Parts:
     """What the numbers of the cost table are."""
+    timing = result.facts.get("timing") or {}
+    head: Parts = ("Steps are not timed here: ", Code(f"study time {result.study}"), " does that. ")
+    if timing.get("rounds"):
+        where = "the graphics card" if timing.get("device") == "cuda" else "one thread"
+        head = (
+            f"The losses took turns, {timing['rounds']} rounds in one process on {where} of {timing['cpu']}: a step is "
+            "the median over rounds, its ratio the median of the ratios to ", Code(result.baseline),
+            " in the same round, in brackets the middle half of them. ",
+        )  # fmt: skip
     return (
-        "Medians over seeds; ratios are to ",
-        Code(result.baseline),
-        ", trained on the same machine. Memory is the peak of what torch allocates during one step, from pictures to "
-        "gradients; weights and optimiser state, alike for all but the last layer, do not count. Times of arms were "
-        "taken one after the other: a few percent mean nothing.",
+        *head,
+        "Memory is the peak of what torch allocates during one step, from pictures to gradients; weights and optimiser "
+        "state, alike for all but the last layer, do not count. A whole cell took what it says, as the median over "
+        "seeds, when it was trained, beside others and in another hour than those of other arms: no comparison.",
     )

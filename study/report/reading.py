@@ -29,7 +29,7 @@ NEEDED = {
     "curves": ("arm", "split", "name", "images", "mean", "low", "high"),
     "cells": ("arm", "seed", "status", "detail", "signature", "steps", "seconds", "images_per_s", "command"),
     "cost": ("arm", "parameters", "step_ms", "images_per_s", "peak_memory_mb", "seconds", "step_ratio",
-             "memory_ratio"),
+             "step_low", "step_high", "memory_ratio"),
     "metrics": ("metric", "unit", "low", "high", "better", "target", "margin", "says", "weakness"),
 }  # fmt: skip
 # Tables that a study may lack: the report is silent on what they would have said.

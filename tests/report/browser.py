@@ -128,9 +128,11 @@ class Browser:
 
     def click(self, selector: str, dx: float = 0.5, dy: float = 0.5) -> None:
         """Scroll an element into view and click it with the mouse at a share of its width and height."""
+        # The browser finds what a click hits in the frame that it drew last: wait until that has been scrolled.
         x, y = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            f"(async () => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "for (const _ of [1, 2]) await new Promise(requestAnimationFrame);"
             f"const r = e.getBoundingClientRect(); return [r.left + r.width * {dx}, r.top + r.height * {dy}]; }})()"
         )
         for kind in ("mousePressed", "mouseReleased"):

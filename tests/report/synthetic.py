@@ -236,6 +236,8 @@ def build_results(
                     310 * slow**0.3,
                     9.5 * slow,
                     slow,
+                    0.97 * slow,
+                    1.02 * slow,
                     slow**0.3,
                 ]
             )
@@ -247,7 +249,7 @@ def build_results(
     write_csv(tables / "cells.csv", "study,arm,seed,status,detail,signature,steps,seconds,images_per_s,command", cells)
     write_csv(
         tables / "cost.csv",
-        "study,arm,parameters,step_ms,images_per_s,peak_memory_mb,seconds,step_ratio,memory_ratio",
+        "study,arm,parameters,step_ms,images_per_s,peak_memory_mb,seconds,step_ratio,step_low,step_high,memory_ratio",
         cost,
     )
     write_csv(
@@ -263,6 +265,7 @@ def build_results(
         "data": {"source": "palette_world" if kinds else "folder", "counts": {"train": 2000, "val": 200, "test": 400},
                  "size": size, "skipped": 0, "hashes": {"train": "ab" * 32, "val": "cd" * 32, "test": "ef" * 32}},
         "law": law,
+        "timing": {"rounds": 24, "cpu": "a made-up processor", "device": "cpu"},
         "lpips": {"measured": lpips, "reason": "" if lpips else NO_LPIPS},
         "pictures": pictures,
         "provenance": {"revision": "0" * 40, "python": "3.11.2", "torch": "2.15.0+cpu", "platform": "Linux x86_64",
