@@ -152,6 +152,7 @@ def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
     times = {"mse": np.array([10.0, 40, 12]), "slow": np.array([20.0, 88, 36])}
     table = cost_rows(records, times, ["mse", "slow", "late"], "mse", batch=32).set_index("arm")
     assert table.loc["mse", ["seconds", "step_ms", "step_ratio"]].tolist() == [12, 12, 1]
+    assert table.loc["mse", ["step_low", "step_high"]].isna().all()
     assert table.loc["slow", ["step_low", "step_ratio", "step_high"]].tolist() == pytest.approx([2.1, 2.2, 2.6])
     assert table.loc["slow", "images_per_s"] == pytest.approx(32 / 0.036)
     assert table.loc["slow", "memory_ratio"] == 2

@@ -160,6 +160,6 @@ def cost(result: StudyResult) -> Parts:
     return (
         *head,
         "Memory is the peak of what torch allocates during one step, from pictures to gradients; weights and optimiser "
-        "state, alike for all but the last layer, do not count. A whole cell took what it says, as the median over "
-        "seeds, when it was trained, beside others and in another hour than those of other arms: no comparison.",
+        "state, alike for all but the last layer, do not count. A whole cell: what its training took, the median over "
+        "seeds. It ran beside other cells and in another hour than those of other arms, so that this is no comparison.",
     )

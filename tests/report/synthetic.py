@@ -236,8 +236,7 @@ def build_results(
                     310 * slow**0.3,
                     9.5 * slow,
                     slow,
-                    0.97 * slow,
-                    1.02 * slow,
+                    *((0.97 * slow, 1.02 * slow) if name != baseline else (None, None)),
                     slow**0.3,
                 ]
             )

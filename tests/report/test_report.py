@@ -367,3 +367,30 @@ def test_a_broken_report_is_named_by_the_index(tmp_path):
     (tmp_path / "x" / "report.json").write_text("[]")
     with pytest.raises(StudyError, match="run `study report x` again"):
         write_index(tmp_path)
+
+
+def test_the_cost_of_a_step_has_its_middle_half_and_its_rounds_are_told(usual):
+    results, out = usual
+    row = pd.read_csv(results / "tables" / "cost.csv").set_index("arm").iloc[1]
+    told = f"{row.step_ratio:.2f} [{row.step_low:.2f}, {row.step_high:.2f}]"
+    assert told in (out / "report.md").read_text().replace("\\", "")
+    assert told.split(" ", 1)[1] in " ".join(one["text"] for one in Page((out / "index.html").read_text()).find("td"))
+    for name in ("report.md", "index.html"):
+        assert "24 rounds in one process on one thread of a made-up processor" in (out / name).read_text()
+
+
+def test_steps_that_are_not_timed_leave_a_hole_and_the_command_that_fills_it(make_results, tmp_path):
+    results = make_results(arms=FEW)
+    cost = pd.read_csv(results / "tables" / "cost.csv")
+    cost[["step_ms", "images_per_s", "step_ratio", "step_low", "step_high"]] = np.nan
+    cost.to_csv(results / "tables" / "cost.csv", index=False)
+    facts = json.loads((results / "tables" / "study.json").read_text())
+    facts["timing"] = {"rounds": 0, "cpu": None, "device": None}
+    (results / "tables" / "study.json").write_text(json.dumps(facts))
+    out = write_report(results, tmp_path / "report").parent
+    assert "Steps are not timed here: `study time made_up_world` does that." in (out / "report.md").read_text()
+    page = Page((out / "index.html").read_text())
+    said = " ".join(one["text"] for one in page.find("section", id="cost"))
+    assert "study time made_up_world" in said
+    assert "nan" not in said.lower()
+    assert "A training step takes" not in (out / "report.md").read_text()
