@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
@@ -213,18 +214,20 @@ def search(
     default=None,
     help="How often the losses take turns; more where the machine is busy. 24 if not given.",
 )
-def time_(study: str, rounds: int | None) -> None:
+@click.option("--again", is_flag=True, help="Time anew what has been timed on this machine.")
+def time_(study: str, rounds: int | None = None, again: bool = False) -> None:
     """Time a training step of every arm, all side by side: results/STUDY/step_times.json.
 
     Takes a minute or two, on a machine that does nothing else. Needs the data and, for tuned arms, the search.
     """
     from study.step_times import ROUNDS, time_steps
 
-    found = time_steps(project(), study, rounds or ROUNDS)
+    found = time_steps(project(), study, rounds or ROUNDS, again or rounds is not None)
     for arm, own in found["arms"].items():
-        click.echo(f"{arm}: {sorted(own['step_ms'])[len(own['step_ms']) // 2]:.1f} ms a step")
-    for arm in found["without"]:
-        click.echo(f"{arm}: no times, its loss does not stay finite")
+        told = (
+            f"{median(own['step_ms']):.1f} ms a step" if own["step_ms"] else "no times, its loss does not stay finite"
+        )
+        click.echo(f"{arm}: {told}")
 
 
 @study.command()

@@ -44,28 +44,29 @@ class StepTimes:
         return max((len(own) for own in self.of.values()), default=0)
 
 
-def time_steps(project: Project, study: str, rounds: int = ROUNDS) -> dict[str, Any]:
+def time_steps(project: Project, study: str, rounds: int = ROUNDS, again: bool = False) -> dict[str, Any]:
     """Time the steps of all arms of a study and write results/<study>/step_times.json.
 
     Every round each loss, in a new random order, takes STEPS steps of training, as its first seed's cell takes them,
     on one thread as cells are trained or on the graphics card. Arms that train alike are timed once. Returns what is
-    written: the machine, for every arm the signature of that cell and the milliseconds of a step in each round, and
-    the arms without times, whose loss stopped being finite.
+    written: the machine, and for every arm the signature of that cell and the milliseconds of a step in each round,
+    none where the loss stopped being finite.
+    Times that are there, of these cells on this machine, stay as they are unless `again`.
     Raises StudyError for arms and settings that do not fit.
     """
     prepare_torch()
     cells = _first_cells(project, study)
+    machine = environment(torch.device(next(iter(cells.values())).device)) if cells else {}
+    before = _read(project, study)
+    if not again and before and before["environment"] == machine and _signatures(before) == _by_arm(cells):
+        return before
     times = _take_turns({cell.signature: cell for cell in cells.values()}, rounds)
     found = {
         "study": study,
-        "batch": project.study(study).train.batch,
-        "environment": environment(torch.device(next(iter(cells.values())).device)) if cells else {},
+        "environment": machine,
         "arms": {
-            arm: {"signature": cell.signature, "step_ms": times[cell.signature]}
-            for arm, cell in cells.items()
-            if times[cell.signature]
+            arm: {"signature": signature, "step_ms": times[signature]} for arm, signature in _by_arm(cells).items()
         },
-        "without": [arm for arm, cell in cells.items() if not times[cell.signature]],
     }
     atomic_write_json(_file(project, study), found)
     return found
@@ -73,16 +74,32 @@ def time_steps(project: Project, study: str, rounds: int = ROUNDS) -> dict[str, 
 
 def read_step_times(project: Project, study: str, arms: list[Arm]) -> StepTimes:
     """The times of those `arms` whose cells still have the signature that was timed; a control has its source's."""
-    try:
-        found = json.loads(_file(project, study).read_text())
-    except FileNotFoundError:
+    found = _read(project, study)
+    if found is None:
         return StepTimes({}, {})
-    current = {arm: cell.signature for arm, cell in _first_cells(project, study).items()}
+    current = _by_arm(_first_cells(project, study))
     known = {
-        arm: np.array(own["step_ms"]) for arm, own in found["arms"].items() if own["signature"] == current.get(arm)
+        arm: np.array(found["arms"][arm]["step_ms"])
+        for arm, signature in _signatures(found).items()
+        if signature == current.get(arm) and found["arms"][arm]["step_ms"]
     }
     source = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
     return StepTimes({arm: known[of] for arm, of in source.items() if of in known}, found["environment"])
+
+
+def _read(project: Project, study: str) -> dict[str, Any] | None:
+    try:
+        return json.loads(_file(project, study).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _signatures(found: dict[str, Any]) -> dict[str, str]:
+    return {arm: own["signature"] for arm, own in found["arms"].items()}
+
+
+def _by_arm(cells: dict[str, Cell]) -> dict[str, str]:
+    return {arm: cell.signature for arm, cell in cells.items()}
 
 
 def _file(project: Project, study: str) -> Path:

@@ -98,8 +98,11 @@ def test_dvc_metrics_and_plots_show_the_arms(pipeline: Pipeline) -> None:
 def test_changing_one_arm_runs_that_arm_and_what_follows(pipeline: Pipeline) -> None:
     arm = pipeline.root / "ablations" / "zhang.yaml"
     arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.5"))
-    following = {"compare@smoke", "track@smoke", "report@smoke"}
+    following = {"time@smoke", "compare@smoke", "track@smoke", "report@smoke"}
+    timed = pipeline.tables().with_name("step_times.json")
+    before = timed.read_text()
     assert pipeline.repro() == {"train@smoke-zhang", "evaluate@smoke-zhang", *following}
+    assert timed.read_text() == before  # decoding takes no part in training
 
 
 def test_a_longer_search_is_searched_and_its_arm_trained_again(pipeline: Pipeline) -> None:

@@ -72,9 +72,25 @@ def test_every_loss_is_timed_in_every_round_and_nothing_but_the_file_is_left(pro
     assert all(own.shape == (4,) and (own > 0).all() for own in times.of.values())
     # Sleep is never shorter than asked for, so this holds on any machine.
     assert times.of["sleeping"].min() >= 30
-    assert found["without"] == ["exploding"]
+    assert found["arms"]["exploding"]["step_ms"] == []
     assert times.of["zhang"].tolist() == times.of["zhang_mean"].tolist()  # they differ in decoding alone
     assert times.of["gray"].tolist() == times.of["mse"].tolist()  # a control of it
+
+
+def test_what_is_timed_stays_until_a_cell_changes_or_one_asks(project: Project) -> None:
+    first = time_steps(project, "tiny", rounds=3)
+    assert time_steps(project, "tiny", rounds=3) == first
+    again = time_steps(project, "tiny", rounds=3, again=True)
+    assert again != first
+    file = project.root / "results" / "tiny" / "step_times.json"
+    file.write_text(file.read_text().replace(again["environment"]["cpu"], "another processor"))
+    elsewhere = time_steps(project, "tiny", rounds=3)
+    assert elsewhere["environment"] == again["environment"]
+    assert elsewhere["arms"] != again["arms"]
+    arm = project.root / "ablations" / "sleeping.yaml"
+    arm.write_text(arm.read_text().replace("lab: 1", "lab: 2"))
+    changed = time_steps(project, "tiny", rounds=3)
+    assert changed["arms"]["mse"] != elsewhere["arms"]["mse"]  # all of them take turns anew
 
 
 def test_times_of_other_settings_do_not_count(project: Project, root: Path) -> None:

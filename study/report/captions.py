@@ -151,9 +151,9 @@ def cost(result: StudyResult) -> Parts:
     timing = result.facts.get("timing") or {}
     head: Parts = ("Steps are not timed here: ", Code(f"study time {result.study}"), " does that. ")
     if timing.get("rounds"):
-        where = "the graphics card" if timing.get("device") == "cuda" else "one thread"
+        where = timing["device"] if timing.get("device") != "cpu" else f"one thread of {timing['cpu']}"
         head = (
-            f"The losses took turns, {timing['rounds']} rounds in one process on {where} of {timing['cpu']}: a step is "
+            f"The losses took turns, {timing['rounds']} rounds in one process on {where}: a step is "
             "the median over rounds, its ratio the median of the ratios to ", Code(result.baseline),
             " in the same round, in brackets the middle half of them. ",
         )  # fmt: skip
