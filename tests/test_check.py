@@ -11,7 +11,7 @@ from torch import Tensor
 
 from study.check import check_arm, check_loss
 from study.errors import StudyError
-from study.losses import Loss, MSELoss, check_same_shape, registry
+from study.losses import Loss, MSELoss, check_same_shape
 from study.losses.base import common_precision
 from study.params import arm_names
 from study.plan import Project
@@ -19,12 +19,6 @@ from tests.conftest import REPOSITORY
 from tests.test_cli import fails, study
 
 MSE = {"lab": 1.0}
-
-
-@pytest.fixture(autouse=True)
-def _losses_of_a_test_go_with_it(monkeypatch):
-    monkeypatch.setattr(registry, "_LOSSES", dict(registry._LOSSES))
-    monkeypatch.setattr(registry, "_LOADED", dict(registry._LOADED))
 
 
 def failed(loss: Loss) -> dict[str, str]:

@@ -19,7 +19,6 @@ from study.losses import (
     loss_names,
     register,
 )
-from study.losses import registry as module
 from study.params import LossSettings
 
 ROOT = Path(__file__).parents[2]
@@ -46,12 +45,6 @@ class Charbonnier(Loss):
         difference = prediction - target
         return {"charbonnier": (difference.square() + self.eps**2).sqrt().mean(), "bias": difference.mean().abs()}
 """
-
-
-@pytest.fixture(autouse=True)
-def _losses_of_a_test_go_with_it(monkeypatch):
-    monkeypatch.setattr(module, "_LOSSES", dict(module._LOSSES))
-    monkeypatch.setattr(module, "_LOADED", dict(module._LOADED))
 
 
 def refusal(root: Path = ROOT, prior: np.ndarray | None = None, **settings) -> str:
