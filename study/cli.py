@@ -222,7 +222,7 @@ def time_(study: str, rounds: int | None = None, again: bool = False) -> None:
     """
     from study.step_times import ROUNDS, time_steps
 
-    found = time_steps(project(), study, rounds or ROUNDS, again or rounds is not None)
+    found = time_steps(project(), study, rounds or ROUNDS, again)
     for arm, own in found["arms"].items():
         told = (
             f"{median(own['step_ms']):.1f} ms a step" if own["step_ms"] else "no times, its loss does not stay finite"

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from study.errors import StudyError
 from study.files import atomic_write_json
 from study.params import Arm
 from study.plan import Project
@@ -36,12 +37,8 @@ class StepTimes:
     """
 
     of: dict[str, np.ndarray]
+    rounds: int
     environment: dict[str, Any]
-
-    @property
-    def rounds(self) -> int:
-        """How many rounds there were; 0 where nothing was timed."""
-        return max((len(own) for own in self.of.values()), default=0)
 
 
 def time_steps(project: Project, study: str, rounds: int = ROUNDS, again: bool = False) -> dict[str, Any]:
@@ -51,18 +48,20 @@ def time_steps(project: Project, study: str, rounds: int = ROUNDS, again: bool =
     on one thread as cells are trained or on the graphics card. Arms that train alike are timed once. Returns what is
     written: the machine, and for every arm the signature of that cell and the milliseconds of a step in each round,
     none where the loss stopped being finite.
-    Times that are there, of these cells on this machine, stay as they are unless `again`.
-    Raises StudyError for arms and settings that do not fit.
+    Times that are there, of these cells on this machine in at least as many rounds, stay as they are unless `again`.
+    Raises StudyError for arms and settings that do not fit, and for a damaged file of times.
     """
     prepare_torch()
     cells = _first_cells(project, study)
     machine = environment(torch.device(next(iter(cells.values())).device)) if cells else {}
     before = _read(project, study)
-    if not again and before and before["environment"] == machine and _signatures(before) == _by_arm(cells):
+    enough = before and before["rounds"] >= rounds and before["environment"] == machine
+    if enough and not again and _signatures(before) == _by_arm(cells):
         return before
     times = _take_turns({cell.signature: cell for cell in cells.values()}, rounds)
     found = {
         "study": study,
+        "rounds": rounds,
         "environment": machine,
         "arms": {
             arm: {"signature": signature, "step_ms": times[signature]} for arm, signature in _by_arm(cells).items()
@@ -76,7 +75,7 @@ def read_step_times(project: Project, study: str, arms: list[Arm]) -> StepTimes:
     """The times of those `arms` whose cells still have the signature that was timed; a control has its source's."""
     found = _read(project, study)
     if found is None:
-        return StepTimes({}, {})
+        return StepTimes({}, 0, {})
     current = _by_arm(_first_cells(project, study))
     known = {
         arm: np.array(found["arms"][arm]["step_ms"])
@@ -84,14 +83,21 @@ def read_step_times(project: Project, study: str, arms: list[Arm]) -> StepTimes:
         if signature == current.get(arm) and found["arms"][arm]["step_ms"]
     }
     source = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
-    return StepTimes({arm: known[of] for arm, of in source.items() if of in known}, found["environment"])
+    timed = {arm: known[of] for arm, of in source.items() if of in known}
+    return StepTimes(timed, found["rounds"] if timed else 0, found["environment"])
 
 
 def _read(project: Project, study: str) -> dict[str, Any] | None:
+    file = _file(project, study)
     try:
-        return json.loads(_file(project, study).read_text())
+        found = json.loads(file.read_text())
+        if {"rounds", "environment", "arms"} <= found.keys():
+            return found
     except FileNotFoundError:
         return None
+    except (ValueError, AttributeError):
+        pass
+    raise StudyError(f"{file.relative_to(project.root)} is not what `study time {study}` writes: delete it")
 
 
 def _signatures(found: dict[str, Any]) -> dict[str, str]:

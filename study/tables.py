@@ -62,7 +62,7 @@ def cost_rows(
     records: of cells, by (arm, seed); parameters, peak memory and the seconds of a whole cell are medians over seeds.
     step_times: arm -> milliseconds of a step, a value per round; NaN where an arm has none. step_ratio: the median
     over rounds of the ratio to the baseline's in the same round, step_low and step_high its quartiles (none for the
-    baseline itself). batch: images of a step.
+    baseline itself and its controls). batch: images of a step.
     """
     rows = []
     for arm in arms:
@@ -73,11 +73,11 @@ def cost_rows(
             if arm in step_times:
                 row["step_ms"] = float(np.median(step_times[arm]))
                 row["images_per_s"] = 1000 * batch / row["step_ms"]
-                if arm == baseline:
-                    row["step_ratio"] = 1.0
-                elif baseline in step_times:
-                    quartiles = np.quantile(step_times[arm] / step_times[baseline], [0.5, 0.25, 0.75])
-                    row |= dict(zip(("step_ratio", "step_low", "step_high"), quartiles.tolist(), strict=True))
+                if baseline in step_times:
+                    ratios = step_times[arm] / step_times[baseline]
+                    row["step_ratio"] = float(np.median(ratios))
+                    if (ratios != 1).any():  # neither itself nor a control of it
+                        row["step_low"], row["step_high"] = np.quantile(ratios, [0.25, 0.75]).tolist()
             rows.append(row)
     columns = ["arm", "parameters", "step_ms", "images_per_s", "peak_memory_mb", "seconds",
                "step_ratio", "step_low", "step_high", "memory_ratio"]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from study.errors import StudyError
 from study.plan import Project
 from study.prepare import prepare
 from study.step_times import read_step_times, time_steps
@@ -80,6 +81,8 @@ def test_every_loss_is_timed_in_every_round_and_nothing_but_the_file_is_left(pro
 def test_what_is_timed_stays_until_a_cell_changes_or_one_asks(project: Project) -> None:
     first = time_steps(project, "tiny", rounds=3)
     assert time_steps(project, "tiny", rounds=3) == first
+    assert time_steps(project, "tiny", rounds=2) == first
+    assert time_steps(project, "tiny", rounds=4)["rounds"] == 4
     again = time_steps(project, "tiny", rounds=3, again=True)
     assert again != first
     file = project.root / "results" / "tiny" / "step_times.json"
@@ -91,6 +94,16 @@ def test_what_is_timed_stays_until_a_cell_changes_or_one_asks(project: Project) 
     arm.write_text(arm.read_text().replace("lab: 1", "lab: 2"))
     changed = time_steps(project, "tiny", rounds=3)
     assert changed["arms"]["mse"] != elsewhere["arms"]["mse"]  # all of them take turns anew
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rounds": 3}', '{"rounds": 3, "arms"'])
+def test_a_damaged_file_is_named(project: Project, content: str) -> None:
+    file = project.root / "results" / "tiny" / "step_times.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    for read in (lambda: time_steps(project, "tiny"), lambda: read_step_times(project, "tiny", [])):
+        with pytest.raises(StudyError, match=r"^results/tiny/step_times\.json is not what `study time tiny` writes"):
+            read()
 
 
 def test_times_of_other_settings_do_not_count(project: Project, root: Path) -> None:
