@@ -8,7 +8,7 @@ from study.report import evidence, finalists, progress, tuning
 from study.report import sheet as s
 from study.report.result import Metric, StudyResult
 from study.report.scores import Score
-from study.report.style import VERDICTS, amount, count, duration, interval, p_value
+from study.report.style import VERDICTS, amount, count, duration, p_value
 
 
 def all_sheets(result: StudyResult, columns: list[Metric], scores: dict[tuple[str, str], Score]) -> dict[str, s.Sheet]:
@@ -116,7 +116,7 @@ def cost_sheet(result: StudyResult) -> s.Sheet:
         rows.append(
             [
                 s.arm_field(arm),
-                s.Field(amount(row.step_ratio), row.step_ratio, detail=interval(row.step_low, row.step_high, 2)),
+                s.value(row.step_ratio, 2, row.step_low, row.step_high),
                 *(s.Field(amount(value), value) for value in amounts),
                 s.Field(duration(row.seconds), row.seconds),
                 s.Field(count(row.parameters), row.parameters),
