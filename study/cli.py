@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -208,26 +209,19 @@ def search(
 
 @study.command("time")
 @STUDY
-@click.option(
-    "--rounds",
-    type=click.IntRange(3),
-    default=None,
-    help="How often the losses take turns; more where the machine is busy. 24 if not given.",
-)
-@click.option("--again", is_flag=True, help="Time anew what has been timed on this machine.")
-def time_(study: str, rounds: int | None = None, again: bool = False) -> None:
+@click.option("--again", is_flag=True, help="Time anew what has been timed.")
+def time_(study: str, again: bool = False) -> None:
     """Time a training step of every arm, all side by side: results/STUDY/step_times.json.
 
-    Takes a minute or two, on a machine that does nothing else. Needs the data and, for tuned arms, the search.
+    Takes a minute or two, best on a machine that does nothing else. Needs the data and, for tuned arms, the search.
     """
-    from study.step_times import ROUNDS, time_steps
+    from study.step_times import time_steps
 
-    found = time_steps(project(), study, rounds or ROUNDS, again)
-    for arm, own in found["arms"].items():
-        told = (
-            f"{median(own['step_ms']):.1f} ms a step" if own["step_ms"] else "no times, its loss does not stay finite"
+    for arm, times in time_steps(project(), study, again).items():
+        middle = [median(own) for own in times]
+        click.echo(
+            f"{arm}: {f'{median(middle):.1f} ms a step' if times else 'no times, its loss does not stay finite'}"
         )
-        click.echo(f"{arm}: {told}")
 
 
 @study.command()
@@ -264,6 +258,8 @@ def compare(study: str, strict: bool) -> None:
         click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
     for other, arms in read_companions(own, study)[1].items():
         click.echo(f"not compared with {other}: {', '.join(arms)}, of other code or settings; run: study run {other}")
+    if missing := json.loads((own.results(study) / "tables" / "study.json").read_text())["timing"]["missing"]:
+        click.echo(f"steps not timed: {', '.join(missing)}; run: study time {study}")
     claims = tables["claims"]
     told = ", ".join(f"{count} {verdict}" for verdict, count in claims["verdict"].value_counts().items())
     click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")

@@ -85,7 +85,8 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     folder = project.results(study) / "tables"
     write_tables(folder, tables, names)
     facts = study_facts(project, study, arms, list(runs.records.values()), runs.lpips)
-    timing = {"rounds": timed.rounds, "cpu": timed.environment.get("cpu"), "device": timed.environment.get("device")}
+    timing = {key: timed.environment.get(key) for key in ("cpu", "device")}
+    timing |= {"processes": timed.processes, "rounds": timed.rounds, "missing": timed.missing}
     atomic_write_json(folder / "study.json", facts | {"timing": timing})
     return tables
 

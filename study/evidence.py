@@ -7,7 +7,7 @@ images, so that all of them share the two-level interval and the tests of study/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ class Sources:
 
     declared: arms of the study. matrices: metric -> arm -> scores, seeds x images. by_kind: scores per kind of region
     (arm, seed, image, kind, metric, value). records, histories: (arm, seed) -> run record, and table split, name,
-    step, value. step_times: arm -> milliseconds of a training step, a value per round in which the arms took turns.
+    step, value. step_times: arm -> milliseconds of a training step by process and round, in which the arms took turns.
     means: kind -> (a, b), the mean of its colour law, empty where no law is known. loss_files: arm ->
     the file of its loss. weights: bootstrap weights for (seeds, images). unmeasured: metric -> why there is none.
     elsewhere: arm -> other studies that have it.
@@ -335,13 +335,16 @@ def _correlation(moments: np.ndarray) -> np.ndarray:
 
 
 def cost(claim: kinds.Cost, sources: Sources) -> Evidence:
-    """One arm costs less than another, in %: time round by round and memory seed by seed, both on a logarithmic scale,
-    the rest as it is.
+    """One arm costs less than another, in %: time and memory on a logarithmic scale, the rest as it is.
 
+    Memory is compared seed by seed. Of the time of a step, the median ratio of the rounds of each process is one value:
+    seeds play no part there, and a process has luck of its own.
     code_lines: of the loss and the modules that it alone needs, without comments and docstrings.
     """
     comparison = f"{claim.arm} against {claim.against}"
     question = beyond("down", claim.margin)
+    if claim.what == "step_ms":
+        return _step_time(claim, sources, comparison, question)
     seeds = sources.seeds(sources.records, claim.arm, claim.against)
     if claim.what in ("code_lines", "parameters"):
         if claim.what == "code_lines":
@@ -352,21 +355,28 @@ def cost(claim: kinds.Cost, sources: Sources) -> Evidence:
         percent = 100 * (own / other - 1)
         comparison += f": {own:,} and {other:,}"
         return Evidence(claim.what, "%", comparison, percent, percent, percent, question, exact=True)
-    if claim.what == "step_ms":
-        for arm in (claim.arm, claim.against):
-            if arm not in sources.step_times:
-                raise NotTestable(f"the steps of {arm} are not timed: study time does that")
-        own, other = sources.step_times[claim.arm], sources.step_times[claim.against]
-        comparison += f", {len(own)} rounds"
-    else:
-        own, other = (
-            np.array([sources.records[arm, seed][claim.what] for seed in seeds], float)
-            for arm in (claim.arm, claim.against)
-        )
+    own, other = (
+        np.array([sources.records[arm, seed][claim.what] for seed in seeds], float)
+        for arm in (claim.arm, claim.against)
+    )
     if min(own.min(), other.min()) <= 0:
         raise NotTestable(f"{claim.what} is too small to be measured here")
-    found = _from_scores(
-        sources, np.log(own / other)[:, None], question, metric=claim.what, unit="%", comparison=comparison
-    )
-    percent = {name: 100 * float(np.expm1(getattr(found, name))) for name in ("estimate", "low", "high")}
-    return Evidence(**{**found.__dict__, **percent})
+    return _in_percent(sources, np.log(own / other), question, claim.what, comparison)
+
+
+def _step_time(claim: kinds.Cost, sources: Sources, comparison: str, question: Question) -> Evidence:
+    for arm in (claim.arm, claim.against):
+        sources.need(arm)
+        if arm not in sources.step_times:
+            raise NotTestable(f"the steps of {arm} are not timed: study time does that")
+    ratios = np.median(sources.step_times[claim.arm] / sources.step_times[claim.against], axis=1)
+    if len(ratios) < 2:
+        raise NotTestable("steps are timed in a single process: timing.processes of params.yaml")
+    comparison += f", {len(ratios)} processes"
+    # The signs of processes are no signs of seeds, on which p and its smallest value are told.
+    return replace(_in_percent(sources, np.log(ratios), question, "step_ms", comparison), p=nan, p_min=nan)
+
+
+def _in_percent(sources: Sources, logs: np.ndarray, question: Question, metric: str, comparison: str) -> Evidence:
+    found = _from_scores(sources, logs[:, None], question, metric=metric, unit="%", comparison=comparison)
+    return replace(found, **{name: 100 * float(np.expm1(getattr(found, name))) for name in ("estimate", "low", "high")})

@@ -111,6 +111,13 @@ class CompareSettings(Strict):
     seed: int = Field(default=0, ge=0)
 
 
+class TimingSettings(Strict):
+    """processes: fresh ones, one after the other, in which steps are timed; rounds: turns of every loss in each."""
+
+    processes: int = Field(default=4, ge=1, le=100)
+    rounds: int = Field(default=6, ge=1, le=1000)
+
+
 class SearchSettings(Strict):
     """The budget of `study search`, the same for every family that is searched.
 
@@ -145,6 +152,7 @@ class Study(Strict):
     evaluate: EvaluateSettings = EvaluateSettings()
     search: SearchSettings | None = None
     compare: CompareSettings = CompareSettings()
+    timing: TimingSettings = TimingSettings()
 
     @field_validator("seeds")
     @classmethod

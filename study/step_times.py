@@ -1,8 +1,8 @@
 """What a training step takes under every loss, measured side by side.
 
-The losses take turns, a few steps each, round after round in one process: what else the machine does then slows all of
-them alike, and the ratios of a round stay true. The times in the records of cells are of no use for that: cells are
-trained one after the other, in different hours and beside others.
+The losses take turns, a few steps each, round after round: what else the machine does then slows all of them alike. A
+process has luck of its own besides, as with where its memory lies, so that several are started one after the other. The
+times in the records of cells say less: cells are trained one after the other, in different hours and beside others.
 """
 
 from __future__ import annotations
@@ -13,116 +13,159 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field, model_validator
+from tqdm import tqdm
 
+from study.cells import WORKER_ENVIRONMENT
 from study.errors import StudyError
 from study.files import atomic_write_json
 from study.params import Arm
 from study.plan import Project
+from study.schedule import learning_rate
+from study.signature import code_digest
 from study.train import Cell, _Run, environment, prepare_torch
+from study.yaml_files import Strict, checked
 
-ROUNDS = 24
 STEPS = 2
 """Timed steps of a turn; one more goes before them untimed, which brings the loss's data and code into the caches."""
+
+Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Timed(Strict):
+    """signature: of the cell; step_ms: milliseconds of a step by process and round, none where the loss is not
+    finite."""
+
+    signature: str
+    step_ms: list[list[Milliseconds]]
+
+
+class _File(Strict):
+    """step_times.json. code: `code_digest` of this module."""
+
+    study: str
+    code: str
+    processes: int
+    rounds: int
+    environment: dict[str, Any]
+    arms: dict[str, _Timed]
+
+    @model_validator(mode="after")
+    def _complete(self) -> _File:
+        shape = [self.rounds] * self.processes
+        for name, arm in self.arms.items():
+            if arm.step_ms and [len(own) for own in arm.step_ms] != shape:
+                raise ValueError(f"arm {name} has not {self.rounds} times of each of {self.processes} processes")
+        return self
 
 
 @dataclass(frozen=True)
 class StepTimes:
     """Times of training steps.
 
-    of: arm -> milliseconds of a step, one value per round, the same rounds for all arms. environment: the machine.
+    of: arm -> milliseconds of a step, (processes, rounds), the same rounds for all arms. missing: arms without, whose
+    cells are not those that were timed, or whose loss does not stay finite. environment: the machine.
     """
 
     of: dict[str, np.ndarray]
+    missing: list[str]
+    processes: int
     rounds: int
     environment: dict[str, Any]
 
 
-def time_steps(project: Project, study: str, rounds: int = ROUNDS, again: bool = False) -> dict[str, Any]:
-    """Time the steps of all arms of a study and write results/<study>/step_times.json.
+def time_steps(project: Project, study: str, again: bool = False) -> dict[str, list[list[float]]]:
+    """Time the steps of all arms of a study, write results/<study>/step_times.json and return arm -> milliseconds of a
+    step by process and round; none where the loss does not stay finite.
 
-    Every round each loss, in a new random order, takes STEPS steps of training, as its first seed's cell takes them,
-    on one thread as cells are trained or on the graphics card. Arms that train alike are timed once. Returns what is
-    written: the machine, and for every arm the signature of that cell and the milliseconds of a step in each round,
-    none where the loss stopped being finite.
-    Times that are there, of these cells on this machine in at least as many rounds, stay as they are unless `again`.
+    In each of the study's timing.processes, started one after the other as those that train cells are, every loss in
+    a new random order takes STEPS steps of training in each of timing.rounds, as the cell of its first seed takes
+    them: on one thread, or on the graphics card. Arms that train alike are timed once. Times that are there, taken by
+    this code of these cells on such a machine and as often, stay as they are unless `again`.
     Raises StudyError for arms and settings that do not fit, and for a damaged file of times.
     """
     prepare_torch()
-    cells = _first_cells(project, study)
-    machine = environment(torch.device(next(iter(cells.values())).device)) if cells else {}
-    before = _read(project, study)
-    enough = before and before["rounds"] >= rounds and before["environment"] == machine
-    if enough and not again and _signatures(before) == _by_arm(cells):
-        return before
-    times = _take_turns({cell.signature: cell for cell in cells.values()}, rounds)
-    found = {
-        "study": study,
-        "rounds": rounds,
-        "environment": machine,
-        "arms": {
-            arm: {"signature": signature, "step_ms": times[signature]} for arm, signature in _by_arm(cells).items()
-        },
+    cells = _first_cells(project, study, project.arms(study))
+    settings = project.study(study).timing
+    wanted = {
+        "code": code_digest([Path(__file__)]),
+        "processes": settings.processes,
+        "rounds": settings.rounds,
+        "environment": environment(torch.device(next(iter(cells.values())).device)) if cells else {},
     }
-    atomic_write_json(_file(project, study), found)
-    return found
+    before = None if again else _read(project, study)
+    if before and wanted == before.model_dump(include=set(wanted)):
+        known = {arm: own.step_ms for arm, own in before.arms.items()}
+        if all(arm in before.arms and before.arms[arm].signature == cell.signature for arm, cell in cells.items()):
+            return {arm: known[arm] for arm in cells}
+    times = _in_processes({cell.signature: cell for cell in cells.values()}, settings.processes, settings.rounds)
+    arms = {arm: {"signature": cell.signature, "step_ms": times[cell.signature]} for arm, cell in cells.items()}
+    atomic_write_json(_path(project, study), {"study": study, **wanted, "arms": arms})
+    return {arm: own["step_ms"] for arm, own in arms.items()}
 
 
 def read_step_times(project: Project, study: str, arms: list[Arm]) -> StepTimes:
-    """The times of those `arms` whose cells still have the signature that was timed; a control has its source's."""
+    """The times of those `arms` whose cells still have the signature that was timed; a control has its source's.
+
+    Raises StudyError for a damaged file of times.
+    """
     found = _read(project, study)
     if found is None:
-        return StepTimes({}, 0, {})
-    current = _by_arm(_first_cells(project, study))
+        return StepTimes({}, [arm.name for arm in arms], 0, 0, {})
+    current = _first_cells(project, study, arms)
     known = {
-        arm: np.array(found["arms"][arm]["step_ms"])
-        for arm, signature in _signatures(found).items()
-        if signature == current.get(arm) and found["arms"][arm]["step_ms"]
+        name: np.array(own.step_ms)
+        for name, own in found.arms.items()
+        if own.step_ms and name in current and own.signature == current[name].signature
     }
     source = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
     timed = {arm: known[of] for arm, of in source.items() if of in known}
-    return StepTimes(timed, found["rounds"] if timed else 0, found["environment"])
+    missing = [arm for arm in source if arm not in timed]
+    return StepTimes(timed, missing, found.processes, found.rounds, found.environment)
 
 
-def _read(project: Project, study: str) -> dict[str, Any] | None:
-    file = _file(project, study)
-    try:
-        found = json.loads(file.read_text())
-        if {"rounds", "environment", "arms"} <= found.keys():
-            return found
-    except FileNotFoundError:
-        return None
-    except (ValueError, AttributeError):
-        pass
-    raise StudyError(f"{file.relative_to(project.root)} is not what `study time {study}` writes: delete it")
-
-
-def _signatures(found: dict[str, Any]) -> dict[str, str]:
-    return {arm: own["signature"] for arm, own in found["arms"].items()}
-
-
-def _by_arm(cells: dict[str, Cell]) -> dict[str, str]:
-    return {arm: cell.signature for arm, cell in cells.items()}
-
-
-def _file(project: Project, study: str) -> Path:
+def _path(project: Project, study: str) -> Path:
     return project.results(study) / "step_times.json"
 
 
-def _first_cells(project: Project, study: str) -> dict[str, Cell]:
-    arms = [arm for arm in project.arms(study) if not arm.control]
-    return {cell.arm.name: cell for cell in project.cells(study, arms, project.seeds(study)[:1])}
+def _read(project: Project, study: str) -> _File | None:
+    where = f"{_path(project, study).relative_to(project.root)} (study time {study} --again makes it anew)"
+    try:
+        return checked(_File, json.loads(_path(project, study).read_text()), where)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise StudyError(f"{where}: not JSON: {error}") from error
 
 
-def _take_turns(cells: dict[str, Cell], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of a step of each cell, a value per round; [] for one whose loss or gradient is not finite."""
-    order = random.Random(0)
+def _first_cells(project: Project, study: str, arms: list[Arm]) -> dict[str, Cell]:
+    """The cells of the first seed, by arm; in place of a control the arm that it is made from."""
+    names = dict.fromkeys(arm.control.of if arm.control else arm.name for arm in arms)
+    trained = project.arms(study, tuple(names)) if names else []
+    return {cell.arm.name: cell for cell in project.cells(study, trained, project.seeds(study)[:1])}
+
+
+def _in_processes(cells: dict[str, Cell], processes: int, rounds: int) -> dict[str, list[list[float]]]:
+    """Milliseconds of a step of each cell by process and round; [] for one whose loss or gradient is not finite."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    found = []
+    for number in tqdm(range(processes), desc="timing steps", unit="process", delay=2, disable=None):
+        with ProcessPoolExecutor(max_workers=1, env=WORKER_ENVIRONMENT) as fresh:
+            found.append(fresh.submit(_take_turns, cells, rounds, number).result())
+    return {key: [own[key] for own in found] if all(own[key] for own in found) else [] for key in cells}
+
+
+def _take_turns(cells: dict[str, Cell], rounds: int, seed: int) -> dict[str, list[float]]:
+    prepare_torch()
+    order = random.Random(seed)
     times: dict[str, list[float]] = {key: [] for key in cells}
     with TemporaryDirectory() as folder:
-        runs = {}
+        runs: dict[str, _Run] = {}
         for key, cell in cells.items():
             Path(folder, key).mkdir()
             runs[key] = _Run(cell, Path(folder, key))
@@ -140,12 +183,12 @@ def _take_turns(cells: dict[str, Cell], rounds: int) -> dict[str, list[float]]:
 
 def _turn(run: _Run) -> float | None:
     """Milliseconds of a step, the mean of STEPS; None when the loss or its gradient is not finite."""
-    begun = 0.0
+    settings, begun = run.settings, 0.0
     for number in range(STEPS + 1):
         if number == 1:
             begun = _now(run.device)
-        _, problem = run._step(run.settings.learning_rate)
-        run.step += 1
+        _, problem = run._step(learning_rate(run.step, settings.steps, settings.learning_rate, settings.warmup))
+        run.step = (run.step + 1) % settings.steps
         if problem is not None:
             return None
     return 1000 * (_now(run.device) - begun) / STEPS

@@ -60,9 +60,9 @@ def cost_rows(
     """What an arm costs, beside the baseline.
 
     records: of cells, by (arm, seed); parameters, peak memory and the seconds of a whole cell are medians over seeds.
-    step_times: arm -> milliseconds of a step, a value per round; NaN where an arm has none. step_ratio: the median
+    step_times: arm -> milliseconds of a step by process and round; NaN where an arm has none. step_ratio: the median
     over rounds of the ratio to the baseline's in the same round, step_low and step_high its quartiles (none for the
-    baseline itself and its controls). batch: images of a step.
+    baseline and arms that share its times). batch: images of a step.
     """
     rows = []
     for arm in arms:
@@ -76,7 +76,7 @@ def cost_rows(
                 if baseline in step_times:
                     ratios = step_times[arm] / step_times[baseline]
                     row["step_ratio"] = float(np.median(ratios))
-                    if (ratios != 1).any():  # neither itself nor a control of it
+                    if (ratios != 1).any():  # it does not train as the baseline does
                         row["step_low"], row["step_high"] = np.quantile(ratios, [0.25, 0.75]).tolist()
             rows.append(row)
     columns = ["arm", "parameters", "step_ms", "images_per_s", "peak_memory_mb", "seconds",

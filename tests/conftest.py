@@ -28,6 +28,7 @@ TINY_STUDY = {
     "seeds": [0, 1],
     "evaluate": {"lpips": "off", "pictures": 2},
     "compare": {"resamples": 200},
+    "timing": {"processes": 1, "rounds": 3},
 }  # fmt: skip
 
 

@@ -324,7 +324,8 @@ def test_cost(write: Callable, tmp_path: Path) -> None:
     jitter = [1.0, 1.01, 0.99, 1.02, 0.98, 1.0]
     records = {("small", seed): record(101, 900) for seed in range(SEEDS)}
     records |= {("large", seed): record(100, 1000) for seed in range(SEEDS)}
-    times = {"small": 10 * np.array(jitter), "large": 16 / np.array(jitter)}
+    # The machine spoils a round of each process, for both.
+    times = {"small": np.outer(10 * np.array(jitter), [1, 1, 3]), "large": np.outer(16 / np.array(jitter), [1, 1, 9])}
     (tmp_path / "small.py").write_text("x = 1\n")
     (tmp_path / "large.py").write_text("x = 1\ny = 2\n")
     files = {name: tmp_path / f"{name}.py" for name in ("small", "large")}
@@ -341,15 +342,21 @@ def test_cost(write: Callable, tmp_path: Path) -> None:
     found_ends = np.log1p(time["low"] / 100), np.log1p(time["high"] / 100)
     assert found_ends == pytest.approx((low, high), abs=0.1 * (high - low))
     assert of("step_ms", "large", "small")["verdict"] == "refuted"
+    assert (time["comparison"], np.isnan(time["p"]), np.isnan(time["p_min"])) == (
+        "small against large, 6 processes", True, True,
+    )  # fmt: skip
     assert of("peak_memory_mb")["verdict"] == "refuted"
     parameters = of("parameters")
     assert (parameters["verdict"], parameters["estimate"]) == ("confirmed", pytest.approx(-10))
     assert np.isnan(parameters["p"])
-    untimed = judged(
-        write, replace(found, step_times={"small": times["small"]}), kind="cost", arm="small", against="large",
-        what="step_ms", margin=5,
-    )  # fmt: skip
-    assert (untimed["verdict"], "large are not timed" in untimed["why"]) == ("not testable", True)
+    for less, why in (
+        ({"small": times["small"]}, "large are not timed"),
+        ({name: own[:1] for name, own in times.items()}, "in a single process"),
+    ):
+        row = judged(
+            write, replace(found, step_times=less), kind="cost", arm="small", against="large", what="step_ms", margin=5
+        )
+        assert (row["verdict"], why in row["why"]) == ("not testable", True)
     code = of("code_lines")
     assert (code["estimate"], code["comparison"]) == (-50, "small against large: 1 and 2")
 

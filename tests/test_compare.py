@@ -149,7 +149,7 @@ def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
     records = {("mse", 0): record(10), ("mse", 1): record(30), ("mse", 2): record(12), ("slow", 0): record(24)}
     records["late", 0] = record(6)
     # The machine is slow in the second round, for both; what is left is the ratio.
-    times = {"mse": np.array([10.0, 40, 12]), "slow": np.array([20.0, 88, 36])}
+    times = {"mse": np.array([[10.0, 40, 12]]), "slow": np.array([[20.0, 88, 36]])}
     table = cost_rows(records, times, ["mse", "slow", "late"], "mse", batch=32).set_index("arm")
     assert table.loc["mse", ["seconds", "step_ms", "step_ratio"]].tolist() == [12, 12, 1]
     assert table.loc["mse", ["step_low", "step_high"]].isna().all()
@@ -162,7 +162,7 @@ def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
 
 def test_without_times_of_the_baseline_there_are_no_ratios() -> None:
     records = {(arm, 0): {"parameters": 1, "peak_memory_mb": 1.0, "seconds": 1.0} for arm in ("mse", "other")}
-    table = cost_rows(records, {"other": np.array([5.0, 7, 6])}, ["mse", "other"], "mse", batch=8).set_index("arm")
+    table = cost_rows(records, {"other": np.array([[5.0, 7, 6]])}, ["mse", "other"], "mse", batch=8).set_index("arm")
     assert table.loc["other", "step_ms"] == 6
     assert table["step_ratio"].isna().all()
 

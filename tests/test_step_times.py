@@ -41,7 +41,7 @@ SLEEPING = textwrap.dedent(
             return {"lab": (prediction - target).square().mean() * (float("nan") if self.calls == 8 else 1.0)}
     """
 )
-ARMS = ["mse", "sleeping", "exploding", "zhang", "zhang_mean", "gray"]
+ARMS = ["mse", "sleeping", "exploding", "zhang", "zhang_mean", "mse_gain"]
 
 
 def open_with(root: Path, arms: list[str], **changes: object) -> Project:
@@ -61,58 +61,74 @@ def project(root: Path) -> Project:
     return own
 
 
-def test_every_loss_is_timed_in_every_round_and_nothing_but_the_file_is_left(project: Project, root: Path) -> None:
+def test_every_loss_is_timed_in_every_round_and_nothing_but_the_file_is_left(root: Path, project: Project) -> None:
     before = {path for path in root.rglob("*") if path.is_file()}
-    found = time_steps(project, "tiny", rounds=4)
+    two = open_with(root, ARMS, timing={"processes": 2, "rounds": 4})
+    found = time_steps(two, "tiny")
     file = root / "results" / "tiny" / "step_times.json"
     assert {path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts} - before == {file}
-    assert json.loads(file.read_text()) == found
-    times = read_step_times(project, "tiny", project.arms("tiny"))
-    assert times.rounds == 4
+    times = read_step_times(two, "tiny", two.arms("tiny"))
+    assert (times.processes, times.rounds, times.missing) == (2, 4, ["exploding"])
     assert set(times.of) == set(ARMS) - {"exploding"}
-    assert all(own.shape == (4,) and (own > 0).all() for own in times.of.values())
+    assert all(own.shape == (2, 4) and (own > 0).all() for own in times.of.values())
     # Sleep is never shorter than asked for, so this holds on any machine.
     assert times.of["sleeping"].min() >= 30
-    assert found["arms"]["exploding"]["step_ms"] == []
+    assert found["exploding"] == []
     assert times.of["zhang"].tolist() == times.of["zhang_mean"].tolist()  # they differ in decoding alone
-    assert times.of["gray"].tolist() == times.of["mse"].tolist()  # a control of it
+    assert times.of["mse_gain"].tolist() == times.of["mse"].tolist()  # a control of it
 
 
-def test_what_is_timed_stays_until_a_cell_changes_or_one_asks(project: Project) -> None:
-    first = time_steps(project, "tiny", rounds=3)
-    assert time_steps(project, "tiny", rounds=3) == first
-    assert time_steps(project, "tiny", rounds=2) == first
-    assert time_steps(project, "tiny", rounds=4)["rounds"] == 4
-    again = time_steps(project, "tiny", rounds=3, again=True)
-    assert again != first
-    file = project.root / "results" / "tiny" / "step_times.json"
-    file.write_text(file.read_text().replace(again["environment"]["cpu"], "another processor"))
-    elsewhere = time_steps(project, "tiny", rounds=3)
-    assert elsewhere["environment"] == again["environment"]
-    assert elsewhere["arms"] != again["arms"]
-    arm = project.root / "ablations" / "sleeping.yaml"
-    arm.write_text(arm.read_text().replace("lab: 1", "lab: 2"))
-    changed = time_steps(project, "tiny", rounds=3)
-    assert changed["arms"]["mse"] != elsewhere["arms"]["mse"]  # all of them take turns anew
+def test_what_is_timed_stays_until_something_changes_or_one_asks(project: Project, root: Path) -> None:
+    file = root / "results" / "tiny" / "step_times.json"
+    first = time_steps(project, "tiny")
+    assert time_steps(project, "tiny") == first
+    fewer = open_with(root, ["mse", "zhang"])
+    assert time_steps(fewer, "tiny") == {arm: first[arm] for arm in ("mse", "zhang")}
+    assert set(json.loads(file.read_text())["arms"]) > {"mse", "zhang"}  # what is known stays
+    again = time_steps(fewer, "tiny", again=True)
+    assert again != {arm: first[arm] for arm in ("mse", "zhang")}
+    for key, other in (("code", "older"), ("environment", {"cpu": "another"})):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {key: other}))
+        anew = time_steps(fewer, "tiny")
+        assert anew != again
+        again = anew
+    arm = root / "ablations" / "zhang.yaml"
+    arm.write_text(arm.read_text().replace("rebalance: 0.5", "rebalance: 0.4"))
+    assert time_steps(fewer, "tiny")["mse"] != again["mse"]  # all of them take turns anew
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"rounds": 3}', '{"rounds": 3, "arms"'])
-def test_a_damaged_file_is_named(project: Project, content: str) -> None:
-    file = project.root / "results" / "tiny" / "step_times.json"
-    file.parent.mkdir(parents=True)
-    file.write_text(content)
-    for read in (lambda: time_steps(project, "tiny"), lambda: read_step_times(project, "tiny", [])):
-        with pytest.raises(StudyError, match=r"^results/tiny/step_times\.json is not what `study time tiny` writes"):
-            read()
-
-
-def test_times_of_other_settings_do_not_count(project: Project, root: Path) -> None:
-    assert read_step_times(project, "tiny", project.arms("tiny")).of == {}
-    time_steps(project, "tiny", rounds=3)
+def test_times_of_other_cells_do_not_count(project: Project, root: Path) -> None:
+    arms = project.arms("tiny")
+    assert read_step_times(project, "tiny", arms).missing == ARMS
+    time_steps(project, "tiny")
     arm = root / "ablations" / "sleeping.yaml"
     arm.write_text(arm.read_text().replace("lab: 1", "lab: 2"))
-    assert set(read_step_times(project, "tiny", project.arms("tiny")).of) == {"mse", "zhang", "zhang_mean", "gray"}
+    now = read_step_times(project, "tiny", project.arms("tiny"))
+    assert now.missing == ["sleeping", "exploding"]
     wider = open_with(root, ARMS, train=TINY_STUDY["train"] | {"width": 8})
-    assert read_step_times(wider, "tiny", wider.arms("tiny")).rounds == 0
+    assert read_step_times(wider, "tiny", wider.arms("tiny")).missing == ARMS
     more = open_with(root, [*ARMS, "huber"])
-    assert "huber" not in read_step_times(more, "tiny", more.arms("tiny")).of
+    assert "huber" in read_step_times(more, "tiny", more.arms("tiny")).missing
+
+
+WHOLE = {"study": "tiny", "code": "x", "processes": 1, "rounds": 2, "environment": {}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", '{"rounds": 3}', '{"rounds": 3, "arms"', json.dumps(WHOLE | {"arms": []}),
+        json.dumps(WHOLE | {"arms": {}, "rounds": "x"}), json.dumps(WHOLE | {"arms": {}, "environment": None}),
+        json.dumps(WHOLE | {"arms": {"mse": {}}}),
+        json.dumps(WHOLE | {"arms": {"mse": {"signature": "x", "step_ms": [[1.0]]}}}),
+        json.dumps(WHOLE | {"arms": {"mse": {"signature": "x", "step_ms": [[1.0, -1.0]]}}}),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_named_with_what_mends_it(root: Path, content: str) -> None:
+    project = open_with(root, ["mse"])
+    file = root / "results" / "tiny" / "step_times.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    with pytest.raises(StudyError, match=r"^results/tiny/step_times\.json \(study time tiny --again") as error:
+        read_step_times(project, "tiny", [])
+    assert "\n" not in str(error.value)

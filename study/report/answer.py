@@ -12,7 +12,7 @@ from study.report import tuning
 from study.report.evidence import claims_in_short
 from study.report.progress import idle_terms
 from study.report.result import StudyResult
-from study.report.style import VERDICTS, amount, duration, listed, plural
+from study.report.style import VERDICTS, amount, duration, listed, number, plural
 from study.report.telling import (
     AMOUNT,
     FIDELITY,
@@ -170,17 +170,19 @@ def _time_and_memory(result: StudyResult, best: str | None) -> list[str]:
     parts: list[str] = [" "]
     if len(own):
         ratio = float(own["step_ratio"].iloc[0])
-        about = "about as long as" if abs(ratio - 1) < NOISE else f"{amount(ratio)} times as long as"
+        about = "about as long as" if abs(ratio - 1) < NOISE else f"{number(ratio, 2)} times as long as"
         parts += [f"A training step takes {about} with ", Code(result.baseline)]
-        if len(table) > 1:
-            parts += [f" (the quickest loss {amount(low.step_ratio)}, ", Code(low.arm)]
-            parts += [f"; the slowest {amount(high.step_ratio)}, ", Code(high.arm), ")"]
+        # Named only where the rounds agree that it is quicker, or slower, than the baseline.
+        told = [[f"the quickest loss {number(low.step_ratio, 2)}, ", Code(low.arm)]] if low.step_high < 1 else []
+        told += [[f"the slowest loss {number(high.step_ratio, 2)}, ", Code(high.arm)]] if high.step_low > 1 else []
+        if len(table) > 1 and told:
+            parts += [" (", *(told[0] if len(told) == 1 else [*told[0], "; ", *told[1]]), ")"]
     elif len(table) == 1:
-        parts += [f"A training step takes {amount(high.step_ratio)} times as long with ", Code(high.arm)]
+        parts += [f"A training step takes {number(high.step_ratio, 2)} times as long with ", Code(high.arm)]
         parts += [" as with ", Code(result.baseline)]
     else:
-        parts += [f"A training step takes between {amount(low.step_ratio)} (", Code(low.arm)]
-        parts += [f") and {amount(high.step_ratio)} (", Code(high.arm), ") times as long as with "]
+        parts += [f"A training step takes between {number(low.step_ratio, 2)} (", Code(low.arm)]
+        parts += [f") and {number(high.step_ratio, 2)} (", Code(high.arm), ") times as long as with "]
         parts += [Code(result.baseline)]
     memory = table["memory_ratio"].max()
     if not math.isnan(memory):

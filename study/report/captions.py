@@ -149,17 +149,23 @@ def hero(shown: Gallery) -> str:
 def cost(result: StudyResult) -> Parts:
     """What the numbers of the cost table are."""
     timing = result.facts.get("timing") or {}
-    head: Parts = ("Steps are not timed here: ", Code(f"study time {result.study}"), " does that. ")
+    command = Code(f"study time {result.study}")
+    parts: list[str] = ["Steps are not timed here: ", command, " does that. "]
     if timing.get("rounds"):
-        where = timing["device"] if timing.get("device") != "cpu" else f"one thread of {timing['cpu']}"
-        head = (
-            f"The losses took turns, {timing['rounds']} rounds in one process on {where}: a step is "
-            "the median over rounds, its ratio the median of the ratios to ", Code(result.baseline),
+        where = timing["device"] if timing["device"] != "cpu" else f"one thread of {timing['cpu']}"
+        several = f" in each of {timing['processes']} processes" if timing["processes"] > 1 else " in one process"
+        parts = [
+            f"The losses took turns on {where}, {timing['rounds']} rounds{several}: a step is the median over rounds, "
+            "its ratio the median of the ratios to ", Code(result.baseline),
             " in the same round, in brackets the middle half of them. ",
-        )  # fmt: skip
+        ]  # fmt: skip
+        if timing["missing"]:
+            names = [part for name in timing["missing"] for part in (", ", Code(name))][1:]
+            parts += ["Without times, as they have been trained anew since or are not finite: ", *names, " (", command]
+            parts += [" tells). "]
     return (
-        *head,
-        "Memory is the peak of what torch allocates during one step, from pictures to gradients; weights and optimiser "
-        "state, alike for all but the last layer, do not count. A whole cell: what its training took, the median over "
-        "seeds. It ran beside other cells and in another hour than those of other arms, so that this is no comparison.",
+        *parts,
+        "Memory is the peak of what torch allocates during one step, from pictures to gradients, the median over "
+        "seeds; weights and optimiser state, alike for all but the last layer, do not count. The time of a whole cell "
+        "is the median over seeds of what its training took; what else the machine did meanwhile is in it.",
     )

@@ -376,7 +376,8 @@ def test_the_cost_of_a_step_has_its_middle_half_and_its_rounds_are_told(usual):
     assert told in (out / "report.md").read_text().replace("\\", "")
     assert told.split(" ", 1)[1] in " ".join(one["text"] for one in Page((out / "index.html").read_text()).find("td"))
     for name in ("report.md", "index.html"):
-        assert "24 rounds in one process on one thread of a made-up processor" in (out / name).read_text()
+        told = "The losses took turns on one thread of a made-up processor, 6 rounds in each of 4 processes"
+        assert told in (out / name).read_text()
 
 
 def test_steps_that_are_not_timed_leave_a_hole_and_the_command_that_fills_it(make_results, tmp_path):
@@ -385,7 +386,7 @@ def test_steps_that_are_not_timed_leave_a_hole_and_the_command_that_fills_it(mak
     cost[["step_ms", "images_per_s", "step_ratio", "step_low", "step_high"]] = np.nan
     cost.to_csv(results / "tables" / "cost.csv", index=False)
     facts = json.loads((results / "tables" / "study.json").read_text())
-    facts["timing"] = {"rounds": 0, "cpu": None, "device": None}
+    facts["timing"] = {"processes": 0, "rounds": 0, "cpu": None, "device": None, "missing": ["mse"]}
     (results / "tables" / "study.json").write_text(json.dumps(facts))
     out = write_report(results, tmp_path / "report").parent
     assert "Steps are not timed here: `study time made_up_world` does that." in (out / "report.md").read_text()
@@ -394,3 +395,16 @@ def test_steps_that_are_not_timed_leave_a_hole_and_the_command_that_fills_it(mak
     assert "study time made_up_world" in said
     assert "nan" not in said.lower()
     assert "A training step takes" not in (out / "report.md").read_text()
+
+
+def test_arms_without_times_beside_others_are_named(make_results, tmp_path):
+    results = make_results(arms=FEW)
+    facts = json.loads((results / "tables" / "study.json").read_text())
+    facts["timing"] |= {"missing": ["anti_average", "a*b"]}
+    (results / "tables" / "study.json").write_text(json.dumps(facts))
+    out = write_report(results, tmp_path / "report").parent
+    told = "Without times, as they have been trained anew since or are not finite: anti_average, a*b"
+    assert told in " ".join(one["text"] for one in Page((out / "index.html").read_text()).find("section", id="cost"))
+    assert "`anti_average`, `a*b` (`study time made_up_world` tells)." in (out / "report.md").read_text().replace(
+        "\\", ""
+    )
