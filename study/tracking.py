@@ -353,7 +353,8 @@ def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri:
 
     A seed's run holds the settings as parameters (arm.*, train.*, seed, signature), the histories as metrics
     `train/<name>` and `val/<name>` by step, the final scores as `score/<metric>` (mean over the test images,
-    NaN left out), `cost/...`, and as tags the signature, the hash of the weights, hardware and software.
+    NaN left out), `cost/...` as the cell's record has it (what compares losses is `study time`), and as tags the
+    signature, the hash of the weights, hardware and software.
     A diverged cell becomes a FAILED run with tags diverged_step and diverged_term. MLflow keeps NaN as NaN and
     an infinite value as the largest float of its sign.
     An arm's run holds its settings and the mean over the given seeds of every final score.
