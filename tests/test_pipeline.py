@@ -26,9 +26,7 @@ class Pipeline:
 
     def run(self, *command: str, check: bool = True) -> str:
         paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        # MLflow leaves where it records in the environment of a process that has recorded, as other tests do here.
-        inherited = {name: value for name, value in os.environ.items() if "MLFLOW_TRACKING_URI" not in name}
-        environment = inherited | {"PATH": paths, "PYTHONPATH": str(self.root)}
+        environment = os.environ | {"PATH": paths, "PYTHONPATH": str(self.root)}
         done = subprocess.run(
             command, cwd=self.root, env=environment, text=True, capture_output=True, check=False
         )  # fmt: skip
