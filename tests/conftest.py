@@ -39,9 +39,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def environment_of_a_file() -> Iterator[None]:
+    """What the fixtures of a file of tests leave in the environment is gone after it: MLflow leaves where it records."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(autouse=True)
-def own_environment() -> Iterator[None]:
-    """What a test leaves in the environment is gone after it: MLflow leaves there where it records."""
+def environment_of_a_test(environment_of_a_file: None) -> Iterator[None]:
+    """And what a test leaves there is gone after the test."""
     before = dict(os.environ)
     yield
     os.environ.clear()
