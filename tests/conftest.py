@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def environment_of_a_file() -> Iterator[None]:
-    """What the fixtures of a file of tests leave in the environment is gone after it: MLflow leaves where it records."""
+    """What the fixtures of a file leave in the environment is gone after it, as where MLflow records."""
     before = dict(os.environ)
     yield
     os.environ.clear()
