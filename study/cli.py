@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -218,10 +217,12 @@ def time_(study: str, again: bool = False) -> None:
     from study.step_times import time_steps
 
     for arm, times in time_steps(project(), study, again).items():
-        middle = [median(own) for own in times]
-        click.echo(
-            f"{arm}: {f'{median(middle):.1f} ms a step' if times else 'no times, its loss does not stay finite'}"
+        told = (
+            f"{median([each for process in times for each in process]):.1f} ms a step"
+            if times
+            else "no times, its loss does not stay finite"
         )
+        click.echo(f"{arm}: {told}")
 
 
 @study.command()
@@ -258,8 +259,9 @@ def compare(study: str, strict: bool) -> None:
         click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
     for other, arms in read_companions(own, study)[1].items():
         click.echo(f"not compared with {other}: {', '.join(arms)}, of other code or settings; run: study run {other}")
-    if missing := json.loads((own.results(study) / "tables" / "study.json").read_text())["timing"]["missing"]:
-        click.echo(f"steps not timed: {', '.join(missing)}; run: study time {study}")
+    cost = tables["cost"]
+    if untimed := cost.loc[cost["step_ms"].isna(), "arm"].tolist():
+        click.echo(f"steps not timed: {', '.join(untimed)}; run: study time {study}")
     claims = tables["claims"]
     told = ", ".join(f"{count} {verdict}" for verdict, count in claims["verdict"].value_counts().items())
     click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")

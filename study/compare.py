@@ -86,7 +86,7 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     write_tables(folder, tables, names)
     facts = study_facts(project, study, arms, list(runs.records.values()), runs.lpips)
     timing = {key: timed.environment.get(key) for key in ("cpu", "device")}
-    timing |= {"processes": timed.processes, "rounds": timed.rounds, "missing": timed.missing}
+    timing |= {"processes": timed.processes, "rounds": timed.rounds}
     atomic_write_json(folder / "study.json", facts | {"timing": timing})
     return tables
 

@@ -67,12 +67,11 @@ class _File(Strict):
 class StepTimes:
     """Times of training steps.
 
-    of: arm -> milliseconds of a step, (processes, rounds), the same rounds for all arms. missing: arms without, whose
-    cells are not those that were timed, or whose loss does not stay finite. environment: the machine.
+    of: arm -> milliseconds of a step, (processes, rounds), the same rounds for all arms; not for arms whose cells are
+    not those that were timed, or whose loss does not stay finite. environment: the machine.
     """
 
     of: dict[str, np.ndarray]
-    missing: list[str]
     processes: int
     rounds: int
     environment: dict[str, Any]
@@ -88,20 +87,18 @@ def time_steps(project: Project, study: str, again: bool = False) -> dict[str, l
     this code of these cells on such a machine and as often, stay as they are unless `again`.
     Raises StudyError for arms and settings that do not fit, and for a damaged file of times.
     """
-    prepare_torch()
     cells = _first_cells(project, study, project.arms(study))
     settings = project.study(study).timing
     wanted = {
         "code": code_digest([Path(__file__)]),
         "processes": settings.processes,
         "rounds": settings.rounds,
-        "environment": environment(torch.device(next(iter(cells.values())).device)) if cells else {},
+        "environment": environment(torch.device(next(iter(cells.values())).device)),
     }
     before = None if again else _read(project, study)
-    if before and wanted == before.model_dump(include=set(wanted)):
-        known = {arm: own.step_ms for arm, own in before.arms.items()}
-        if all(arm in before.arms and before.arms[arm].signature == cell.signature for arm, cell in cells.items()):
-            return {arm: known[arm] for arm in cells}
+    alike = before and wanted == before.model_dump(include=set(wanted))
+    if alike and all(arm in before.arms and before.arms[arm].signature == cells[arm].signature for arm in cells):
+        return {arm: before.arms[arm].step_ms for arm in cells}
     times = _in_processes({cell.signature: cell for cell in cells.values()}, settings.processes, settings.rounds)
     arms = {arm: {"signature": cell.signature, "step_ms": times[cell.signature]} for arm, cell in cells.items()}
     atomic_write_json(_path(project, study), {"study": study, **wanted, "arms": arms})
@@ -115,7 +112,7 @@ def read_step_times(project: Project, study: str, arms: list[Arm]) -> StepTimes:
     """
     found = _read(project, study)
     if found is None:
-        return StepTimes({}, [arm.name for arm in arms], 0, 0, {})
+        return StepTimes({}, 0, 0, {})
     current = _first_cells(project, study, arms)
     known = {
         name: np.array(own.step_ms)
@@ -124,8 +121,7 @@ def read_step_times(project: Project, study: str, arms: list[Arm]) -> StepTimes:
     }
     source = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
     timed = {arm: known[of] for arm, of in source.items() if of in known}
-    missing = [arm for arm in source if arm not in timed]
-    return StepTimes(timed, missing, found.processes, found.rounds, found.environment)
+    return StepTimes(timed, found.processes, found.rounds, found.environment)
 
 
 def _path(project: Project, study: str) -> Path:
@@ -145,7 +141,7 @@ def _read(project: Project, study: str) -> _File | None:
 def _first_cells(project: Project, study: str, arms: list[Arm]) -> dict[str, Cell]:
     """The cells of the first seed, by arm; in place of a control the arm that it is made from."""
     names = dict.fromkeys(arm.control.of if arm.control else arm.name for arm in arms)
-    trained = project.arms(study, tuple(names)) if names else []
+    trained = project.arms(study, tuple(names))
     return {cell.arm.name: cell for cell in project.cells(study, trained, project.seeds(study)[:1])}
 
 

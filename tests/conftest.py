@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -42,26 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def environment_of_a_file() -> Iterator[None]:
     """What the fixtures of a file leave in the environment is gone after it, as where MLflow records."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(autouse=True)
-def environment_of_a_test(environment_of_a_file: None) -> Iterator[None]:
-    """And what a test leaves there is gone after the test."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
-@pytest.fixture(autouse=True)
-def own_losses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loss that a test registers is gone after it: no test depends on which ran before it in the same process."""
-    monkeypatch.setattr(registry, "_LOSSES", dict(registry._LOSSES))
-    monkeypatch.setattr(registry, "_LOADED", dict(registry._LOADED))
+def left_by_a_test(environment_of_a_file: None) -> Iterator[None]:
+    """And what a test leaves there, and the losses that it registers, are gone after the test: none depends on which
+    ran before it in the same process."""
+    with patch.dict(os.environ), patch.dict(registry._LOSSES), patch.dict(registry._LOADED):
+        yield
 
 
 @pytest.fixture

@@ -159,8 +159,9 @@ def cost(result: StudyResult) -> Parts:
             "its ratio the median of the ratios to ", Code(result.baseline),
             " in the same round, in brackets the middle half of them. ",
         ]  # fmt: skip
-        if timing["missing"]:
-            names = [part for name in timing["missing"] for part in (", ", Code(name))][1:]
+        cost = result.tables["cost"]
+        if untimed := cost.loc[cost["step_ms"].isna(), "arm"].tolist():
+            names = [part for name in untimed for part in (", ", Code(name))][1:]
             parts += ["Without times, as they have been trained anew since or are not finite: ", *names, " (", command]
             parts += [" tells). "]
     return (

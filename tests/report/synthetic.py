@@ -264,7 +264,7 @@ def build_results(
         "data": {"source": "palette_world" if kinds else "folder", "counts": {"train": 2000, "val": 200, "test": 400},
                  "size": size, "skipped": 0, "hashes": {"train": "ab" * 32, "val": "cd" * 32, "test": "ef" * 32}},
         "law": law,
-        "timing": {"processes": 4, "rounds": 6, "cpu": "a made-up processor", "device": "cpu", "missing": []},
+        "timing": {"processes": 4, "rounds": 6, "cpu": "a made-up processor", "device": "cpu"},
         "lpips": {"measured": lpips, "reason": "" if lpips else NO_LPIPS},
         "pictures": pictures,
         "provenance": {"revision": "0" * 40, "python": "3.11.2", "torch": "2.15.0+cpu", "platform": "Linux x86_64",
