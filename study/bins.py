@@ -57,11 +57,10 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
         raise ValueError(f"neighbors must be in 1..{BINS}, got {neighbors}")
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
-    return _soft_encode(ab.detach(), neighbors, sigma)
+    encode = _operator if torch.compiler.is_compiling() else _soft_encode
+    return encode(ab.detach(), neighbors, sigma)
 
 
-# An operator of its own: torch.compile leaves its loops alone, and the caller's graph stays in one piece.
-@torch.library.custom_op("colorization_study::soft_encode", mutates_args=())
 def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
     if ab.is_cuda:
         from study.kernels import MOST_NEIGHBORS, usable
@@ -75,8 +74,13 @@ def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tens
     weights = torch.empty(indices.shape, dtype=torch.float32, device=ab.device)
     bins = AB_BINS.to(ab.device, torch.float64).t().contiguous()
     for images, rows in _pieces(ab, _CHUNK_WEIGHTS):
-        weights[images, :, rows] = _gaussian(ab[images, :, rows], indices[images, :, rows], bins, sigma)
+        _gaussian(ab[images, :, rows], indices[images, :, rows], bins, sigma, weights[images, :, rows])
     return indices, weights
+
+
+# torch.compile leaves the loops of an operator alone, and the caller's graph stays in one piece. Where nothing is
+# compiled it is not called, as its first call imports the compiler, for seconds.
+_operator = torch.library.custom_op("colorization_study::soft_encode", _soft_encode, mutates_args=())
 
 
 def _nearest_bins(ab: Tensor, neighbors: int) -> Tensor:
@@ -91,14 +95,14 @@ def _nearest_bins(ab: Tensor, neighbors: int) -> Tensor:
     return found
 
 
-def _gaussian(ab: Tensor, indices: Tensor, bins: Tensor, sigma: float) -> Tensor:
-    """Weights of the bins (2,313) that `indices` (n,K,h,w) name for the pixels of ab (n,2,h,w), nearest bin first."""
+def _gaussian(ab: Tensor, indices: Tensor, bins: Tensor, sigma: float, weights: Tensor) -> None:
+    """Fills in the weights of the bins (2,313) that `indices` (n,K,h,w) name for the pixels of ab (n,2,h,w), nearest
+    bin first."""
     squared, other = (channel.index_select(0, indices.reshape(-1)).view(indices.shape) for channel in bins)
     squared.sub_(ab[:, :1]).square_().add_(other.sub_(ab[:, 1:]).square_())
-    del other  # half of what is in use here
-    smallest = squared[:, :1].clone()
-    scores = squared.sub_(smallest).mul_(-0.5 / sigma**2).float().exp_()
-    return scores.div_(scores.sum(1, keepdim=True))
+    further = torch.sub(squared, squared[:, :1], out=other)
+    torch.mul(further, -0.5 / sigma**2, out=weights).exp_()
+    weights /= weights.sum(1, keepdim=True)
 
 
 def _pieces(ab: Tensor, size: int) -> Iterator[tuple[slice, slice]]:
@@ -106,7 +110,7 @@ def _pieces(ab: Tensor, size: int) -> Iterator[tuple[slice, slice]]:
     return pieces(n, height, width, size if ab.device.type == "cpu" else _CHUNK_ELSEWHERE)
 
 
-@_soft_encode.register_fake
+@_operator.register_fake
 def _empty_targets(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
     n, _, height, width = ab.shape
     shape = (n, neighbors, height, width)
@@ -202,7 +206,7 @@ class _Candidates(NamedTuple):
 
     a: Tensor  # (C, cells) float64
     b: Tensor  # (C, cells) float64
-    index: Tensor  # (C, cells) int64
+    index: Tensor  # (C, cells) int16
     length: Tensor  # (cells,) int64: how many of the C are needed
 
 
@@ -233,12 +237,12 @@ def _candidates(neighbors: int, device: torch.device) -> _Candidates:
     kept_first = [(order, np.argsort(left_out, axis=1, kind="stable")) for order, left_out in lists]
     index = np.concatenate([np.take_along_axis(order, kept, 1)[:, : length.max()] for order, kept in kept_first]).T
     with torch.inference_mode(False):
-        tables = (bins[index, 0], bins[index, 1], index, length)
+        tables = (bins[index, 0], bins[index, 1], index.astype(np.int16), length)
         return _Candidates(*(torch.from_numpy(np.ascontiguousarray(table)).to(device) for table in tables))
 
 
 def _nearest(ab: Tensor, neighbors: int) -> Tensor:
-    """Indices (K,n) of the bins nearest to ab (2,n), float64, nearest first."""
+    """Indices (K,n), int16, of the bins nearest to ab (2,n), float64, nearest first."""
     if neighbors > _LOOKUP_NEIGHBORS:
         return _search(ab, neighbors)
     if ab.abs().amax() < _REACH:
@@ -253,7 +257,7 @@ def _nearest(ab: Tensor, neighbors: int) -> Tensor:
 def _search(ab: Tensor, neighbors: int) -> Tensor:
     """The nearest of all 313 bins."""
     bins = AB_BINS.to(ab)
-    indices = torch.empty((neighbors, ab.shape[1]), dtype=torch.int64, device=ab.device)
+    indices = torch.empty((neighbors, ab.shape[1]), dtype=torch.int16, device=ab.device)
     for start in range(0, ab.shape[1], 512):
         part = slice(start, start + 512)
         distance = (bins[:, :1] - ab[0, part]).square_() + (bins[:, 1:] - ab[1, part]).square_()
@@ -265,25 +269,51 @@ def _look_up(ab: Tensor, neighbors: int) -> Tensor:
     """The nearest among the candidates of each pixel's cell."""
     candidates = _candidates(neighbors, ab.device)
     cell = (ab / _CELL).floor_().int().add_(_CELLS_ACROSS // 2)
-    cell = cell[0] * _CELLS_ACROSS + cell[1]
+    cell = torch.add(cell[1], cell[0], alpha=_CELLS_ACROSS)
     slots = int(candidates.length.index_select(0, cell).max())
     # The bits of a positive double order like an integer. The slot goes into the lowest bits of the distance
     # (a relative change below 1e-14), so that minimum and maximum alone sort distance and slot together.
     low = (1 << (slots - 1).bit_length()) - 1
-    keys = []
-    for slot in range(slots):
-        da = candidates.a[slot].index_select(0, cell).sub_(ab[0]).square_()
-        db = candidates.b[slot].index_select(0, cell).sub_(ab[1]).square_()
-        keys.append(da.add_(db).view(torch.int64).bitwise_and_(~low).bitwise_or_(slot))
-    spare = torch.empty_like(keys[0])
-    for rank in range(neighbors):  # bubble the smallest of the rest up to its rank
-        for i in range(slots - 1, rank, -1):
-            torch.minimum(keys[i - 1], keys[i], out=spare)
-            torch.maximum(keys[i - 1], keys[i], out=keys[i])
-            keys[i - 1], spare = spare, keys[i - 1]
-    best = torch.stack(keys[:neighbors])
-    flat = best.bitwise_and_(low).mul_(_CELLS_ACROSS**2).add_(cell)
+    planes = ab.new_empty((slots, len(cell)))
+    other = torch.empty_like(planes[0])
+    for slot, squared in enumerate(planes):
+        torch.index_select(candidates.a[slot], 0, cell, out=squared).sub_(ab[0]).square_()
+        squared += torch.index_select(candidates.b[slot], 0, cell, out=other).sub_(ab[1]).square_()
+        squared.view(torch.int64).bitwise_and_(~low).bitwise_or_(slot)
+    keys, spare = list(planes.view(torch.int64)), other.view(torch.int64)
+    for i, j, lower, upper in _sorting_network(slots, neighbors):
+        if lower:
+            torch.minimum(keys[i], keys[j], out=spare)
+        if upper:
+            torch.maximum(keys[i], keys[j], out=keys[j])
+        if lower:
+            keys[i], spare = spare, keys[i]
+    best = torch.stack(keys[:neighbors]).bitwise_and_(low)
+    flat = torch.add(cell, best, alpha=_CELLS_ACROSS**2)
     return candidates.index.view(-1).index_select(0, flat.view(-1)).view(best.shape)
+
+
+@lru_cache
+def _sorting_network(count: int, wanted: int) -> list[tuple[int, int, bool, bool]]:
+    """Batcher's odd-even merge sort (1968) of `count` values, without what the `wanted` smallest do not need.
+
+    Steps (i, j, lower, upper): the smaller of values i and j goes to i, the larger to j; whether i and j are needed.
+    """
+    steps = []
+    for merged in (2**k for k in range((count - 1).bit_length())):
+        apart = merged
+        while apart:
+            for first in range(apart % merged, count - apart, 2 * apart):
+                for i in range(first, first + min(apart, count - first - apart)):
+                    if i // (2 * merged) == (i + apart) // (2 * merged):
+                        steps.append((i, i + apart))
+            apart //= 2
+    needed, kept = set(range(wanted)), []
+    for i, j in reversed(steps):
+        if needed & {i, j}:
+            kept.append((i, j, i in needed, j in needed))
+            needed |= {i, j}
+    return kept[::-1]
 
 
 def _distribution(prior: Tensor | np.ndarray) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.autograd.profiler import profile  # that of torch.profiler imports the compiler, for seconds
 
 
 def peak_bytes(run: Callable[[], Any], device: torch.device) -> int:
@@ -30,9 +30,9 @@ def peak_bytes(run: Callable[[], Any], device: torch.device) -> int:
         run()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+    with profile(profile_memory=True) as record:
         result = run()  # alive until the record ends
-    events, todo = [], list(record.profiler.kineto_results.experimental_event_tree())
+    events, todo = [], list(record.kineto_results.experimental_event_tree())
     while todo:
         event = todo.pop()
         todo += event.children

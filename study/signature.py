@@ -36,6 +36,7 @@ TRAINING_CODE = (
     "metrics/hue.py",
     "metrics/vividness.py",
     "model.py",
+    "optimizer.py",
     "schedule.py",
     "train.py",
 )

@@ -27,7 +27,7 @@ from study.params import Arm
 from study.plan import Project
 from study.schedule import learning_rate
 from study.signature import code_digest
-from study.train import Cell, _Run, environment, prepare_torch
+from study.train import Cell, Run, environment, prepare_torch
 from study.yaml_files import Strict, checked
 
 STEPS = 2
@@ -161,10 +161,10 @@ def _take_turns(cells: dict[str, Cell], rounds: int, seed: int) -> dict[str, lis
     order = random.Random(seed)
     times: dict[str, list[float]] = {key: [] for key in cells}
     with TemporaryDirectory() as folder:
-        runs: dict[str, _Run] = {}
+        runs: dict[str, Run] = {}
         for key, cell in cells.items():
             Path(folder, key).mkdir()
-            runs[key] = _Run(cell, Path(folder, key))
+            runs[key] = Run(cell, Path(folder, key))
             runs[key].images = next(iter(runs.values())).images  # the same for all, once in memory
         for number in range(rounds + 1):  # one for warming up
             for key in order.sample(sorted(runs), len(runs)):
@@ -177,7 +177,7 @@ def _take_turns(cells: dict[str, Cell], rounds: int, seed: int) -> dict[str, lis
     return times
 
 
-def _turn(run: _Run) -> float | None:
+def _turn(run: Run) -> float | None:
     """Milliseconds of a step, the mean of STEPS; None when the loss or its gradient is not finite."""
     settings, begun = run.settings, 0.0
     for number in range(STEPS + 1):

@@ -28,6 +28,7 @@ from study.losses import ColorizationAntiAverageLoss, Loss, build_loss
 from study.memory import peak_bytes
 from study.metrics import ab_rmse, colorfulness, hue_diversity, mean_chroma
 from study.model import Colorizer, build_model, half_resolution
+from study.optimizer import AdamW
 from study.params import Arm, TrainSettings
 from study.schedule import BatchOrder, learning_rate
 
@@ -65,7 +66,9 @@ def prepare_torch() -> None:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # (torch.use_deterministic_algorithms does the same, but imports the compiler, for seconds.)
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # all that is asked for is written
 
 
 def train_cell(cell: Cell, folder: Path, still_wanted: Callable[[], bool] = lambda: True) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def train_cell(cell: Cell, folder: Path, still_wanted: Callable[[], bool] = lamb
     prepare_torch()
     folder.mkdir(parents=True, exist_ok=True)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    run = _Run(cell, folder)
+    run = Run(cell, folder)
     diverged = run.steps_until_done(still_wanted)
     record = run.record(diverged, started)
     if diverged is None:
@@ -88,7 +91,7 @@ def train_cell(cell: Cell, folder: Path, still_wanted: Callable[[], bool] = lamb
     return record
 
 
-class _Run:
+class Run:
     """The state of a cell while it trains."""
 
     def __init__(self, cell: Cell, folder: Path) -> None:
@@ -99,9 +102,7 @@ class _Run:
         settings = self.settings
         self.model = build_model(self.loss.head, settings.width, settings.levels, cell.seed, settings.upsampling)
         self.model.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
-        )
+        self.optimizer = AdamW(self.model.parameters(), settings.weight_decay)
         self.images = _on_device(np.load(cell.data / "train.npy"), self.device)
         self.validation = Validation(np.load(cell.data / "val.npy"), self.device)
         self.order = BatchOrder(len(self.images), self.settings.batch, cell.seed)
@@ -184,9 +185,7 @@ class _Run:
         self._write_rows("val", self.validation.scores(self.model) | gradients)
 
     def _step(self, rate: float) -> tuple[dict[str, Tensor], str | None]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         losses = self._losses(self.step)
         if not torch.isfinite(losses["total"]):
             bad = [name for name, value in losses.items() if name != "total" and not torch.isfinite(value)]
@@ -195,7 +194,7 @@ class _Run:
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         if not torch.isfinite(norm):
             return {}, "gradient"
-        self.optimizer.step()
+        self.optimizer.step(rate)
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}, None
 
     def _losses(self, step: int) -> dict[str, Tensor]:
@@ -204,7 +203,7 @@ class _Run:
 
     def _peak_memory_mb(self) -> float:
         """What one step takes, from the pictures to the gradients; weights, optimiser state and data do not count."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         return round(peak_bytes(lambda: self._losses(0)["total"].backward(), self.device) / 1e6, 2)
 
     def _batch(self, step: int) -> Tensor:

@@ -72,7 +72,8 @@ class ClassificationLoss(Loss):
             logits = prediction.to(torch.promote_types(prediction.dtype, torch.float32))
             chosen = logits.log_softmax(1).gather(1, indices)
             return {"cross_entropy": -(shares * chosen).sum()}
-        return {"cross_entropy": _SparseCrossEntropy.apply(prediction, ab, self)}
+        training = prediction.requires_grad and torch.is_grad_enabled()
+        return {"cross_entropy": _SparseCrossEntropy.apply(prediction, ab, self, training)}
 
     @torch.no_grad()
     def _soft_target(self, ab: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
@@ -95,38 +96,24 @@ class _SparseCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss, training: bool) -> Tensor:
         ctx.loss, ctx.gradient = loss, None
-        if logits.is_cuda:
-            from study.kernels import MOST_NEIGHBORS, usable
-
-            if loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab):
-                from study.kernels.classification import cross_entropy
-
-                value, *kept = cross_entropy(logits, ab, loss)
-                ctx.save_for_backward(logits, ab, *kept)
-                return value
         ctx.save_for_backward(logits, ab)
-        if not ctx.needs_input_grad[0] or logits.dtype.itemsize < 4:
-            return _cross_entropy(logits, ab, loss)
-        ctx.gradient = torch.empty_like(logits)
+        if training and logits.dtype.itemsize >= 4:
+            ctx.gradient = torch.empty_like(logits)
         return _cross_entropy(logits, ab, loss, ctx.gradient)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None]:
-        if of_loss.is_cuda and len(ctx.saved_tensors) > 2:
-            from study.kernels.classification import cross_entropy_gradient
-
-            return cross_entropy_gradient(*ctx.saved_tensors, ctx.loss, of_loss), None, None
+    def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None, None]:
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             logits, ab = ctx.saved_tensors
             gradient = torch.empty_like(logits)
             _cross_entropy(logits, ab, ctx.loss, gradient, of_loss)
-        elif of_loss != 1:
+        elif gradient.device.type != "cpu" or of_loss != 1:  # looking at it on a card would mean waiting
             gradient *= of_loss
-        return gradient, None, None
+        return gradient, None, None, None
 
 
 def _cross_entropy(
@@ -134,6 +121,13 @@ def _cross_entropy(
 ) -> Tensor:
     """The cross-entropy, a few images at a time; its gradient times of_loss is written to `gradient`, laid out like
     the logits: softmax(logits) * sum(shares) - shares, the latter only at the target's bins."""
+    if logits.is_cuda:
+        from study.kernels import MOST_NEIGHBORS, usable
+
+        if loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab):
+            from study.kernels.classification import cross_entropy
+
+            return cross_entropy(logits, ab, loss, gradient, of_loss)
     dtype = torch.promote_types(logits.dtype, torch.float32)
     total = torch.zeros((), dtype=dtype, device=logits.device)
     last = logits.is_contiguous(memory_format=torch.channels_last) and not logits.is_contiguous()

@@ -94,10 +94,10 @@ def pixels_per_pass(images: Tensor) -> int:
     return 65_536 if images.device.type == "cpu" else 1 << 22
 
 
-def image_pieces(images: Tensor, mask: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The images, and their masks where there are any, a few at a time: enough work for one call, few enough for
-    the processor's cache. One piece if there are no images."""
-    step = max(1, 2 * pixels_per_pass(images) // max(1, images.shape[2] * images.shape[3]))
+def image_pieces(images: Tensor, mask: Tensor | None, passes: int = 2) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The images, and their masks where there are any, a few at a time, as many as `passes` passes take: enough work
+    for one call, few enough for the processor's cache. One piece if there are no images."""
+    step = max(1, passes * pixels_per_pass(images) // max(1, images.shape[2] * images.shape[3]))
     masks = repeat(None) if mask is None else mask.split(step)
     return zip(images.split(step), masks, strict=False)
 

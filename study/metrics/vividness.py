@@ -34,24 +34,36 @@ def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
     check_images("rgb", rgb, 3)
     check_mask(mask, rgb)
     scale = 1.0 if rgb.dtype == torch.uint8 else 255.0
-    moments = [_opponent_moments(images, inside) for images, inside in image_pieces(rgb, mask)]
+    pieces = list(image_pieces(rgb, mask, passes=4))
+    room = _room(pieces[0][0])
+    moments = [_opponent_moments(images, inside, *room) for images, inside in pieces]
     mean_rg, mean_yb, variance_rg, variance_yb = torch.cat(moments, dim=1) * scale
     spread = ((variance_rg + variance_yb / 4) * scale).sqrt_()
     return spread + 0.3 * (mean_rg.square() + mean_yb.square() / 4).sqrt_()
 
 
-def _opponent_moments(rgb: Tensor, mask: Tensor | None) -> Tensor:
-    """Means of rg and 2 yb over the pixels of each image, and their variances, (4, N)."""
+def _room(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For a piece of images: for their channels with a sign, their opponents, and those as floats. Pieces share it, as
+    asking for memory anew takes as long as the arithmetic."""
     # 16 bits hold the opponents of bytes exactly, and go twice as fast as floats.
-    red, green, blue = (rgb.short() if rgb.dtype == torch.uint8 else at_least_float32(rgb)).unbind(1)
-    opponents = red.new_empty((2, *red.shape))
-    torch.sub(red, green, out=opponents[0])
-    torch.add(red, green, out=opponents[1]).sub_(blue, alpha=2)
-    opponents = at_least_float32(opponents).flatten(0, 1)
+    channels = torch.empty_like(rgb.short() if rgb.dtype == torch.uint8 else at_least_float32(rgb))
+    opponents = channels.new_empty((2, len(rgb), *rgb.shape[2:]))
+    return channels, opponents, at_least_float32(opponents)
+
+
+def _opponent_moments(rgb: Tensor, mask: Tensor | None, channels: Tensor, opponents: Tensor, floats: Tensor) -> Tensor:
+    """Means of rg and 2 yb over the pixels of each image, and their variances, (4, N)."""
+    n = len(rgb)
+    red, green, blue = (rgb if rgb.dtype == channels.dtype else channels[:n].copy_(rgb)).unbind(1)
+    rg, yb = opponents[:, :n]
+    torch.sub(red, green, out=rg)
+    torch.add(red, green, out=yb).sub_(blue, alpha=2)
+    values = floats[:, :n] if floats is opponents else floats[:, :n].copy_(opponents[:, :n])
+    values = values.flatten(0, 1)
     inside = None if mask is None else mask.repeat(2, 1, 1)
-    mean = pixel_mean(opponents, inside)
-    opponents -= mean[:, None, None]
-    return torch.cat([mean, pixel_mean(opponents.square_(), inside)]).view(4, -1)
+    mean = pixel_mean(values, inside)
+    values -= mean[:, None, None]
+    return torch.cat([mean, pixel_mean(values.square_(), inside)]).view(4, -1)
 
 
 @torch.no_grad()
