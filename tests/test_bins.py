@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from study.bins import (
     AB_BINS,
+    _sorting_network,
     annealed_mean,
     bin_frequencies,
     class_weights,
@@ -87,6 +90,19 @@ def test_encoding_is_exact_on_and_between_the_edges_of_cells(neighbors):
 def test_encoding_is_exact_for_any_color_and_any_number_of_neighbors(ab, neighbors, data):
     scale = data.draw(st.sampled_from([1.0, 0.25, 1e-6]))
     assert_encodes(torch.from_numpy(ab) * scale, neighbors)
+
+
+@pytest.mark.parametrize("count", range(1, 13))
+def test_the_sorting_network_brings_the_smallest_to_the_front(count):
+    # By the 0-1 principle (Knuth 1973) a network that sorts all sequences of zeros and ones sorts all others.
+    sequences = np.array(list(itertools.product((0, 1), repeat=count)))
+    for wanted in range(1, count + 1):
+        values = sequences.copy()
+        for i, j, lower, upper in _sorting_network(count, wanted):
+            low, high = values[:, [i, j]].min(1), values[:, [i, j]].max(1)
+            values[:, i] = low if lower else -1  # what is not computed must not be needed
+            values[:, j] = high if upper else -1
+        np.testing.assert_array_equal(values[:, :wanted], np.sort(sequences, axis=1)[:, :wanted])
 
 
 def test_encoding_agrees_with_a_ball_tree_in_double_precision():

@@ -1,56 +1,93 @@
-"""The anti-average loss with its gradient in three kernels: sums of parts, images and their gradient, the terms."""
+"""The anti-average loss in one kernel, its gradient in another: starting a kernel takes longer than what it does."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from study.losses.anti_average import CHROMA_SQUARED_FLOOR, ColorizationAntiAverageLoss
+from study.losses.anti_average import CHROMA_SQUARED_FLOOR, ColorizationAntiAverageLoss, _OnePass
 
 _BLOCK = 1024  # pixels at a time
 _MOST_PARTS = 256  # into which the pixels of an image are cut
-_SUMS = tl.constexpr(7)  # that a part leaves: mean and squares of both hues, lab, saturation, confidence
+# What the programs of `_loss` leave for each other and for `_gradient`, in one piece of memory: the results, six
+# numbers of every image, how many parts of every image and how many images are done, seven sums of every part.
+_RESULTS = tl.constexpr(5)
+_OF_IMAGE = tl.constexpr(6)  # lab, saturation, squared gap, confidence; mean hue, gap
+_SUMS = tl.constexpr(7)  # mean and squares of both hues; lab, saturation, confidence
 
 
-def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss, training: bool) -> tuple[Tensor | None, ...]:
-    """Total, lab, saturation, diversity and confidence of `loss`, and the total's gradient or, unless training, None.
+class AntiAverage(torch.autograd.Function):
+    """Total and terms of the loss; the total's gradient by a kernel, all others as in `_OnePass`."""
+
+    @staticmethod
+    def forward(ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
+        *results, room = sweep(pred, target, loss)
+        ctx.loss = loss
+        ctx.save_for_backward(pred, target, room)
+        ctx.set_materialize_grads(False)
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -> tuple[Tensor | None, ...]:
+        if of_total is not None and all(given is None for given in of_terms) and not torch.is_grad_enabled():
+            return gradient(*ctx.saved_tensors, ctx.loss, of_total), None, None
+        return _OnePass.backward(ctx, of_total, *of_terms)[:3]
+
+
+def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
+    """Total, lab, saturation, diversity and confidence of `loss`, and what `gradient` needs.
 
     pred, target: contiguous (N,2,H,W) or (N,3,H,W), float32, on a card. The same bits at every call.
     """
     images, channels, height, width = pred.shape
-    pixels, values = height * width, pred.numel()
-    units, weights = loss.units, loss.weights
+    pixels = height * width
+    units = loss.units
     part = max(_BLOCK, triton.next_power_of_2(triton.cdiv(pixels, _MOST_PARTS)))
     parts = triton.cdiv(pixels, part)
-    sums = pred.new_empty((images, parts, _SUMS.value))
-    of_images = pred.new_empty((4, images))
-    results = pred.new_empty(5)
-    gradient = torch.empty_like(pred) if training else None
-    shape = {"CHANNELS": channels, "BLOCK": _BLOCK}
+    room = pred.new_zeros(_RESULTS.value + images * (_OF_IMAGE.value + 1) + 1 + images * parts * _SUMS.value)
     by_pixel = 1 / (images * pixels)
-    # The derivative of each weighted term, but for the pixel's own factor.
-    by_lab, by_saturation = 2 * weights["lab"] / values, 2 * weights["saturation"] * by_pixel / units.chroma**2
-    by_confidence = weights["confidence"] * by_pixel / units.chroma
-    by_diversity = 4 * weights["diversity"] / (images * max(pixels - 1, 1) * units.hue**4)
     with torch.cuda.device_of(pred):
-        _parts[(images * parts,)](pred, target, sums, pixels, parts, part, 1 / units.lightness, 1 / units.ab, **shape)
-        _images[(images * parts if training else images,)](
-            pred, target, sums, of_images, pred if gradient is None else gradient, images, pixels, parts, part,
-            by_lab / units.lightness**2, by_lab / units.ab**2, by_saturation, by_confidence, by_diversity,
-            CHROMA_SQUARED_FLOOR, PARTS=triton.next_power_of_2(parts), TRAINING=training, **shape,
+        _loss[(images * parts,)](
+            pred, target, room, images, pixels, parts, part, 1 / units.lightness, 1 / units.ab, 1 / pred.numel(),
+            by_pixel / units.chroma**2, 1 / (images * units.hue**4), by_pixel / units.chroma, *loss.weights.values(),
+            PARTS=triton.next_power_of_2(parts), CHANNELS=channels, BLOCK=_BLOCK,
         )  # fmt: skip
-        _terms[(1,)](
-            of_images, results, images, 1 / values, by_pixel / units.chroma**2, 1 / (images * units.hue**4),
-            by_pixel / units.chroma, *(float(weight) for weight in weights.values()), BLOCK=_BLOCK,
+    return *room[: _RESULTS.value].unbind(), room
+
+
+def gradient(pred: Tensor, target: Tensor, room: Tensor, loss: ColorizationAntiAverageLoss, of_total: Tensor) -> Tensor:
+    """The gradient of the total that `sweep` returned, times the scalar of_total."""
+    images, channels, height, width = pred.shape
+    pixels = height * width
+    units, weights = loss.units, loss.weights
+    # The derivative of each weighted term, but for the pixel's own factor.
+    by_pixel, by_lab = 1 / (images * pixels), 2 * weights["lab"] / pred.numel()
+    slope = torch.empty_like(pred)
+    with torch.cuda.device_of(pred):
+        _gradient[(images * triton.cdiv(pixels, _BLOCK),)](
+            pred, target, room, of_total, slope, images, pixels, by_lab / units.lightness**2, by_lab / units.ab**2,
+            2 * weights["saturation"] * by_pixel / units.chroma**2, weights["confidence"] * by_pixel / units.chroma,
+            4 * weights["diversity"] / (images * max(pixels - 1, 1) * units.hue**4), CHROMA_SQUARED_FLOOR,
+            CHANNELS=channels, BLOCK=_BLOCK,
         )  # fmt: skip
-    return *results.unbind(), gradient
+    return slope
 
 
 @triton.jit
-def _parts(pred, target, sums, pixels, parts, part, by_lightness, by_ab, CHANNELS: tl.constexpr, BLOCK: tl.constexpr):
-    """What one part of an image leaves. Means and squares of hues are merged as by Chan, Golub and LeVeque (1983)."""
+def _loss(
+    pred, target, room, images, pixels, parts, part, by_lightness, by_ab,
+    by_lab, by_saturation, by_diversity, by_confidence,
+    lab_weight, saturation_weight, diversity_weight, confidence_weight,
+    PARTS: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """What one part of an image leaves; the last part of an image to be done sums it up, and the last image the batch.
+
+    Means and squares of hues are merged as by Chan, Golub and LeVeque (1983).
+    """
     image = (tl.program_id(0) // parts).to(tl.int64)
     number = tl.program_id(0) % parts
     first = number * part
@@ -74,7 +111,10 @@ def _parts(pred, target, sums, pixels, parts, part, by_lightness, by_ab, CHANNEL
         mean, squares = _merged(seen, mean, squares, count, _atan2(b, a), inside)
         true_mean, true_squares = _merged(seen, true_mean, true_squares, count, _atan2(true_b, true_a), inside)
         seen += count
-    at = sums + (image * parts + number) * _SUMS
+    of_images = room + _RESULTS
+    done = (of_images + _OF_IMAGE * images).to(tl.pointer_type(tl.int32))
+    sums = of_images + (_OF_IMAGE + 1) * images + 1 + image * parts * _SUMS
+    at = sums + number * _SUMS
     tl.store(at, mean)
     tl.store(at + 1, squares)
     tl.store(at + 2, true_mean)
@@ -82,91 +122,90 @@ def _parts(pred, target, sums, pixels, parts, part, by_lightness, by_ab, CHANNEL
     tl.store(at + 4, lab)
     tl.store(at + 5, saturation)
     tl.store(at + 6, confidence)
+    if _is_last(done + image, parts):
+        each = tl.arange(0, PARTS)
+        exists = each < parts
+        count = tl.where(exists, tl.minimum(part, pixels - each * part), 0).to(tl.float32)
+        mean, squares = _of_image(sums, each, exists, count, pixels)
+        _, true_squares = _of_image(sums + 2, each, exists, count, pixels)
+        gap = (squares - true_squares) / tl.maximum(pixels - 1, 1).to(tl.float32)
+        at = of_images + image
+        tl.store(at, tl.sum(_left(sums + 4, each, exists)))
+        tl.store(at + images, tl.sum(_left(sums + 5, each, exists)))
+        tl.store(at + 2 * images, gap * gap)
+        tl.store(at + 3 * images, tl.sum(_left(sums + 6, each, exists)))
+        tl.store(at + 4 * images, mean)
+        tl.store(at + 5 * images, gap)
+        if _is_last(done + images, images):
+            lab = by_lab * _sum(of_images, images, BLOCK)
+            saturation = by_saturation * _sum(of_images + images, images, BLOCK)
+            diversity = by_diversity * _sum(of_images + 2 * images, images, BLOCK)
+            confidence = by_confidence * _sum(of_images + 3 * images, images, BLOCK)
+            total = 0.0
+            if lab_weight > 0:
+                total += lab_weight * lab
+            if saturation_weight > 0:
+                total += saturation_weight * saturation
+            if diversity_weight > 0:
+                total += diversity_weight * diversity
+            if confidence_weight > 0:
+                total += confidence_weight * confidence
+            tl.store(room, total)
+            tl.store(room + 1, lab)
+            tl.store(room + 2, saturation)
+            tl.store(room + 3, diversity)
+            tl.store(room + 4, confidence)
 
 
 @triton.jit
-def _images(
-    pred, target, sums, of_images, gradient, images, pixels, parts, part,
-    by_lightness, by_ab, by_saturation, by_confidence, by_diversity, floor,
-    PARTS: tl.constexpr, TRAINING: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """The sums of an image, by its first program, and the gradient of one part of it."""
-    cut = parts if TRAINING else 1
-    image = (tl.program_id(0) // cut).to(tl.int64)
-    number = tl.program_id(0) % cut
-    each = tl.arange(0, PARTS)
-    exists = each < parts
-    at = sums + (image * parts + each) * _SUMS
-    count = tl.where(exists, tl.minimum(part, pixels - each * part), 0).to(tl.float32)
-    freedom = tl.maximum(pixels - 1, 1).to(tl.float32)
-    mean, squares = _of_image(at, count, exists, pixels)
-    _, true_squares = _of_image(at + 2, count, exists, pixels)
-    gap = (squares - true_squares) / freedom
-    if number == 0:
-        tl.store(of_images + image, tl.sum(tl.load(at + 4, mask=exists, other=0.0)))
-        tl.store(of_images + images + image, tl.sum(tl.load(at + 5, mask=exists, other=0.0)))
-        tl.store(of_images + 2 * images + image, gap * gap)
-        tl.store(of_images + 3 * images + image, tl.sum(tl.load(at + 6, mask=exists, other=0.0)))
-    if TRAINING:
-        first = number * part
-        last = tl.minimum(first + part, pixels)
-        for start in range(first, last, BLOCK):
-            offset = start + tl.arange(0, BLOCK)
-            inside = offset < last
-            a, b = _ab(pred, image, offset, inside, pixels, CHANNELS)
-            true_a, true_b = _ab(target, image, offset, inside, pixels, CHANNELS)
-            by_a, by_b = a * 0.0, b * 0.0
-            if by_ab != 0:
-                by_a, by_b = by_ab * (a - true_a), by_ab * (b - true_b)
-            squared = a * a + b * b
-            chroma = tl.sqrt(squared)
-            squared = tl.where(squared < floor, floor, squared)
-            if by_saturation + by_confidence != 0:
-                excess = chroma - tl.sqrt(true_a * true_a + true_b * true_b)
-                outwards = by_saturation * excess - tl.where(excess < 0, by_confidence, excess * 0.0)
-                outwards = outwards * chroma / squared
-                by_a += outwards * a
-                by_b += outwards * b
-            if by_diversity != 0:
-                around = (_atan2(b, a) - mean) / squared * (by_diversity * gap)
-                by_a -= around * b
-                by_b += around * a
-            at_a = gradient + (image * CHANNELS + CHANNELS - 2) * pixels + offset
-            tl.store(at_a, by_a, mask=inside)
-            tl.store(at_a + pixels, by_b, mask=inside)
-            if CHANNELS == 3:
-                by_l = a * 0.0
-                if by_lightness != 0:
-                    difference = _lightness(pred, image, offset, inside, pixels)
-                    difference -= _lightness(target, image, offset, inside, pixels)
-                    by_l = by_lightness * difference
-                tl.store(gradient + image * CHANNELS * pixels + offset, by_l, mask=inside)
+def _is_last(done, count):
+    """Whether this is the last of `count` programs to come here; it then sees what the others have left."""
+    tl.debug_barrier()
+    arrived = tl.atomic_add(done, 1, sem="acq_rel") == count - 1
+    tl.debug_barrier()
+    return arrived
 
 
 @triton.jit
-def _terms(
-    of_images, results, images, by_lab, by_saturation, by_diversity, by_confidence,
-    lab_weight, saturation_weight, diversity_weight, confidence_weight, BLOCK: tl.constexpr,
+def _gradient(
+    pred, target, room, of_total, slope, images, pixels, by_lightness, by_ab,
+    by_saturation, by_confidence, by_diversity, floor, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """The four terms and, first of all, their weighted sum."""
-    lab = by_lab * _sum(of_images, images, BLOCK)
-    saturation = by_saturation * _sum(of_images + images, images, BLOCK)
-    diversity = by_diversity * _sum(of_images + 2 * images, images, BLOCK)
-    confidence = by_confidence * _sum(of_images + 3 * images, images, BLOCK)
-    total = 0.0
-    if lab_weight > 0:
-        total += lab_weight * lab
-    if saturation_weight > 0:
-        total += saturation_weight * saturation
-    if diversity_weight > 0:
-        total += diversity_weight * diversity
-    if confidence_weight > 0:
-        total += confidence_weight * confidence
-    tl.store(results, total)
-    tl.store(results + 1, lab)
-    tl.store(results + 2, saturation)
-    tl.store(results + 3, diversity)
-    tl.store(results + 4, confidence)
+    blocks = tl.cdiv(pixels, BLOCK)
+    image = (tl.program_id(0) // blocks).to(tl.int64)
+    offset = tl.program_id(0) % blocks * BLOCK + tl.arange(0, BLOCK)
+    inside = offset < pixels
+    factor = tl.load(of_total)
+    mean = tl.load(room + _RESULTS + 4 * images + image)
+    gap = tl.load(room + _RESULTS + 5 * images + image)
+    a, b = _ab(pred, image, offset, inside, pixels, CHANNELS)
+    true_a, true_b = _ab(target, image, offset, inside, pixels, CHANNELS)
+    by_a, by_b = a * 0.0, b * 0.0
+    if by_ab != 0:
+        by_a, by_b = by_ab * (a - true_a), by_ab * (b - true_b)
+    squared = a * a + b * b
+    chroma = tl.sqrt(squared)
+    squared = tl.where(squared < floor, floor, squared)
+    if by_saturation + by_confidence != 0:
+        excess = chroma - tl.sqrt(true_a * true_a + true_b * true_b)
+        outwards = by_saturation * excess - tl.where(excess < 0, by_confidence, excess * 0.0)
+        outwards = outwards * chroma / squared
+        by_a += outwards * a
+        by_b += outwards * b
+    if by_diversity != 0:
+        around = (_atan2(b, a) - mean) / squared * (by_diversity * gap)
+        by_a -= around * b
+        by_b += around * a
+    at_a = slope + (image * CHANNELS + CHANNELS - 2) * pixels + offset
+    tl.store(at_a, factor * by_a, mask=inside)
+    tl.store(at_a + pixels, factor * by_b, mask=inside)
+    if CHANNELS == 3:
+        by_l = a * 0.0
+        if by_lightness != 0:
+            difference = _lightness(pred, image, offset, inside, pixels)
+            difference -= _lightness(target, image, offset, inside, pixels)
+            by_l = by_lightness * difference
+        tl.store(slope + image * CHANNELS * pixels + offset, factor * by_l, mask=inside)
 
 
 @triton.jit
@@ -181,11 +220,17 @@ def _lightness(pictures, image, offset, inside, pixels):
 
 
 @triton.jit
+def _left(at, each, exists):
+    """One of the sums of each part of an image, from where all programs see the same."""
+    return tl.load(at + each * _SUMS, mask=exists, other=0.0, cache_modifier=".cg")
+
+
+@triton.jit
 def _sum(values, count, BLOCK: tl.constexpr):
     total = 0.0
     for start in range(0, count, BLOCK):
         offset = start + tl.arange(0, BLOCK)
-        total += tl.sum(tl.load(values + offset, mask=offset < count, other=0.0))
+        total += tl.sum(tl.load(values + offset, mask=offset < count, other=0.0, cache_modifier=".cg"))
     return total
 
 
@@ -200,12 +245,12 @@ def _merged(seen, mean, squares, count, hue, inside):
 
 
 @triton.jit
-def _of_image(at, count, exists, pixels):
+def _of_image(sums, each, exists, count, pixels):
     """Mean and sum of squared deviations of an image from those of its parts."""
-    means = tl.load(at, mask=exists, other=0.0)
+    means = _left(sums, each, exists)
     mean = tl.sum(means * count) / pixels
     deviation = tl.where(exists, means - mean, 0.0)
-    return mean, tl.sum(tl.load(at + 1, mask=exists, other=0.0) + count * deviation * deviation)
+    return mean, tl.sum(_left(sums + 1, each, exists) + count * deviation * deviation)
 
 
 @triton.jit

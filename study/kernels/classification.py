@@ -1,4 +1,5 @@
-"""The classification loss and its gradient, one kernel each: a target is found where it is used, and never laid out."""
+"""The classification loss in one kernel, its gradient in another: a target is found where it is used, and never laid
+out."""
 
 from __future__ import annotations
 
@@ -11,66 +12,130 @@ from study.bins import BINS
 from study.kernels.bins import rows, soft_target, tables
 from study.losses.classification import COLORED_AB, ClassificationLoss
 
-_PIXELS = 16  # per program: 16 floats side by side are read at once
-_WARPS = 8
 _BINS = tl.constexpr(BINS)
-_ALL = tl.constexpr(triton.next_power_of_2(BINS))
+# Pixels per program and bins at a time. Where the pixels of a bin lie side by side, a thread takes one pixel, and few
+# bins at a time: a card's memory is slow to write to many places at once.
+_PIXELS_FIRST = {"BINS_LAST": False, "PIXELS": 128, "PART": 8, "num_warps": 4}
+_BINS_LAST = {"BINS_LAST": True, "PIXELS": 32, "PART": 64, "num_warps": 4}
 
 
-def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple[Tensor, Tensor, Tensor]:
-    """The classification loss, a scalar, and what its gradient needs: the log of the sum of exp(logits) of every
-    pixel, and the largest |a| or |b| of every image.
+def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple[Tensor, ...]:
+    """The classification loss, a scalar, and what its gradient needs: the logits, the colours, the largest |a| or |b|
+    of every image, and of every pixel the largest logit and the sum of exp(logit - largest), (2,pixels).
 
-    logits: (N,313,h,w), however it lies in memory; ab: (N,2,h,w); both on a card and narrower than float64.
+    logits: (N,313,h,w); ab: (N,2,h,w); both on a card and narrower than float64.
     """
-    n, _, height, width = logits.shape
-    total = n * height * width
-    log_sums = torch.empty(total, dtype=torch.float32, device=logits.device)
-    sums = torch.empty(triton.cdiv(total, _PIXELS), dtype=torch.float32, device=logits.device)
+    if not (logits.is_contiguous() or logits.is_contiguous(memory_format=torch.channels_last)):
+        logits = logits.contiguous()
+    if not ab[0].is_contiguous():
+        ab = ab.contiguous()
     strongest = torch.linalg.vector_norm(ab, torch.inf, dim=(1, 2, 3)) if loss.gray_mask else ab
-    _launch(_cross_entropy, logits, ab, log_sums, strongest, loss, sums)
-    return sums.sum(), log_sums, strongest
+    pixels = logits[:, 0].numel()
+    softmax = torch.empty((2, pixels), dtype=torch.float32, device=logits.device)
+    sums = torch.empty(triton.cdiv(pixels, _shape(logits)["PIXELS"]), dtype=torch.float32, device=logits.device)
+    _launch(_cross_entropy, logits, ab, strongest, loss, softmax, sums)
+    return sums.sum(), logits, ab, strongest, softmax
 
 
 def cross_entropy_gradient(
-    logits: Tensor, ab: Tensor, log_sums: Tensor, strongest: Tensor, loss: ClassificationLoss, of_loss: Tensor
+    logits: Tensor, ab: Tensor, strongest: Tensor, softmax: Tensor, loss: ClassificationLoss, of_loss: Tensor
 ) -> Tensor:
     """The gradient of `cross_entropy` times the scalar of_loss, laid out like the logits and of their type."""
     gradient = torch.empty_like(logits)
-    _launch(_gradient, logits, ab, log_sums, strongest, loss, of_loss.to(torch.float32), gradient)
+    _launch(_gradient, logits, ab, strongest, loss, softmax, of_loss, gradient)
     return gradient
 
 
+def _shape(logits: Tensor) -> dict[str, int]:
+    return _PIXELS_FIRST if logits.is_contiguous() else _BINS_LAST
+
+
 def _launch(
-    kernel: triton.JITFunction,
-    logits: Tensor,
-    ab: Tensor,
-    log_sums: Tensor,
-    strongest: Tensor,
-    loss: ClassificationLoss,
-    *more: Tensor,
+    kernel: triton.JITFunction, logits: Tensor, ab: Tensor, strongest: Tensor, loss: ClassificationLoss, *more: Tensor
 ) -> None:
-    if not ab[0].is_contiguous():
-        ab = ab.contiguous()
-    n, _, height, width = logits.shape
-    total = n * height * width
-    rarity = ab if loss.class_weights is None else loss.class_weights
+    pixels, shape = ab[0, 0].numel(), _shape(logits)
+    total = len(ab) * pixels
+    weights = loss.class_weights
     with torch.cuda.device_of(logits):
-        kernel[(triton.cdiv(total, _PIXELS),)](
-            logits, ab, *tables(loss.neighbors, ab.device), strongest, rarity, log_sums, *more,
-            height * width, width, total, ab.stride(0), *logits.stride(), -0.5 / loss.sigma**2, COLORED_AB,
-            GRAY_MASK=loss.gray_mask, REBALANCED=loss.class_weights is not None, PIXELS=_PIXELS,
-            **rows(loss.neighbors, ab.device), num_warps=_WARPS,
+        kernel[(triton.cdiv(total, shape["PIXELS"]),)](
+            logits, ab, *tables(loss.neighbors, ab.device), strongest, ab if weights is None else weights, *more,
+            pixels, total, ab.stride(0), -0.5 / loss.sigma**2, COLORED_AB,
+            GRAY_MASK=loss.gray_mask, REBALANCED=weights is not None, **rows(loss.neighbors, ab.device), **shape,
         )  # fmt: skip
 
 
 @triton.jit
-def _weighted_target(
+def _cross_entropy(
+    logits, ab, bins, candidates, strongest, rarity, softmax, sums, pixels, total, ab_stride, by_squared, colored,
+    GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr,
+    PADDED: tl.constexpr, BINS_LAST: tl.constexpr, PIXELS: tl.constexpr, PART: tl.constexpr,
+):  # fmt: skip
+    """The loss of some pixels; the largest logit and the sum of exp(logit - largest) are found as one goes along."""
+    pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
+    inside = pixel < total
+    nearest, shares = _target(
+        ab, bins, candidates, strongest, rarity, pixel, inside, pixels, total, ab_stride, by_squared, colored,
+        GRAY_MASK, REBALANCED, PIXELS, K, SLOTS, ROWS, PADDED,
+    )  # fmt: skip
+    at = logits + _first_bin(pixel, pixels, BINS_LAST)
+    bin_stride = 1 if BINS_LAST else pixels
+    largest = tl.full((PIXELS,), float("-inf"), dtype=tl.float32)
+    sum_ = tl.zeros((PIXELS,), dtype=tl.float32)
+    for first in range(0, _BINS, PART):
+        bin_ = first + tl.arange(0, PART)[:, None]
+        z = tl.load(at + bin_.to(tl.int64) * bin_stride, mask=(bin_ < _BINS) & inside[None, :], other=0.0)
+        z = tl.where(bin_ < _BINS, z.to(tl.float32), float("-inf"))
+        before, largest = largest, tl.maximum(largest, tl.max(z, axis=0))
+        sum_ = sum_ * tl.exp(before - largest) + tl.sum(tl.exp(z - largest[None, :]), axis=0)
+    tl.store(softmax + pixel, largest, mask=inside)
+    tl.store(softmax + total + pixel, sum_, mask=inside)
+    counts = (tl.arange(0, ROWS)[:, None] < K) & inside[None, :]
+    chosen = tl.load(at + nearest * bin_stride, mask=counts, other=0.0).to(tl.float32)
+    # The logits meet as differences, which stay exact however large they are.
+    missed = tl.where(counts, shares * ((largest[None, :] - chosen) + tl.log(sum_)[None, :]), 0.0)
+    tl.store(sums + tl.program_id(0), tl.sum(tl.sum(missed, axis=0), axis=0))
+
+
+@triton.jit
+def _gradient(
+    logits, ab, bins, candidates, strongest, rarity, softmax, of_loss, gradient, pixels, total, ab_stride, by_squared,
+    colored, GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr,
+    ROWS: tl.constexpr, PADDED: tl.constexpr, BINS_LAST: tl.constexpr, PIXELS: tl.constexpr, PART: tl.constexpr,
+):  # fmt: skip
+    """softmax(logits) * sum(shares) - shares, the latter only at the bins of the target."""
+    pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
+    inside = pixel < total
+    nearest, shares = _target(
+        ab, bins, candidates, strongest, rarity, pixel, inside, pixels, total, ab_stride, by_squared, colored,
+        GRAY_MASK, REBALANCED, PIXELS, K, SLOTS, ROWS, PADDED,
+    )  # fmt: skip
+    shares *= tl.load(of_loss).to(tl.float32)
+    largest = tl.load(softmax + pixel, mask=inside, other=0.0)[None, :]
+    scale = (tl.sum(shares, axis=0) / tl.load(softmax + total + pixel, mask=inside, other=1.0))[None, :]
+    place = _first_bin(pixel, pixels, BINS_LAST)
+    bin_stride = 1 if BINS_LAST else pixels
+    for first in range(0, _BINS, PART):
+        bin_ = first + tl.arange(0, PART)[:, None]
+        at = place + bin_.to(tl.int64) * bin_stride
+        exists = (bin_ < _BINS) & inside[None, :]
+        z = tl.load(logits + at, mask=exists, other=0.0).to(tl.float32)
+        tl.store(gradient + at, (tl.exp(z - largest) * scale).to(gradient.dtype.element_ty), mask=exists)
+    at = place + nearest * bin_stride
+    counts = (tl.arange(0, ROWS)[:, None] < K) & inside[None, :]
+    chosen = tl.load(logits + at, mask=counts, other=0.0).to(tl.float32)
+    tl.debug_barrier()  # what follows is written over it
+    slope = tl.exp(chosen - largest) * scale - shares
+    tl.store(gradient + at, slope.to(gradient.dtype.element_ty), mask=counts)
+
+
+@triton.jit
+def _target(
     ab, bins, candidates, strongest, rarity, pixel, inside, pixels, total, ab_stride, by_squared, colored,
     GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, PIXELS: tl.constexpr,
     K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,
 ):  # fmt: skip
-    """The soft target with each pixel's weight in it: v z / P of the classification loss."""
+    """The soft target with each pixel's weight in it: bins (ROWS,PIXELS), nearest first, and v z / P of the loss; 0 in
+    rows that hold nothing."""
     image, offset = pixel // pixels, pixel % pixels
     at = ab + image * ab_stride + offset
     nearest, shares = soft_target(at, at + pixels, inside, bins, candidates, by_squared, PIXELS, K, SLOTS, ROWS, PADDED)
@@ -84,64 +149,7 @@ def _weighted_target(
 
 
 @triton.jit
-def _cross_entropy(
-    logits, ab, bins, candidates, strongest, rarity, log_sums, sums, pixels, width, total, ab_stride,
-    image_stride, bin_stride, row_stride, column_stride, by_squared, colored,
-    GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, PIXELS: tl.constexpr,
-    K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,
-):  # fmt: skip
-    pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
-    inside = pixel < total
-    nearest, shares = _weighted_target(
-        ab, bins, candidates, strongest, rarity, pixel, inside, pixels, total, ab_stride, by_squared, colored,
-        GRAY_MASK, REBALANCED, PIXELS, K, SLOTS, ROWS, PADDED,
-    )  # fmt: skip
-    place = _place(pixel, pixels, width, image_stride, row_stride, column_stride)
-    bin_ = tl.arange(0, _ALL)[:, None]
-    exists = (bin_ < _BINS) & inside[None, :]
-    z = tl.load(logits + place[None, :] + bin_.to(tl.int64) * bin_stride, mask=exists, other=0.0).to(tl.float32)
-    z = tl.where(bin_ < _BINS, z, float("-inf"))
-    largest = tl.max(z, axis=0)
-    log_sum = largest + tl.log(tl.sum(tl.exp(z - largest[None, :]), axis=0))
-    tl.store(log_sums + pixel, log_sum, mask=inside)
-    counts = (tl.arange(0, ROWS)[:, None] < K) & inside[None, :]
-    chosen = tl.load(logits + place[None, :] + nearest * bin_stride, mask=counts, other=0.0).to(tl.float32)
-    missed = tl.where(counts, shares * (log_sum[None, :] - chosen), 0.0)
-    tl.store(sums + tl.program_id(0), tl.sum(tl.sum(missed, axis=0), axis=0))
-
-
-@triton.jit
-def _gradient(
-    logits, ab, bins, candidates, strongest, rarity, log_sums, of_loss, gradient, pixels, width, total, ab_stride,
-    image_stride, bin_stride, row_stride, column_stride, by_squared, colored,
-    GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, PIXELS: tl.constexpr,
-    K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,
-):  # fmt: skip
-    """softmax(logits) * sum(shares) - shares, the latter only at the bins of the target."""
-    pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
-    inside = pixel < total
-    nearest, shares = _weighted_target(
-        ab, bins, candidates, strongest, rarity, pixel, inside, pixels, total, ab_stride, by_squared, colored,
-        GRAY_MASK, REBALANCED, PIXELS, K, SLOTS, ROWS, PADDED,
-    )  # fmt: skip
-    shares *= tl.load(of_loss)
-    place = _place(pixel, pixels, width, image_stride, row_stride, column_stride)
-    bin_ = tl.arange(0, _ALL)[:, None]
-    exists = (bin_ < _BINS) & inside[None, :]
-    at = place[None, :] + bin_.to(tl.int64) * bin_stride
-    z = tl.load(logits + at, mask=exists, other=0.0).to(tl.float32)
-    log_sum = tl.load(log_sums + pixel, mask=inside, other=0.0)
-    slope = tl.exp(z - log_sum[None, :]) * tl.sum(shares, axis=0)[None, :]
-    row = tl.arange(0, ROWS)[:, None]
-    for rank in tl.static_range(K):
-        index = tl.sum(tl.where(row == rank, nearest, 0), axis=0)
-        share = tl.sum(tl.where(row == rank, shares, 0.0), axis=0)
-        slope -= tl.where(bin_ == index[None, :], share[None, :], 0.0)
-    tl.store(gradient + at, slope.to(gradient.dtype.element_ty), mask=exists)
-
-
-@triton.jit
-def _place(pixel, pixels, width, image_stride, row_stride, column_stride):
-    """Where the first bin of each pixel lies."""
-    offset = pixel % pixels
-    return pixel // pixels * image_stride + offset // width * row_stride + offset % width * column_stride
+def _first_bin(pixel, pixels, BINS_LAST: tl.constexpr):
+    """Where the first bin of each pixel lies, (1,PIXELS)."""
+    place = pixel * _BINS if BINS_LAST else pixel // pixels * (_BINS * pixels) + pixel % pixels
+    return place[None, :]

@@ -86,6 +86,14 @@ class ColorizationAntiAverageLoss(Loss):
             return super().forward(pred, target)
         check_same_shape(pred, target, channels=(2, 3))
         pred, target = common_precision(pred, target)
+        if pred.is_cuda:
+            from study.kernels import usable
+
+            if usable(pred.detach(), target):
+                from study.kernels.anti_average import AntiAverage
+
+                total, *terms = AntiAverage.apply(pred.contiguous(), target.contiguous(), self)
+                return {"total": total, **dict(zip(self.terms, terms, strict=True))}
         training = pred.requires_grad and torch.is_grad_enabled()
         total, *terms, _ = _OnePass.apply(pred.contiguous(), target.contiguous(), self, training)
         return {"total": total, **dict(zip(self.terms, terms, strict=True))}
@@ -156,13 +164,6 @@ class _OnePass(torch.autograd.Function):
     def forward(
         pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss, training: bool
     ) -> tuple[Tensor | None, ...]:
-        if pred.is_cuda:
-            from study.kernels import usable
-
-            if usable(pred, target):
-                from study.kernels.anti_average import sweep
-
-                return sweep(pred, target, loss, training)
         gradient = torch.empty_like(pred) if training else None
         terms = _sweep(pred, target, loss, gradient)
         return loss.total(terms), *terms.values(), gradient

@@ -99,6 +99,15 @@ class _SparseCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss, training: bool) -> Tensor:
         ctx.loss, ctx.gradient = loss, None
         ctx.save_for_backward(logits, ab)
+        if logits.is_cuda:
+            from study.kernels import MOST_NEIGHBORS, usable
+
+            if loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab):
+                from study.kernels.classification import cross_entropy
+
+                value, *kept = cross_entropy(logits, ab, loss)
+                ctx.save_for_backward(*kept)
+                return value
         if training and logits.dtype.itemsize >= 4:
             ctx.gradient = torch.empty_like(logits)
         return _cross_entropy(logits, ab, loss, ctx.gradient)
@@ -106,6 +115,10 @@ class _SparseCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None, None]:
+        if of_loss.is_cuda and len(ctx.saved_tensors) > 2:
+            from study.kernels.classification import cross_entropy_gradient
+
+            return cross_entropy_gradient(*ctx.saved_tensors, ctx.loss, of_loss), None, None, None
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             logits, ab = ctx.saved_tensors
@@ -121,13 +134,6 @@ def _cross_entropy(
 ) -> Tensor:
     """The cross-entropy, a few images at a time; its gradient times of_loss is written to `gradient`, laid out like
     the logits: softmax(logits) * sum(shares) - shares, the latter only at the target's bins."""
-    if logits.is_cuda:
-        from study.kernels import MOST_NEIGHBORS, usable
-
-        if loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab):
-            from study.kernels.classification import cross_entropy
-
-            return cross_entropy(logits, ab, loss, gradient, of_loss)
     dtype = torch.promote_types(logits.dtype, torch.float32)
     total = torch.zeros((), dtype=dtype, device=logits.device)
     last = logits.is_contiguous(memory_format=torch.channels_last) and not logits.is_contiguous()

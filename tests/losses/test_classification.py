@@ -14,6 +14,7 @@ from torch import Tensor
 from study.bins import AB_BINS, class_weights
 from study.losses import ClassificationLoss
 from study.losses import classification as module
+from study.memory import peak_bytes
 
 BINS = 313
 
@@ -217,6 +218,14 @@ def test_value_is_the_same_whether_a_gradient_is_wanted_or_not():
     loss = ClassificationLoss(prior())
     expected = loss(logits, ab)["total"].detach()
     assert loss(logits.detach(), ab)["total"] == expected
+
+
+def test_no_gradient_is_made_where_none_is_recorded():
+    logits, ab = batch(n=16, height=32, width=32, seed=14)
+    loss = ClassificationLoss(prior())
+    with torch.no_grad():
+        alone = peak_bytes(lambda: loss(logits, ab), torch.device("cpu"))
+    assert alone < 0.7 * peak_bytes(lambda: loss(logits, ab), torch.device("cpu"))
 
 
 def test_gradients_too_small_for_half_precision_arrive_when_the_loss_is_scaled():
