@@ -9,10 +9,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from study import signature
 from study.errors import StudyError
 from study.signature import PACKAGE, TRAINING_CODE, code_digest, with_imports
+from tests.conftest import REPOSITORY
 
 CODE = '"""Doc."""\n\ndef f(x):\n    """Doc of f."""\n    return x + 1  # why\n'
 
@@ -89,3 +91,11 @@ def test_a_loss_brings_what_it_imports_and_no_other_loss() -> None:
     perceptual = with_imports(losses / "perceptual.py")
     assert PACKAGE / "lpips_network.py" in perceptual
     assert losses / "classification.py" not in perceptual
+
+
+@pytest.mark.parametrize("stage", ["search", "train", "train_tuned"])
+def test_the_pipeline_trains_again_when_any_of_it_changes(stage: str) -> None:
+    deps = {Path(dep) for dep in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"][stage]["deps"]}
+    for name in TRAINING_CODE:
+        file = Path("study", name)
+        assert deps & {file, *file.parents}, f"{file} is no dependency of {stage}"
