@@ -49,8 +49,9 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
     float32, exp(-d^2 / 2 sigma^2) divided by their sum over the K = neighbors bins. The distance of the
     nearest bin is taken out of the exponent, so a colour far outside the gamut has weights as well. Exact:
     the same as a comparison with all 313 bins in double precision, which the device must have. A target: no
-    gradient flows to ab. An empty batch gives empty tensors, a NaN in ab NaN weights. Raises ValueError for
-    another shape, neighbors outside 1..313, or sigma <= 0.
+    gradient flows to ab. Not for torch.vmap, torch.func and, outside of torch.compile, fake tensors. An empty
+    batch gives empty tensors, a NaN in ab NaN weights. Raises ValueError for another shape, neighbors outside 1..313,
+    or sigma <= 0.
     """
     _check_ab(ab)
     if not 1 <= neighbors <= BINS:
@@ -79,7 +80,8 @@ def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tens
 
 
 # torch.compile leaves the loops of an operator alone, and the caller's graph stays in one piece. Where nothing is
-# compiled it is not called, as its first call imports the compiler, for seconds.
+# compiled it is not called, as its first call imports the compiler, for seconds. (An operator made by
+# torch.library.define does not, and would serve torch.vmap and fake tensors as well; it would also train all anew.)
 _operator = torch.library.custom_op("colorization_study::soft_encode", _soft_encode, mutates_args=())
 
 

@@ -15,7 +15,7 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8  # torch's own
 class AdamW:
     """As torch.optim.AdamW with its defaults, to the bit; the learning rate is given at every step.
 
-    parameters: tensors with a gradient; those whose gradient is None at a step are left alone at it.
+    parameters: tensors that want a gradient; those whose gradient is None at a step are left alone at it.
     weight_decay: decoupled, relative to the learning rate.
     """
 

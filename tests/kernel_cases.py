@@ -75,7 +75,7 @@ def _anti_average(device: torch.device, generator: torch.Generator) -> Iterator[
         on_device = pred.to(device), target.to(device)
         *values, room = anti_average_kernel.sweep(*on_device, loss)
         three = torch.tensor(3.0, device=device)
-        gradient = anti_average_kernel.gradient(*on_device, room, loss, three)
+        gradient = anti_average_kernel.gradient(*on_device, room, loss, loss.weights, three)
         name = f"anti-average loss of {'x'.join(map(str, shape))}, weights {weights}, {units}"
         apart = [abs(value.item() - wanted.item()) for value, wanted in zip(values, terms.values(), strict=True)]
         scale = [1e-3 + abs(wanted.item()) for wanted in terms.values()]
@@ -83,6 +83,16 @@ def _anti_average(device: torch.device, generator: torch.Generator) -> Iterator[
         yield f"{name}, gradient", _largest(gradient / 3, slope) / slope.abs().max().item(), 2e-4
         *again, _ = anti_average_kernel.sweep(*on_device, loss)
         yield f"{name}, again", max(abs(a.item() - v.item()) for a, v in zip(again, values, strict=True)), 0
+        asked = on_device[0].clone().requires_grad_()
+        total, *terms = anti_average_kernel.AntiAverage.apply(asked, on_device[1], loss)
+        (of_term,) = torch.autograd.grad(terms[1], asked, retain_graph=True)
+        (slope_of_term,) = torch.autograd.grad(loss(exact, target.double())["saturation"], exact)
+        largest = 1e-9 + slope_of_term.abs().max().item()
+        yield f"{name}, gradient of one term", _largest(of_term, slope_of_term) / largest, 2e-4
+        loss.set_weights({"lab": 7.0})  # a gradient is that of the weights under which the total was computed
+        total *= 2
+        (of_total,) = torch.autograd.grad(total, asked)
+        yield f"{name}, gradient after all", _largest(of_total / 2, slope) / slope.abs().max().item(), 2e-4
 
 
 def _soft_encoding(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
@@ -107,8 +117,9 @@ def _soft_encoding(device: torch.device, generator: torch.Generator) -> Iterator
 
 
 def _classification(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
-    ab = 40 * torch.randn(3, 2, 7, 5, generator=generator)
+    ab = 40 * torch.randn(3, 2, 11, 9, generator=generator)  # more pixels than a program takes
     ab[1] /= 40  # a gray picture
+    ab[0, :, 0, 0] = torch.tensor([83.0, 61.0])  # far from the bins that are ruled out below
     lab = torch.cat([50 + ab[:, :1], ab], 1)
     prior = torch.rand(313, generator=generator)
     prior /= prior.sum()
@@ -121,8 +132,10 @@ def _classification(device: torch.device, generator: torch.Generator) -> Iterato
             (torch.contiguous_format, torch.float32),
             (torch.channels_last, torch.float32),
             (torch.contiguous_format, torch.float16),
+            (torch.channels_last, torch.bfloat16),
         ):
-            logits = 3 * torch.randn(3, 313, 7, 5, generator=generator)
+            logits = 3 * torch.randn(3, 313, 11, 9, generator=generator)
+            logits[0, :100, 0, 0] = -torch.inf  # the first bins are ruled out
             logits = logits.to(dtype, memory_format=layout).float().requires_grad_()
             wanted = loss(logits, ab)["total"]
             (slope,) = torch.autograd.grad(3 * wanted, logits)
@@ -135,7 +148,7 @@ def _classification(device: torch.device, generator: torch.Generator) -> Iterato
             assert gradient.stride() == logits.stride()
             what = f"classification loss, {name}, {layout}, {dtype}".replace("torch.", "")
             yield what, abs(value.item() / wanted.item() - 1), 1e-5
-            allowed = 1e-5 if dtype == torch.float32 else 1e-3
+            allowed = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 1e-2}[dtype]
             yield f"{what}, gradient", _largest(gradient, slope) / slope.abs().max().item(), allowed
 
 

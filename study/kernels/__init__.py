@@ -1,7 +1,7 @@
 """The hot functions as single kernels for graphics cards, written in Triton.
 
 PyTorch runs one kernel after the other, and on a graphics card starting them takes longer than what they compute.
-Here a conversion is one kernel, a loss with its gradient two or three. They are used by the functions that people
+Here a conversion is one kernel, a loss one and its gradient another. They are used by the functions that people
 call, which have the definitions, wherever `usable` says so; nobody needs to call them.
 """
 
@@ -23,6 +23,8 @@ def usable(*tensors: Tensor) -> bool:
     """Whether the kernels can take these tensors: all on one NVIDIA card, with values, none in double precision, and
     no gradient is asked for of what is done to them."""
     device = tensors[0].device
+    if torch._C._are_functorch_transforms_active():
+        return False
     if device.type != "cuda" or not all(map(in_memory, tensors)):
         return False
     recorded = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)

@@ -26,16 +26,17 @@ class AntiAverage(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
         *results, room = sweep(pred, target, loss)
-        ctx.loss = loss
+        ctx.loss, ctx.weights = loss, loss.weights  # those of now: `set_weights` replaces them
         ctx.save_for_backward(pred, target, room)
         ctx.set_materialize_grads(False)
-        return tuple(results)
+        # Not as views of one piece of memory, which autograd would not let people change in place.
+        return tuple(result.data for result in results)
 
     @staticmethod
     def backward(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -> tuple[Tensor | None, ...]:
-        if of_total is not None and all(given is None for given in of_terms) and not torch.is_grad_enabled():
-            return gradient(*ctx.saved_tensors, ctx.loss, of_total), None, None
-        return _OnePass.backward(ctx, of_total, *of_terms)[:3]
+        if any(given is not None for given in of_terms) or torch.is_grad_enabled():  # which needs no room
+            return *_OnePass.backward(ctx, of_total, *of_terms)[:2], None
+        return None if of_total is None else gradient(*ctx.saved_tensors, ctx.loss, ctx.weights, of_total), None, None
 
 
 def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
@@ -59,11 +60,18 @@ def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tu
     return *room[: _RESULTS.value].unbind(), room
 
 
-def gradient(pred: Tensor, target: Tensor, room: Tensor, loss: ColorizationAntiAverageLoss, of_total: Tensor) -> Tensor:
-    """The gradient of the total that `sweep` returned, times the scalar of_total."""
+def gradient(
+    pred: Tensor,
+    target: Tensor,
+    room: Tensor,
+    loss: ColorizationAntiAverageLoss,
+    weights: dict[str, float],
+    of_total: Tensor,
+) -> Tensor:
+    """The gradient of the total that `sweep` returned under these weights, times the scalar of_total."""
     images, channels, height, width = pred.shape
     pixels = height * width
-    units, weights = loss.units, loss.weights
+    units = loss.units
     # The derivative of each weighted term, but for the pixel's own factor.
     by_pixel, by_lab = 1 / (images * pixels), 2 * weights["lab"] / pred.numel()
     slope = torch.empty_like(pred)
@@ -160,10 +168,10 @@ def _loss(
 @triton.jit
 def _is_last(done, count):
     """Whether this is the last of `count` programs to come here; it then sees what the others have left."""
-    tl.debug_barrier()
-    arrived = tl.atomic_add(done, 1, sem="acq_rel") == count - 1
-    tl.debug_barrier()
-    return arrived
+    tl.debug_barrier()  # all that this program leaves is written before it is counted
+    last = tl.atomic_add(done, 1, sem="acq_rel") == count - 1
+    tl.debug_barrier()  # and nothing is read before
+    return last
 
 
 @triton.jit
@@ -221,7 +229,7 @@ def _lightness(pictures, image, offset, inside, pixels):
 
 @triton.jit
 def _left(at, each, exists):
-    """One of the sums of each part of an image, from where all programs see the same."""
+    """One of the sums of each part of an image, from the cache that all programs share, past this program's own."""
     return tl.load(at + each * _SUMS, mask=exists, other=0.0, cache_modifier=".cg")
 
 

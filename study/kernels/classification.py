@@ -1,5 +1,5 @@
-"""The classification loss in one kernel, its gradient in another: a target is found where it is used, and never laid
-out."""
+"""The classification loss: one kernel for the loss of all pixels, one for its gradient. A target is found where it is
+used, and never laid out."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from study.kernels.bins import rows, soft_target, tables
 from study.losses.classification import COLORED_AB, ClassificationLoss
 
 _BINS = tl.constexpr(BINS)
+_LOWEST = tl.constexpr(torch.finfo(torch.float32).min)  # not -inf, from which -inf cannot be subtracted
 # Pixels per program and bins at a time. Where the pixels of a bin lie side by side, a thread takes one pixel, and few
 # bins at a time: a card's memory is slow to write to many places at once.
-_PIXELS_FIRST = {"BINS_LAST": False, "PIXELS": 128, "PART": 8, "num_warps": 4}
-_BINS_LAST = {"BINS_LAST": True, "PIXELS": 32, "PART": 64, "num_warps": 4}
+_CONTIGUOUS = {"BINS_LAST": False, "PIXELS": 128, "PART": 8, "num_warps": 4}
+_CHANNELS_LAST = {"BINS_LAST": True, "PIXELS": 32, "PART": 64, "num_warps": 4}
 
 
 def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple[Tensor, ...]:
     """The classification loss, a scalar, and what its gradient needs: the logits, the colours, the largest |a| or |b|
     of every image, and of every pixel the largest logit and the sum of exp(logit - largest), (2,pixels).
 
-    logits: (N,313,h,w); ab: (N,2,h,w); both on a card and narrower than float64.
+    logits: (N,313,h,w), copied where they are neither contiguous nor channels_last; ab: (N,2,h,w); both on a card and
+    narrower than float64.
     """
     if not (logits.is_contiguous() or logits.is_contiguous(memory_format=torch.channels_last)):
         logits = logits.contiguous()
@@ -31,42 +33,42 @@ def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple
         ab = ab.contiguous()
     strongest = torch.linalg.vector_norm(ab, torch.inf, dim=(1, 2, 3)) if loss.gray_mask else ab
     pixels = logits[:, 0].numel()
-    softmax = torch.empty((2, pixels), dtype=torch.float32, device=logits.device)
-    sums = torch.empty(triton.cdiv(pixels, _shape(logits)["PIXELS"]), dtype=torch.float32, device=logits.device)
-    _launch(_cross_entropy, logits, ab, strongest, loss, softmax, sums)
-    return sums.sum(), logits, ab, strongest, softmax
+    normalizers = torch.empty((2, pixels), dtype=torch.float32, device=logits.device)
+    sums = torch.empty(triton.cdiv(pixels, _tile(logits)["PIXELS"]), dtype=torch.float32, device=logits.device)
+    _launch(_cross_entropy, logits, ab, strongest, loss, normalizers, sums)
+    return sums.sum(), logits, ab, strongest, normalizers
 
 
 def cross_entropy_gradient(
-    logits: Tensor, ab: Tensor, strongest: Tensor, softmax: Tensor, loss: ClassificationLoss, of_loss: Tensor
+    logits: Tensor, ab: Tensor, strongest: Tensor, normalizers: Tensor, loss: ClassificationLoss, of_loss: Tensor
 ) -> Tensor:
-    """The gradient of `cross_entropy` times the scalar of_loss, laid out like the logits and of their type."""
+    """The gradient of `cross_entropy`, from what it returned, times the scalar of_loss; of the type of the logits."""
     gradient = torch.empty_like(logits)
-    _launch(_gradient, logits, ab, strongest, loss, softmax, of_loss, gradient)
+    _launch(_gradient, logits, ab, strongest, loss, normalizers, of_loss, gradient)
     return gradient
 
 
-def _shape(logits: Tensor) -> dict[str, int]:
-    return _PIXELS_FIRST if logits.is_contiguous() else _BINS_LAST
+def _tile(logits: Tensor) -> dict[str, int]:
+    return _CONTIGUOUS if logits.is_contiguous() else _CHANNELS_LAST
 
 
 def _launch(
     kernel: triton.JITFunction, logits: Tensor, ab: Tensor, strongest: Tensor, loss: ClassificationLoss, *more: Tensor
 ) -> None:
-    pixels, shape = ab[0, 0].numel(), _shape(logits)
+    pixels, tile = ab[0, 0].numel(), _tile(logits)
     total = len(ab) * pixels
     weights = loss.class_weights
     with torch.cuda.device_of(logits):
-        kernel[(triton.cdiv(total, shape["PIXELS"]),)](
+        kernel[(triton.cdiv(total, tile["PIXELS"]),)](
             logits, ab, *tables(loss.neighbors, ab.device), strongest, ab if weights is None else weights, *more,
             pixels, total, ab.stride(0), -0.5 / loss.sigma**2, COLORED_AB,
-            GRAY_MASK=loss.gray_mask, REBALANCED=weights is not None, **rows(loss.neighbors, ab.device), **shape,
+            GRAY_MASK=loss.gray_mask, REBALANCED=weights is not None, **rows(loss.neighbors, ab.device), **tile,
         )  # fmt: skip
 
 
 @triton.jit
 def _cross_entropy(
-    logits, ab, bins, candidates, strongest, rarity, softmax, sums, pixels, total, ab_stride, by_squared, colored,
+    logits, ab, bins, candidates, strongest, rarity, normalizers, sums, pixels, total, ab_stride, by_squared, colored,
     GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr,
     PADDED: tl.constexpr, BINS_LAST: tl.constexpr, PIXELS: tl.constexpr, PART: tl.constexpr,
 ):  # fmt: skip
@@ -79,7 +81,7 @@ def _cross_entropy(
     )  # fmt: skip
     at = logits + _first_bin(pixel, pixels, BINS_LAST)
     bin_stride = 1 if BINS_LAST else pixels
-    largest = tl.full((PIXELS,), float("-inf"), dtype=tl.float32)
+    largest = tl.full((PIXELS,), _LOWEST, dtype=tl.float32)
     sum_ = tl.zeros((PIXELS,), dtype=tl.float32)
     for first in range(0, _BINS, PART):
         bin_ = first + tl.arange(0, PART)[:, None]
@@ -87,8 +89,8 @@ def _cross_entropy(
         z = tl.where(bin_ < _BINS, z.to(tl.float32), float("-inf"))
         before, largest = largest, tl.maximum(largest, tl.max(z, axis=0))
         sum_ = sum_ * tl.exp(before - largest) + tl.sum(tl.exp(z - largest[None, :]), axis=0)
-    tl.store(softmax + pixel, largest, mask=inside)
-    tl.store(softmax + total + pixel, sum_, mask=inside)
+    tl.store(normalizers + pixel, largest, mask=inside)
+    tl.store(normalizers + total + pixel, sum_, mask=inside)
     counts = (tl.arange(0, ROWS)[:, None] < K) & inside[None, :]
     chosen = tl.load(at + nearest * bin_stride, mask=counts, other=0.0).to(tl.float32)
     # The logits meet as differences, which stay exact however large they are.
@@ -98,8 +100,8 @@ def _cross_entropy(
 
 @triton.jit
 def _gradient(
-    logits, ab, bins, candidates, strongest, rarity, softmax, of_loss, gradient, pixels, total, ab_stride, by_squared,
-    colored, GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr,
+    logits, ab, bins, candidates, strongest, rarity, normalizers, of_loss, gradient, pixels, total, ab_stride,
+    by_squared, colored, GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr,
     ROWS: tl.constexpr, PADDED: tl.constexpr, BINS_LAST: tl.constexpr, PIXELS: tl.constexpr, PART: tl.constexpr,
 ):  # fmt: skip
     """softmax(logits) * sum(shares) - shares, the latter only at the bins of the target."""
@@ -110,8 +112,8 @@ def _gradient(
         GRAY_MASK, REBALANCED, PIXELS, K, SLOTS, ROWS, PADDED,
     )  # fmt: skip
     shares *= tl.load(of_loss).to(tl.float32)
-    largest = tl.load(softmax + pixel, mask=inside, other=0.0)[None, :]
-    scale = (tl.sum(shares, axis=0) / tl.load(softmax + total + pixel, mask=inside, other=1.0))[None, :]
+    largest = tl.load(normalizers + pixel, mask=inside, other=0.0)[None, :]
+    scale = (tl.sum(shares, axis=0) / tl.load(normalizers + total + pixel, mask=inside, other=1.0))[None, :]
     place = _first_bin(pixel, pixels, BINS_LAST)
     bin_stride = 1 if BINS_LAST else pixels
     for first in range(0, _BINS, PART):
@@ -151,5 +153,5 @@ def _target(
 @triton.jit
 def _first_bin(pixel, pixels, BINS_LAST: tl.constexpr):
     """Where the first bin of each pixel lies, (1,PIXELS)."""
-    place = pixel * _BINS if BINS_LAST else pixel // pixels * (_BINS * pixels) + pixel % pixels
+    place = pixel * _BINS if BINS_LAST else pixel // pixels * _BINS * pixels + pixel % pixels
     return place[None, :]

@@ -89,7 +89,7 @@ class ColorizationAntiAverageLoss(Loss):
         if pred.is_cuda:
             from study.kernels import usable
 
-            if usable(pred.detach(), target):
+            if usable(pred.detach(), target):  # without its gradient, which AntiAverage has
                 from study.kernels.anti_average import AntiAverage
 
                 total, *terms = AntiAverage.apply(pred.contiguous(), target.contiguous(), self)

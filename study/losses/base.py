@@ -75,7 +75,8 @@ class Loss(nn.Module, ABC):
     def forward(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """`total`, the weighted sum, and beside it every unweighted term.
 
-        A term of weight 0 is reported and contributes nothing to the total, nor to its gradient.
+        A term of weight 0 is reported and contributes nothing to the total, nor to its gradient. On a graphics card
+        the total of a single term of weight 1 is that term, the same tensor.
         """
         terms = self.compute(prediction, target)
         if set(terms) != set(self.terms):

@@ -92,7 +92,8 @@ class _SparseCrossEntropy(torch.autograd.Function):
 
     The gradient is worked out beside the loss, from the same softmax, and waits for backward where it will stay.
     Where it is not at hand, it is worked out from logits and colours: for logits narrower than float32, whose
-    gradient may vanish before it is multiplied by that of the loss, and for a second backward.
+    gradient may vanish before it is multiplied by that of the loss, and for a second backward. (On a card a kernel
+    makes it in backward.)
     """
 
     @staticmethod
@@ -102,7 +103,8 @@ class _SparseCrossEntropy(torch.autograd.Function):
         if logits.is_cuda:
             from study.kernels import MOST_NEIGHBORS, usable
 
-            if loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab):
+            ctx.by_kernel = loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab)
+            if ctx.by_kernel:
                 from study.kernels.classification import cross_entropy
 
                 value, *kept = cross_entropy(logits, ab, loss)
@@ -115,7 +117,7 @@ class _SparseCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None, None]:
-        if of_loss.is_cuda and len(ctx.saved_tensors) > 2:
+        if of_loss.is_cuda and ctx.by_kernel:
             from study.kernels.classification import cross_entropy_gradient
 
             return cross_entropy_gradient(*ctx.saved_tensors, ctx.loss, of_loss), None, None, None
