@@ -80,8 +80,8 @@ def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tens
 
 
 # torch.compile leaves the loops of an operator alone, and the caller's graph stays in one piece. Where nothing is
-# compiled it is not called, as its first call imports the compiler, for seconds. (An operator made by
-# torch.library.define does not, and would serve torch.vmap and fake tensors as well; it would also train all anew.)
+# compiled it is not called, as its first call imports the compiler, for seconds. (One from torch.library.define would
+# not, and would serve torch.vmap and fake tensors as well.)
 _operator = torch.library.custom_op("colorization_study::soft_encode", _soft_encode, mutates_args=())
 
 
