@@ -49,17 +49,15 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
     float32, exp(-d^2 / 2 sigma^2) divided by their sum over the K = neighbors bins. The distance of the
     nearest bin is taken out of the exponent, so a colour far outside the gamut has weights as well. Exact:
     the same as a comparison with all 313 bins in double precision, which the device must have. A target: no
-    gradient flows to ab. Not for torch.vmap, torch.func and, outside of torch.compile, fake tensors. An empty
-    batch gives empty tensors, a NaN in ab NaN weights. Raises ValueError for another shape, neighbors outside 1..313,
-    or sigma <= 0.
+    gradient flows to ab. An empty batch gives empty tensors, a NaN in ab NaN weights. Raises ValueError for
+    another shape, neighbors outside 1..313, or sigma <= 0.
     """
     _check_ab(ab)
     if not 1 <= neighbors <= BINS:
         raise ValueError(f"neighbors must be in 1..{BINS}, got {neighbors}")
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
-    encode = _operator if torch.compiler.is_compiling() else _soft_encode
-    return encode(ab.detach(), neighbors, sigma)
+    return torch.ops.colorization_study.soft_encode(ab.detach(), neighbors, sigma)
 
 
 def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
@@ -77,12 +75,6 @@ def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tens
     for images, rows in _pieces(ab, _CHUNK_WEIGHTS):
         _gaussian(ab[images, :, rows], indices[images, :, rows], bins, sigma, weights[images, :, rows])
     return indices, weights
-
-
-# torch.compile leaves the loops of an operator alone, and the caller's graph stays in one piece. Where nothing is
-# compiled it is not called, as its first call imports the compiler, for seconds. (One from torch.library.define would
-# not, and would serve torch.vmap and fake tensors as well.)
-_operator = torch.library.custom_op("colorization_study::soft_encode", _soft_encode, mutates_args=())
 
 
 def _nearest_bins(ab: Tensor, neighbors: int) -> Tensor:
@@ -103,8 +95,9 @@ def _gaussian(ab: Tensor, indices: Tensor, bins: Tensor, sigma: float, weights: 
     squared, other = (channel.index_select(0, indices.reshape(-1)).view(indices.shape) for channel in bins)
     squared.sub_(ab[:, :1]).square_().add_(other.sub_(ab[:, 1:]).square_())
     further = torch.sub(squared, squared[:, :1], out=other)
-    torch.mul(further, -0.5 / sigma**2, out=weights).exp_()
-    weights /= weights.sum(1, keepdim=True)
+    del squared  # half of what is in use here
+    scores = further.mul_(-0.5 / sigma**2).float().exp_()
+    torch.div(scores, scores.sum(1, keepdim=True), out=weights)
 
 
 def _pieces(ab: Tensor, size: int) -> Iterator[tuple[slice, slice]]:
@@ -112,12 +105,20 @@ def _pieces(ab: Tensor, size: int) -> Iterator[tuple[slice, slice]]:
     return pieces(n, height, width, size if ab.device.type == "cpu" else _CHUNK_ELSEWHERE)
 
 
-@_operator.register_fake
 def _empty_targets(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
     n, _, height, width = ab.shape
     shape = (n, neighbors, height, width)
     indices = torch.empty(shape, dtype=torch.int64, device=ab.device)
     return indices, torch.empty(shape, dtype=torch.float32, device=ab.device)
+
+
+# An operator of its own: torch.compile leaves its loops alone, and the caller's graph stays in one piece; tensors
+# without values, as in torch.vmap, arrive with values or as a fake. (Not by torch.library.custom_op, whose operators
+# import the compiler at their first call, for seconds.)
+_library = torch.library.Library("colorization_study", "FRAGMENT")
+_library.define("soft_encode(Tensor ab, int neighbors, float sigma) -> (Tensor, Tensor)")
+_library.impl("soft_encode", _soft_encode, "CompositeExplicitAutograd")
+torch.library.register_fake("colorization_study::soft_encode", _empty_targets, lib=_library)
 
 
 def bin_frequencies(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> Tensor:

@@ -47,6 +47,6 @@ class AdamW:
 
     def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
         """Go on from where `state_dict` was taken."""
-        for name, values in state.items():
-            for own, value in zip(getattr(self, name), values, strict=True):
-                own.copy_(value)
+        for name, own in self.state_dict().items():
+            for mine, value in zip(own, state[name], strict=True):
+                mine.copy_(value)

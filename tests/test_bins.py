@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from study.bins import (
     AB_BINS,
@@ -165,6 +166,19 @@ def test_compiled_encoding_and_decoding_stay_in_one_graph():
     compiled = torch.compile(round_trip, backend="aot_eager", fullgraph=True)
     for actual, expected in zip(compiled(ab, logits), round_trip(ab, logits), strict=True):
         torch.testing.assert_close(actual, expected)
+
+
+def test_tensors_without_values_are_encoded_like_any_other():
+    ab = colors(3, 5)
+    expected = soft_encode(ab)
+    for actual, wanted in zip(torch.vmap(lambda one: soft_encode(one[None]))(ab), expected, strict=True):
+        assert torch.equal(actual[:, 0], wanted)
+    slope = torch.func.grad(lambda x: (x * soft_encode(x)[1].sum()).sum())(ab)
+    torch.testing.assert_close(slope, torch.full_like(ab, expected[1].sum().item()))  # a target: no gradient of its own
+    with FakeTensorMode() as mode:
+        fake = soft_encode(mode.from_tensor(ab))
+    assert [x.shape for x in fake] == [x.shape for x in expected]
+    assert [x.dtype for x in fake] == [x.dtype for x in expected]
 
 
 def test_a_nan_shows_in_its_own_weights_only():

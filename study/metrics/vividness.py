@@ -46,7 +46,8 @@ def _room(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """For a piece of images: for their channels with a sign, their opponents, and those as floats. Pieces share it, as
     asking for memory anew takes as long as the arithmetic."""
     # 16 bits hold the opponents of bytes exactly, and go twice as fast as floats.
-    channels = torch.empty_like(rgb.short() if rgb.dtype == torch.uint8 else at_least_float32(rgb))
+    signed = torch.int16 if rgb.dtype == torch.uint8 else torch.promote_types(rgb.dtype, torch.float32)
+    channels = torch.empty_like(rgb, dtype=signed)
     opponents = channels.new_empty((2, len(rgb), *rgb.shape[2:]))
     return channels, opponents, at_least_float32(opponents)
 
