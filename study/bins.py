@@ -112,9 +112,9 @@ def _empty_targets(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Te
     return indices, torch.empty(shape, dtype=torch.float32, device=ab.device)
 
 
-# An operator of its own: torch.compile leaves its loops alone, and the caller's graph stays in one piece; tensors
-# without values, as in torch.vmap, arrive with values or as a fake. (Not by torch.library.custom_op, whose operators
-# import the compiler at their first call, for seconds.)
+# An operator of its own: torch.compile leaves its loops alone, and the caller's graph stays in one piece; torch.vmap
+# and fake tensors, which have no values to look at, are served as well. (torch.library.custom_op is shorter, but its
+# operators import the compiler at their first call, for seconds, wherever colours are encoded.)
 _library = torch.library.Library("colorization_study", "FRAGMENT")
 _library.define("soft_encode(Tensor ab, int neighbors, float sigma) -> (Tensor, Tensor)")
 _library.impl("soft_encode", _soft_encode, "CompositeExplicitAutograd")

@@ -36,7 +36,6 @@ TRAINING_CODE = (
     "metrics/hue.py",
     "metrics/vividness.py",
     "model.py",
-    "optimizer.py",
     "schedule.py",
     "train.py",
 )

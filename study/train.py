@@ -28,7 +28,6 @@ from study.losses import ColorizationAntiAverageLoss, Loss, build_loss
 from study.memory import peak_bytes
 from study.metrics import ab_rmse, colorfulness, hue_diversity, mean_chroma
 from study.model import Colorizer, build_model, half_resolution
-from study.optimizer import AdamW
 from study.params import Arm, TrainSettings
 from study.schedule import BatchOrder, learning_rate
 
@@ -102,7 +101,9 @@ class Run:
         settings = self.settings
         self.model = build_model(self.loss.head, settings.width, settings.levels, cell.seed, settings.upsampling)
         self.model.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = AdamW(self.model.parameters(), settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         self.images = _on_device(np.load(cell.data / "train.npy"), self.device)
         self.validation = Validation(np.load(cell.data / "val.npy"), self.device)
         self.order = BatchOrder(len(self.images), self.settings.batch, cell.seed)
@@ -185,6 +186,8 @@ class Run:
         self._write_rows("val", self.validation.scores(self.model) | gradients)
 
     def _step(self, rate: float) -> tuple[dict[str, Tensor], str | None]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
         self.optimizer.zero_grad()
         losses = self._losses(self.step)
         if not torch.isfinite(losses["total"]):
@@ -194,7 +197,7 @@ class Run:
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         if not torch.isfinite(norm):
             return {}, "gradient"
-        self.optimizer.step(rate)
+        self.optimizer.step()
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}, None
 
     def _losses(self, step: int) -> dict[str, Tensor]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from study.evaluate import TestSet as Pictures
 from study.evaluate import color_use, score_table
+from tests.conftest import REPOSITORY
 
 
 def painted(a: float, b: float, size: int = 4) -> torch.Tensor:
@@ -36,6 +41,26 @@ def test_no_pixel_is_lost_however_vivid(colors: list[tuple[float, float]]) -> No
     ab = torch.tensor(colors).T.reshape(1, 2, 1, -1)
     use = color_use("", ab)
     assert use["histogram_ab"].sum() == use["histogram_chroma"].sum() == len(colors)
+
+
+def test_evaluating_does_not_wait_for_the_compiler() -> None:
+    code = textwrap.dedent("""
+        import sys
+        import torch
+        import study.evaluate
+        from study.losses import ClassificationLoss
+        from study.memory import peak_bytes
+        from study.metrics import rebalanced_auc
+        from study.train import prepare_torch
+        prepare_torch()
+        ab = 20 * torch.randn(2, 2, 8, 8)
+        rebalanced_auc(ab, ab + 1, torch.full((313,), 1 / 313))
+        logits = torch.zeros(2, 313, 8, 8, requires_grad=True)
+        peak_bytes(lambda: ClassificationLoss()(logits, ab)["total"].backward(), torch.device("cpu"))
+        print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
+    """)
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def _photographs(count: int) -> Pictures:

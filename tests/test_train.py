@@ -86,21 +86,6 @@ def test_peak_memory_is_that_of_a_step_and_the_same_wherever_the_cell_runs(proje
     assert peaks[1] - peaks[0] >= 2 * (313 - 2) * 4 * pixels / 1e6
 
 
-def test_no_process_that_trains_waits_for_the_compiler(project: Project, root: Path) -> None:
-    code = textwrap.dedent("""
-        import sys
-        from pathlib import Path
-        from study.plan import Project
-        from study.train import train_cell
-        project = Project.open(Path.cwd())
-        for cell in project.cells("tiny", project.arms("tiny", ("anti_average", "zhang")), [0]):
-            train_cell(cell, project.root / cell.arm.name)
-        print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
-    """)
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_arms_of_one_seed_start_from_the_same_trunk() -> None:
     ab, bins = build_model("ab", 8, 3, seed=5), build_model("bins", 8, 3, seed=5)
     assert weights_digest(ab.trunk) == weights_digest(bins.trunk)
