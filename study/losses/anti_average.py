@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from study.losses.base import Loss, check_same_shape, common_precision
+from study.losses.base import Loss, check_same_shape, common_precision, weighted_sum
 from study.losses.registry import register
 
 CHROMA_SQUARED_FLOOR = 1e-6
@@ -166,7 +166,7 @@ class _OnePass(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         gradient = torch.empty_like(pred) if training else None
         terms = _sweep(pred, target, loss, gradient)
-        return loss.total(terms), *terms.values(), gradient
+        return weighted_sum(terms, loss.weights), *terms.values(), gradient
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor | None, ...]) -> None:
@@ -174,6 +174,7 @@ class _OnePass(torch.autograd.Function):
         gradient = output[-1]
         if gradient is not None:
             ctx.mark_non_differentiable(gradient)
+        ctx.weights = ctx.loss.weights  # those of now: `set_weights` replaces them
         ctx.save_for_backward(pred, target, gradient)
         ctx.set_materialize_grads(False)
 
@@ -186,7 +187,7 @@ class _OnePass(torch.autograd.Function):
         with torch.enable_grad():
             pred = pred if twice else pred.detach().requires_grad_()
             terms = ctx.loss.compute(pred, target)
-            results = [ctx.loss.total(terms), *terms.values()]
+            results = [weighted_sum(terms, ctx.weights), *terms.values()]
             wanted = [i for i, given in enumerate((of_total, *of_terms)) if given is not None]
             asked = [results[i] for i in wanted], [(of_total, *of_terms)[i] for i in wanted]
             (result,) = torch.autograd.grad(asked[0], pred, asked[1], create_graph=twice)

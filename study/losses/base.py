@@ -87,11 +87,12 @@ class Loss(nn.Module, ABC):
         if prediction.is_cuda and len(terms) == 1:  # nothing to sum up: each kernel that is not started counts there
             ((name, value),) = terms.items()
             return {"total": value if self.weights[name] == 1 else self.weights[name] * value, name: value}
-        return {"total": self.total(terms), **terms}
+        return {"total": weighted_sum(terms, self.weights), **terms}
 
-    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms whose weight is above 0: 0 times NaN or infinity stays out of it."""
-        return torch.stack([terms[name] * weight for name, weight in self.weights.items() if weight > 0]).sum()
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The sum of the terms whose weight is above 0: 0 times NaN or infinity stays out of it."""
+    return torch.stack([terms[name] * weight for name, weight in weights.items() if weight > 0]).sum()
 
 
 def common_precision(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

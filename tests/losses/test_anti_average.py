@@ -149,6 +149,18 @@ def test_a_scaled_or_repeated_backward_pass():
     )
 
 
+@pytest.mark.parametrize("with_term, twice", [(False, False), (False, True), (True, False)])
+def test_weights_set_after_the_forward_pass_do_not_change_its_gradient(with_term, twice):
+    pred, target = colors(2, 2, 4, 4, seed=17).requires_grad_(), colors(2, 2, 4, 4, seed=18)
+    loss = ColorizationAntiAverageLoss()
+    out, true = loss(pred, target), published(pred, target)
+    loss.set_weights({"diversity": 7.0})
+    if with_term:
+        out, true = ({"total": terms["total"] + terms["lab"]} for terms in (out, true))
+    (ours,) = torch.autograd.grad(out["total"], pred, create_graph=twice)
+    torch.testing.assert_close(ours, gradient_of(true["total"], pred))
+
+
 def test_without_gradients_nothing_is_kept():
     pred, target = colors(2, 2, 4, 4, seed=13).requires_grad_(), colors(2, 2, 4, 4, seed=14)
     with torch.no_grad():
