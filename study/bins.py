@@ -25,7 +25,7 @@ _ROWS = (
 )  # fmt: skip
 
 AB_BINS: Tensor = torch.tensor(
-    [(a, b) for a, low, high in _ROWS for b in range(low, high + 1, 10)], dtype=torch.float32
+    [(a, b) for a, low, high in _ROWS for b in range(low, high + 1, 10)], dtype=torch.float32, device="cpu"
 )
 """(313,2) the a and b of every bin's centre, ordered by a, then b."""
 
@@ -49,8 +49,8 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
     float32, exp(-d^2 / 2 sigma^2) divided by their sum over the K = neighbors bins. The distance of the
     nearest bin is taken out of the exponent, so a colour far outside the gamut has weights as well. Exact:
     the same as a comparison with all 313 bins in double precision, which the device must have. A target: no
-    gradient flows to ab. An empty batch gives empty tensors, a NaN in ab NaN weights. Raises ValueError for
-    another shape, neighbors outside 1..313, or sigma <= 0.
+    gradient flows to ab. An empty batch gives empty tensors, an a or b that is not finite NaN weights. Raises
+    ValueError for another shape, neighbors outside 1..313, or sigma <= 0.
     """
     _check_ab(ab)
     if not 1 <= neighbors <= BINS:
@@ -127,7 +127,7 @@ def bin_frequencies(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> Tenso
     Counts of batches may be added; divided by their sum they are the prior. Raises like `soft_encode`.
     """
     _check_ab(ab)
-    counts = torch.zeros(BINS, dtype=torch.float64)
+    counts = torch.zeros(BINS, dtype=torch.float64, device="cpu")
     for images in ab.split(max(1, 65_536 // max(1, ab.shape[2] * ab.shape[3]))):
         indices, weights = soft_encode(images, neighbors, sigma)
         # On the CPU, where the order of the sum, and with it the last bit, is always the same.
@@ -198,7 +198,7 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     smallest = 1e-30  # below it a temperature is 0 in float32
     scores = (z - z.detach().amax(1, keepdim=True)).div_(max(temperature, smallest)).exp_()
     # One product gives the sums of a, of b and of the scores.
-    moments = torch.cat((AB_BINS, torch.ones(BINS, 1)), dim=1).to(z.device, z.dtype, non_blocking=True)
+    moments = torch.cat((AB_BINS, AB_BINS.new_ones(BINS, 1)), dim=1).to(z.device, z.dtype, non_blocking=True)
     with torch.autocast(z.device.type, enabled=False):
         sums = torch.matmul(moments.t(), scores.flatten(2))
     return (sums[:, :2] / sums[:, 2:]).view(n, 2, height, width)

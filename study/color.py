@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn.functional import threshold
 
 GRAY_CHROMA = 5.0
@@ -77,10 +78,11 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 def chroma(ab: Tensor) -> Tensor:
     """Chroma sqrt(a^2 + b^2) in Lab units: (N,2,H,W) to (N,H,W).
 
-    Its gradient at gray is 0, where that of a plain square root is NaN. Raises ValueError for another shape.
+    Its gradient at gray is 0, where that of a plain square root is NaN. Raises ValueError for another shape or an
+    integer type.
     """
     _check(ab, 2, "ab")
-    a, b = _widen(ab).unbind(1)
+    a, b = at_least_float32(ab).unbind(1)
     squared = a * a + b * b
     # Below the smallest normal number clamp stops the gradient; the subtraction makes gray exactly 0.
     tiny = torch.finfo(squared.dtype).tiny
@@ -91,10 +93,10 @@ def hue(ab: Tensor) -> Tensor:
     """Hue angle atan2(b, a) in radians, -pi..pi: (N,2,H,W) to (N,H,W).
 
     The hue of exact gray is 0 with gradient 0. Near gray the gradient grows as 1/chroma: mask or weight by
-    chroma before use. Raises ValueError for another shape.
+    chroma before use. Raises ValueError for another shape or an integer type.
     """
     _check(ab, 2, "ab")
-    a, b = _widen(ab).unbind(1)
+    a, b = at_least_float32(ab).unbind(1)
     neutral = a * a + b * b < torch.finfo(a.dtype).tiny
     return torch.atan2(b.masked_fill(neutral, 0.0), a.masked_fill(neutral, 1.0))
 
@@ -105,19 +107,19 @@ def to_uint8(rgb: Tensor) -> np.ndarray:
     Values outside 0..1 are clipped. Raises ValueError for another shape or an integer type.
     """
     _check(rgb, 3, "rgb")
-    levels = (_widen(rgb.detach()) * 255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
+    levels = (at_least_float32(rgb.detach()) * 255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
     return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def _rgb_to_lab(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    linear = _linear_of_levels(rgb) if rgb.dtype == torch.uint8 else _linear_of_srgb(_widen(rgb))
+    linear = _linear_of_levels(rgb) if rgb.dtype == torch.uint8 else _linear_of_srgb(at_least_float32(rgb))
     red, green, blue = linear.unbind(1)
     fx, fy, fz = (_root_of_xyz(_mix(red, green, blue, row)) for row in _TO_XYZ)
     return (fy * 116.0).sub_(16.0), (fx - fy).mul_(500.0), (fy - fz).mul_(200.0)
 
 
 def _lab_to_rgb(lab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    lightness, a, b = _widen(lab).unbind(1)
+    lightness, a, b = at_least_float32(lab).unbind(1)
     fy = (lightness + 16.0).mul_(1 / 116.0)
     fx, fz = fy.add(a, alpha=1 / 500.0), fy.sub(b, alpha=1 / 200.0).clamp(min=0.0)
     x, y, z = _xyz_of_root(fx), _xyz_of_root(fy), _xyz_of_root(fz)
@@ -177,17 +179,17 @@ def _linear_of_levels(levels: Tensor) -> Tensor:
 
 
 # The 256 levels of uint8, made linear in double precision.
-_LINEAR_LEVELS = _linear_of_srgb(torch.arange(256, dtype=torch.float64) / 255.0).float()
+_LINEAR_LEVELS = _linear_of_srgb(torch.arange(256, dtype=torch.float64, device="cpu") / 255.0).float()
 
 
 def _in_chunks(convert: Callable[[Tensor], tuple[Tensor, ...]], pixels: Tensor) -> Tensor:
-    """convert(pixels), planes stacked; in pieces on a CPU unless autograd or the compiler needs one graph."""
+    """convert(pixels), planes stacked; in pieces on a CPU unless autograd, torch.compile or torch.func looks on."""
     n, channels, height, width = pixels.shape
     whole = pixels.requires_grad and torch.is_grad_enabled()
-    if pixels.device.type != "cpu" or whole or torch.compiler.is_compiling():
+    if pixels.device.type != "cpu" or whole or traced():
         return torch.stack(convert(pixels), dim=1)
     dtype = torch.float64 if pixels.dtype == torch.float64 else torch.float32
-    out = torch.empty((n, channels, height, width), dtype=dtype)
+    out = pixels.new_empty((n, channels, height, width), dtype=dtype)
     for images, rows in pieces(n, height, width, _CHUNK * torch.get_num_threads()):
         for channel, plane in enumerate(convert(pixels[images, :, rows])):
             out[images, channel, rows] = plane
@@ -205,8 +207,26 @@ def pieces(n: int, height: int, width: int, size: int) -> Iterator[tuple[slice, 
             yield slice(i, i + images), slice(r, r + rows)
 
 
-def _widen(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
+    """float32 and float64 as they are, everything narrower (half precision, integers) as float32."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def in_memory(x: Tensor) -> bool:
+    """Whether a tensor's values lie somewhere; those of vmap and other transforms, and of fake tensors, do not."""
+    if type(x) not in (Tensor, Parameter):
+        return False
+    try:
+        x.data_ptr()
+    except RuntimeError:
+        return False
+    return True
+
+
+def traced() -> bool:
+    """Whether torch.compile or a transform of torch.func (vmap, grad, jvp, ...) looks on. Values cannot be looked at
+    then, nor results written into memory at hand: functions run as their definitions read."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def _check(x: Tensor, channels: int, name: str, integers: bool = False) -> None:

@@ -150,15 +150,15 @@ def _in_processes(cells: dict[str, Cell], processes: int, rounds: int) -> dict[s
     from joblib.externals.loky import ProcessPoolExecutor
 
     found = []
-    for number in tqdm(range(processes), desc="timing steps", unit="process", delay=2, disable=None):
+    for number in range(processes):
         with ProcessPoolExecutor(max_workers=1, env=WORKER_ENVIRONMENT) as fresh:
-            found.append(fresh.submit(_take_turns, cells, rounds, number).result())
+            found.append(fresh.submit(_take_turns, cells, rounds, number, processes).result())
     return {key: [own[key] for own in found] if all(own[key] for own in found) else [] for key in cells}
 
 
-def _take_turns(cells: dict[str, Cell], rounds: int, seed: int) -> dict[str, list[float]]:
+def _take_turns(cells: dict[str, Cell], rounds: int, number: int, processes: int) -> dict[str, list[float]]:
     prepare_torch()
-    order = random.Random(seed)
+    order = random.Random(number)
     times: dict[str, list[float]] = {key: [] for key in cells}
     with TemporaryDirectory() as folder:
         runs: dict[str, Run] = {}
@@ -166,13 +166,14 @@ def _take_turns(cells: dict[str, Cell], rounds: int, seed: int) -> dict[str, lis
             Path(folder, key).mkdir()
             runs[key] = Run(cell, Path(folder, key))
             runs[key].images = next(iter(runs.values())).images  # the same for all, once in memory
-        for number in range(rounds + 1):  # one for warming up
+        bar = {"desc": f"timing steps, process {number + 1} of {processes}", "unit": "round", "leave": False}
+        for turn in tqdm(range(rounds + 1), **bar, delay=2, disable=None):  # one for warming up
             for key in order.sample(sorted(runs), len(runs)):
                 taken = _turn(runs[key])
                 if taken is None:
                     del runs[key]
                     times[key].clear()
-                elif number:
+                elif turn:
                     times[key].append(round(taken, 4))
     return times
 

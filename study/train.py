@@ -156,6 +156,7 @@ class Run:
             terms, problem = self._step(rate)
             self.step += 1
             if problem is not None:
+                self.seconds += time.perf_counter() - last_row
                 return {"step": self.step, "term": problem}
             count += 1
             for name, value in terms.items():

@@ -106,7 +106,7 @@ def test_the_collected_network_is_the_trained_one(project: Project, tmp_path: Pa
 
 
 # `make soak` raises it to twenty.
-KILLS = int(os.environ.get("STUDY_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("STUDY_TEST_KILLS", "2"))
 
 
 def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
@@ -223,3 +223,7 @@ def test_signature_follows_what_matters_and_ignores_the_rest(project: Project, r
     assert cells(project, "mse", seeds=[0])[0].signature == before
     arm.write_text(arm.read_text().replace("lab: 1.0", "lab: 2.0"))
     assert cells(project, "mse", seeds=[0])[0].signature != before
+    zhang, arm = cells(project, "zhang")[0].signature, root / "ablations" / "zhang.yaml"
+    arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.5"))
+    decoded = cells(project, "zhang")[0]
+    assert (decoded.arm.decode.temperature, decoded.signature) == (0.5, zhang)  # the scores stay what they are

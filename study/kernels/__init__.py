@@ -13,7 +13,8 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
+
+from study.color import in_memory
 
 MOST_NEIGHBORS = 16
 """Of a soft target: with more, its kernels grow too large."""
@@ -30,17 +31,6 @@ def usable(*tensors: Tensor) -> bool:
     recorded = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
     plain = all(x.device == device and x.dtype != torch.float64 and x.numel() > 0 for x in tensors)
     return plain and not recorded and _compile_here(device)
-
-
-def in_memory(x: Tensor) -> bool:
-    """Whether a tensor's values lie somewhere; those of vmap and other transforms, and of fake tensors, do not."""
-    if type(x) not in (Tensor, Parameter):
-        return False
-    try:
-        x.data_ptr()
-    except RuntimeError:
-        return False
-    return True
 
 
 @cache

@@ -9,19 +9,23 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from study.losses.anti_average import CHROMA_SQUARED_FLOOR, ColorizationAntiAverageLoss, _OnePass
+from study.losses.anti_average import (
+    CHROMA_SQUARED_FLOOR,
+    ColorizationAntiAverageLoss,
+    by_definition,
+    of_total_alone,
+)
 
 _BLOCK = 1024  # pixels at a time
 _MOST_PARTS = 256  # into which the pixels of an image are cut
-# What the programs of `_loss` leave for each other and for `_gradient`, in one piece of memory: the results, six
-# numbers of every image, how many parts of every image and how many images are done, seven sums of every part.
-_RESULTS = tl.constexpr(5)
+# What the programs of `_loss` leave for each other and for `_gradient`, in one piece of memory: six numbers
+# of every image, how many parts of every image and how many images are done, seven sums of every part.
 _OF_IMAGE = tl.constexpr(6)  # lab, saturation, squared gap, confidence; mean hue, gap
 _SUMS = tl.constexpr(7)  # mean and squares of both hues; lab, saturation, confidence
 
 
 class AntiAverage(torch.autograd.Function):
-    """Total and terms of the loss; the total's gradient by a kernel, all others as in `_OnePass`."""
+    """Total and terms of the loss; the total's gradient by a kernel, all others by definition."""
 
     @staticmethod
     def forward(ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
@@ -34,9 +38,9 @@ class AntiAverage(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -> tuple[Tensor | None, ...]:
-        if any(given is not None for given in of_terms) or torch.is_grad_enabled():  # which needs no room
-            return *_OnePass.backward(ctx, of_total, *of_terms)[:2], None
-        return None if of_total is None else gradient(*ctx.saved_tensors, ctx.loss, ctx.weights, of_total), None, None
+        if not of_total_alone(of_total, of_terms):
+            return by_definition(ctx, of_total, *of_terms), None, None
+        return gradient(*ctx.saved_tensors, ctx.loss, ctx.weights, of_total), None, None
 
 
 def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
@@ -49,15 +53,17 @@ def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tu
     units = loss.units
     part = max(_BLOCK, triton.next_power_of_2(triton.cdiv(pixels, _MOST_PARTS)))
     parts = triton.cdiv(pixels, part)
-    room = pred.new_zeros(_RESULTS.value + images * (_OF_IMAGE.value + 1) + 1 + images * parts * _SUMS.value)
+    room = pred.new_zeros(images * (_OF_IMAGE.value + 1) + 1 + images * parts * _SUMS.value)
+    results = pred.new_empty(1 + len(loss.terms))
     by_pixel = 1 / (images * pixels)
     with torch.cuda.device_of(pred):
         _loss[(images * parts,)](
-            pred, target, room, images, pixels, parts, part, 1 / units.lightness, 1 / units.ab, 1 / pred.numel(),
+            pred, target, room, results, images, pixels, parts, part,
+            1 / units.lightness, 1 / units.ab, 1 / pred.numel(),
             by_pixel / units.chroma**2, 1 / (images * units.hue**4), by_pixel / units.chroma, *loss.weights.values(),
             PARTS=triton.next_power_of_2(parts), CHANNELS=channels, BLOCK=_BLOCK,
         )  # fmt: skip
-    return *room[: _RESULTS.value].unbind(), room
+    return *results.unbind(), room
 
 
 def gradient(
@@ -87,7 +93,7 @@ def gradient(
 
 @triton.jit
 def _loss(
-    pred, target, room, images, pixels, parts, part, by_lightness, by_ab,
+    pred, target, room, results, images, pixels, parts, part, by_lightness, by_ab,
     by_lab, by_saturation, by_diversity, by_confidence,
     lab_weight, saturation_weight, diversity_weight, confidence_weight,
     PARTS: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
@@ -119,7 +125,7 @@ def _loss(
         mean, squares = _merged(seen, mean, squares, count, _atan2(b, a), inside)
         true_mean, true_squares = _merged(seen, true_mean, true_squares, count, _atan2(true_b, true_a), inside)
         seen += count
-    of_images = room + _RESULTS
+    of_images = room
     done = (of_images + _OF_IMAGE * images).to(tl.pointer_type(tl.int32))
     sums = of_images + (_OF_IMAGE + 1) * images + 1 + image * parts * _SUMS
     at = sums + number * _SUMS
@@ -158,11 +164,11 @@ def _loss(
                 total += diversity_weight * diversity
             if confidence_weight > 0:
                 total += confidence_weight * confidence
-            tl.store(room, total)
-            tl.store(room + 1, lab)
-            tl.store(room + 2, saturation)
-            tl.store(room + 3, diversity)
-            tl.store(room + 4, confidence)
+            tl.store(results, total)
+            tl.store(results + 1, lab)
+            tl.store(results + 2, saturation)
+            tl.store(results + 3, diversity)
+            tl.store(results + 4, confidence)
 
 
 @triton.jit
@@ -184,8 +190,8 @@ def _gradient(
     offset = tl.program_id(0) % blocks * BLOCK + tl.arange(0, BLOCK)
     inside = offset < pixels
     factor = tl.load(of_total)
-    mean = tl.load(room + _RESULTS + 4 * images + image)
-    gap = tl.load(room + _RESULTS + 5 * images + image)
+    mean = tl.load(room + 4 * images + image)
+    gap = tl.load(room + 5 * images + image)
     a, b = _ab(pred, image, offset, inside, pixels, CHANNELS)
     true_a, true_b = _ab(target, image, offset, inside, pixels, CHANNELS)
     by_a, by_b = a * 0.0, b * 0.0

@@ -58,9 +58,10 @@ def _launch(
     pixels, tile = ab[0, 0].numel(), _tile(logits)
     total = len(ab) * pixels
     weights = loss.class_weights
+    rarity = ab if weights is None else weights.to(ab.device)
     with torch.cuda.device_of(logits):
         kernel[(triton.cdiv(total, tile["PIXELS"]),)](
-            logits, ab, *tables(loss.neighbors, ab.device), strongest, ab if weights is None else weights, *more,
+            logits, ab, *tables(loss.neighbors, ab.device), strongest, rarity, *more,
             pixels, total, ab.stride(0), -0.5 / loss.sigma**2, COLORED_AB,
             GRAY_MASK=loss.gray_mask, REBALANCED=weights is not None, **rows(loss.neighbors, ab.device), **tile,
         )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from study.color import in_memory, traced
 from study.losses.base import Loss, check_same_shape, common_precision, weighted_sum
 from study.losses.registry import register
 
@@ -81,8 +82,8 @@ class ColorizationAntiAverageLoss(Loss):
         self.units = UNITS[units]
 
     def forward(self, pred: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The terms of `compute` and their total; outside of torch.compile in one pass over the pictures."""
-        if torch.compiler.is_compiling() or target.requires_grad:
+        """The terms of `compute` and their total; outside of torch.compile and torch.func in one pass."""
+        if traced() or target.requires_grad:
             return super().forward(pred, target)
         check_same_shape(pred, target, channels=(2, 3))
         pred, target = common_precision(pred, target)
@@ -95,7 +96,7 @@ class ColorizationAntiAverageLoss(Loss):
                 total, *terms = AntiAverage.apply(pred.contiguous(), target.contiguous(), self)
                 return {"total": total, **dict(zip(self.terms, terms, strict=True))}
         training = pred.requires_grad and torch.is_grad_enabled()
-        total, *terms, _ = _OnePass.apply(pred.contiguous(), target.contiguous(), self, training)
+        total, *terms = _OnePass.apply(pred.contiguous(), target.contiguous(), self, training)
         return {"total": total, **dict(zip(self.terms, terms, strict=True))}
 
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -106,7 +107,7 @@ class ColorizationAntiAverageLoss(Loss):
         true_chroma, true_hue = polar(target)
         lost = (true_chroma - chroma) / self.units.chroma
         gap = (_variance(hue) - _variance(true_hue)) / self.units.hue**2
-        lab_unit = self._lab_unit(prediction)
+        lab_unit = _lab_unit(self.units, prediction)
         difference = prediction - target if lab_unit is None else (prediction - target) / lab_unit
         return {
             "lab": difference.square().mean(),
@@ -115,11 +116,13 @@ class ColorizationAntiAverageLoss(Loss):
             "confidence": torch.relu(lost).mean(),
         }
 
-    def _lab_unit(self, like: Tensor) -> Tensor | None:
-        if self.units.ab == 1:
-            return None
-        unit = [self.units.lightness, self.units.ab, self.units.ab][-like.shape[1] :]
-        return torch.tensor(unit, dtype=like.dtype, device=like.device).view(-1, 1, 1)
+
+def _lab_unit(units: Units, like: Tensor) -> Tensor | None:
+    """What the channels of `like` are divided by in the lab term; None where that is 1."""
+    if units.ab == 1:
+        return None
+    unit = [units.lightness, units.ab, units.ab][-like.shape[1] :]
+    return torch.tensor(unit, dtype=like.dtype, device=like.device).view(-1, 1, 1)
 
 
 def polar(ab: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,6 +141,8 @@ def _variance(hue: Tensor) -> Tensor:
 
 
 class _Polar(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         return (a * a + b * b).sqrt(), torch.atan2(b, a)
@@ -157,50 +162,58 @@ class _Polar(torch.autograd.Function):
 class _OnePass(torch.autograd.Function):
     """Total and terms and, on the way, the total's gradient: a third of the time that autograd takes.
 
-    Gradients of single terms, and gradients of gradients, are rarer and left to `compute` and autograd.
+    The gradient of a second backward is worked out anew; gradients of single terms and gradients of gradients are
+    rarer, and left to `compute` and autograd.
     """
 
     @staticmethod
     def forward(
-        pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss, training: bool
-    ) -> tuple[Tensor | None, ...]:
-        gradient = torch.empty_like(pred) if training else None
-        terms = _sweep(pred, target, loss, gradient)
-        return weighted_sum(terms, loss.weights), *terms.values(), gradient
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor | None, ...]) -> None:
-        pred, target, ctx.loss, _ = inputs
-        gradient = output[-1]
-        if gradient is not None:
-            ctx.mark_non_differentiable(gradient)
-        ctx.weights = ctx.loss.weights  # those of now: `set_weights` replaces them
-        ctx.save_for_backward(pred, target, gradient)
+        ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss, training: bool
+    ) -> tuple[Tensor, ...]:
+        ctx.gradient = torch.empty_like(pred) if training else None
+        ctx.loss, ctx.weights = loss, loss.weights  # those of now: `set_weights` replaces them
+        ctx.save_for_backward(pred, target)
         ctx.set_materialize_grads(False)
+        terms = _sweep(pred, target, loss.units, loss.weights, ctx.gradient)
+        return weighted_sum(terms, loss.weights), *terms.values()
 
     @staticmethod
     def backward(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -> tuple[Tensor | None, ...]:
-        pred, target, gradient = ctx.saved_tensors
-        twice = torch.is_grad_enabled()  # create_graph=True
-        if all(given is None for given in of_terms) and not twice:
-            return None if of_total is None else _scaled(gradient, of_total), None, None, None
-        with torch.enable_grad():
-            pred = pred if twice else pred.detach().requires_grad_()
-            terms = ctx.loss.compute(pred, target)
-            results = [weighted_sum(terms, ctx.weights), *terms.values()]
-            wanted = [i for i, given in enumerate((of_total, *of_terms)) if given is not None]
-            asked = [results[i] for i in wanted], [(of_total, *of_terms)[i] for i in wanted]
-            (result,) = torch.autograd.grad(asked[0], pred, asked[1], create_graph=twice)
-        return result, None, None, None
+        if not of_total_alone(of_total, of_terms):
+            return by_definition(ctx, of_total, *of_terms), None, None, None
+        gradient, ctx.gradient = ctx.gradient, None  # given away: who gets it may write into it
+        if gradient is None:
+            pred, target = ctx.saved_tensors
+            gradient = torch.empty_like(pred)
+            _sweep(pred, target, ctx.loss.units, ctx.weights, gradient)
+        # total.backward() has the factor 1. (On a card, looking at it would mean waiting.)
+        plain = of_total.device.type == "cpu" and of_total == 1
+        return gradient if plain else gradient.mul_(of_total), None, None, None
 
 
-def _scaled(gradient: Tensor, factor: Tensor) -> Tensor:
-    # total.backward() has the factor 1: as it is, without a copy. (On a GPU, looking at it would mean waiting.)
-    return gradient if factor.device.type == "cpu" and factor.item() == 1 else gradient * factor
+def of_total_alone(of_total: Tensor | None, of_terms: tuple[Tensor | None, ...]) -> bool:
+    """Whether a backward pass asks for one gradient of the total and of nothing else, and not for that gradient's."""
+    alone = of_total is not None and all(given is None for given in of_terms)
+    return alone and not torch.is_grad_enabled() and not traced() and in_memory(of_total)
+
+
+def by_definition(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -> Tensor | None:
+    """The gradient that a backward pass asks for, by `compute` and autograd, with the weights of the forward pass."""
+    pred, target, *_ = ctx.saved_tensors
+    twice = torch.is_grad_enabled()  # create_graph=True
+    with torch.enable_grad():
+        pred = pred if twice else pred.detach().requires_grad_()
+        terms = ctx.loss.compute(pred, target)
+        results = [weighted_sum(terms, ctx.weights), *terms.values()]
+        asked = [(result, of) for result, of in zip(results, (of_total, *of_terms), strict=True) if of is not None]
+        if not asked:
+            return None
+        results, factors = zip(*asked, strict=True)
+        return torch.autograd.grad(results, pred, factors, create_graph=twice)[0]
 
 
 def _sweep(
-    pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss, gradient: Tensor | None
+    pred: Tensor, target: Tensor, units: Units, weights: dict[str, float], gradient: Tensor | None
 ) -> dict[str, Tensor]:
     """The four terms; the gradient of their weighted sum is written into `gradient`, unless that is None.
 
@@ -208,12 +221,12 @@ def _sweep(
     """
     images, channels, height, width = pred.shape
     pixels, freedom = height * width, max(height * width - 1, 1)
-    units, lab_unit = loss.units, loss._lab_unit(pred)
+    lab_unit = _lab_unit(units, pred)
     # The derivative of each weighted term, but for the pixel's own factor.
-    by_lab = 2 * loss.weights["lab"] / pred.numel()
-    by_saturation = 2 * loss.weights["saturation"] / (images * pixels * units.chroma**2)
-    by_confidence = loss.weights["confidence"] / (images * pixels * units.chroma)
-    by_diversity = 4 * loss.weights["diversity"] / (images * freedom * units.hue**4)
+    by_lab = 2 * weights["lab"] / pred.numel()
+    by_saturation = 2 * weights["saturation"] / (images * pixels * units.chroma**2)
+    by_confidence = weights["confidence"] / (images * pixels * units.chroma)
+    by_diversity = 4 * weights["diversity"] / (images * freedom * units.hue**4)
     step = max(1, _CHUNK // pixels) if pred.device.type == "cpu" else images
     planes = pred.new_empty((3, min(step, images), height, width))
     channel_planes = pred.new_empty((2, min(step, images), channels, height, width))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import ClassVar
 
@@ -38,6 +38,7 @@ class Loss(nn.Module, ABC):
     needs_lightness: True to be given Lab pictures (N,3,H,W) at full resolution, predicted colours upsampled, instead
         of ab (N,2,h,w) at half.
 
+    Parameters and buffers keep their precision when the loss is cast with `half()` or `to(dtype)`.
     Options are the constructor's keywords. A loss made of others keeps them as submodules and merges the dicts
     of their `compute`.
     """
@@ -68,6 +69,10 @@ class Loss(nn.Module, ABC):
             raise ValueError(f"no term has a weight above 0; its terms are {', '.join(self.terms)}")
         self.weights = {name: float(weights.get(name, 0.0)) for name in self.terms}
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Loss:
+        # A model that is cast to half precision, with its loss inside, would round the loss's constants for good.
+        return super()._apply(lambda x: at_its_precision(fn, x), recurse)
+
     @abstractmethod
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Every term, unweighted, as a scalar that can be differentiated."""
@@ -93,6 +98,12 @@ class Loss(nn.Module, ABC):
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The sum of the terms whose weight is above 0: 0 times NaN or infinity stays out of it."""
     return torch.stack([terms[name] * weight for name, weight in weights.items() if weight > 0]).sum()
+
+
+def at_its_precision(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """fn(x), as `torch.nn.Module._apply` moves and casts a parameter or buffer, but for its cast."""
+    moved = fn(x)
+    return moved if moved.dtype == x.dtype else x.to(moved.device)
 
 
 def common_precision(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -98,11 +98,13 @@ def _diversity(prediction: Tensor, target: Tensor) -> Tensor:
 class _CircularVariance(torch.autograd.Function):
     """1 - R / S per image, with S the mean chroma and R the length of the mean colour."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(a: Tensor, b: Tensor) -> Tensor:
         chroma = torch.hypot(a, b).mean((1, 2))
         resultant = torch.hypot(a.mean((1, 2)), b.mean((1, 2)))
-        return torch.where(chroma > 0, 1 - resultant / chroma, 0).clamp(0, 1)
+        return torch.where(chroma == 0, 0, 1 - resultant / chroma).clamp(0, 1)  # NaN stays NaN
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -111,15 +113,16 @@ class _CircularVariance(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         a, b, variance = ctx.saved_tensors
-        chroma = _positive(torch.hypot(a, b))
+        chroma, gray = _length(a, b)
         mean_a, mean_b = a.mean((1, 2), keepdim=True), b.mean((1, 2), keepdim=True)
-        resultant = _positive(torch.hypot(mean_a, mean_b))
+        resultant, _ = _length(mean_a, mean_b)
         share = 1 - variance.view(-1, 1, 1)  # R / S
-        scale = chroma.mean((1, 2), keepdim=True).clamp(min=MEAN_CHROMA_FLOOR) * a[0].numel()
-        grad = grad.view(-1, 1, 1) / scale
+        mean_chroma = chroma.masked_fill(gray, 0).mean((1, 2), keepdim=True)
+        grad = grad.view(-1, 1, 1) / (mean_chroma.clamp(min=MEAN_CHROMA_FLOOR) * a[0].numel())
         return grad * (share * a / chroma - mean_a / resultant), grad * (share * b / chroma - mean_b / resultant)
 
 
-def _positive(length: Tensor) -> Tensor:
-    # A length of 0 belongs to a vector that is 0: divided by 1 it stays 0.
-    return torch.where(length > 0, length, 1)
+def _length(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The length of (a, b), and where it is 0; there it is given as 1, divided by which a and b stay 0."""
+    zero = (a == 0) & (b == 0)
+    return torch.hypot(a.masked_fill(zero, 1), b), zero

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from study.bins import AB_BINS, class_weights, soft_encode
+from study.color import in_memory, traced
 from study.losses.base import Loss
 from study.losses.registry import register
 
@@ -67,11 +67,8 @@ class ClassificationLoss(Loss):
         """The weighted cross-entropy, averaged over pixels."""
         _check(prediction, target)
         ab = target[:, -2:].detach()
-        if torch.compiler.is_compiling():
-            indices, shares = self._soft_target(ab, ab[:, 0].numel())
-            logits = prediction.to(torch.promote_types(prediction.dtype, torch.float32))
-            chosen = logits.log_softmax(1).gather(1, indices)
-            return {"cross_entropy": -(shares * chosen).sum()}
+        if traced():
+            return {"cross_entropy": _by_definition(prediction, ab, self)}
         training = prediction.requires_grad and torch.is_grad_enabled()
         return {"cross_entropy": _SparseCrossEntropy.apply(prediction, ab, self, training)}
 
@@ -93,7 +90,7 @@ class _SparseCrossEntropy(torch.autograd.Function):
     The gradient is worked out beside the loss, from the same softmax, and waits for backward where it will stay.
     Where it is not at hand, it is worked out from logits and colours: for logits narrower than float32, whose
     gradient may vanish before it is multiplied by that of the loss, and for a second backward. (On a card a kernel
-    makes it in backward.)
+    makes it in backward.) Gradients of gradients are left to the definition and autograd.
     """
 
     @staticmethod
@@ -108,27 +105,38 @@ class _SparseCrossEntropy(torch.autograd.Function):
                 from study.kernels.classification import cross_entropy
 
                 value, *kept = cross_entropy(logits, ab, loss)
-                ctx.save_for_backward(*kept)
+                ctx.save_for_backward(logits, ab, *kept)
                 return value
         if training and logits.dtype.itemsize >= 4:
             ctx.gradient = torch.empty_like(logits)
         return _cross_entropy(logits, ab, loss, ctx.gradient)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None, None]:
+        logits, ab, *kept = ctx.saved_tensors
+        twice = torch.is_grad_enabled()  # create_graph=True
+        if twice or traced() or not in_memory(of_loss):
+            with torch.enable_grad():
+                logits = logits if twice else logits.detach().requires_grad_()
+                loss = _by_definition(logits, ab, ctx.loss)
+                return torch.autograd.grad(loss, logits, of_loss, create_graph=twice)[0], None, None, None
         if of_loss.is_cuda and ctx.by_kernel:
             from study.kernels.classification import cross_entropy_gradient
 
-            return cross_entropy_gradient(*ctx.saved_tensors, ctx.loss, of_loss), None, None, None
+            return cross_entropy_gradient(*kept, ctx.loss, of_loss), None, None, None
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
-            logits, ab = ctx.saved_tensors
             gradient = torch.empty_like(logits)
             _cross_entropy(logits, ab, ctx.loss, gradient, of_loss)
         elif gradient.device.type != "cpu" or of_loss != 1:  # looking at it on a card would mean waiting
             gradient *= of_loss
         return gradient, None, None, None
+
+
+def _by_definition(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
+    indices, shares = loss._soft_target(ab, ab[:, 0].numel())
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return -(shares * logits.log_softmax(1).gather(1, indices)).sum()
 
 
 def _cross_entropy(

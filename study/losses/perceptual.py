@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from study.color import lab_to_rgb
-from study.losses.base import check_same_shape
+from study.losses.base import at_its_precision, check_same_shape
 from study.lpips_network import TRUNKS, UNTRAINED, build_lpips, find_weights, perceptual_availability
 
 __all__ = ["PerceptualLoss", "perceptual_availability"]
@@ -20,7 +21,7 @@ class PerceptualLoss(nn.Module):
     pred, target: (N,3,H,W) Lab, raw units, at least 31 pixels high and wide (vgg 16, squeeze 17). Both are
     turned into sRGB, clipped to its gamut (where a clipped channel has gradient 0), and scaled to [-1,1].
     Returns a scalar, differentiable in pred, and in target if that asks for a gradient. Computed in float32,
-    also under autocast. To be added to another loss:
+    also under autocast and in a model that is cast to another precision. To be added to another loss:
 
         total = anti_avg(pred, target)["total"] + 0.3 * perceptual(pred, target)
 
@@ -59,6 +60,10 @@ class PerceptualLoss(nn.Module):
     def train(self, mode: bool = True) -> PerceptualLoss:
         """Stays in evaluation mode, also as a part of a module in training: LPIPS has dropout inside."""
         return super().train(False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PerceptualLoss:
+        # Cast with the model that it is a part of, the weights would be rounded, and the pictures are float32.
+        return super()._apply(lambda x: at_its_precision(fn, x), recurse)
 
     def _features(self, lab: Tensor) -> list[Tensor]:
         rgb = lab_to_rgb(lab).float()

@@ -17,7 +17,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from study.metrics.base import at_least_float32, check_images, check_mask, check_pixels, pixel_mean
+from study.color import at_least_float32
+from study.metrics.base import check_images, check_mask, check_pixels, pixel_mean
 
 MIN_MEAN_TO_MODE = 5.0
 """Lab units between a kind's mean and its nearest mode from which on a pixel tells averaging from committing."""

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from study.color import at_least_float32
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -74,13 +76,18 @@ def check_mask(mask: Tensor | None, images: Tensor) -> None:
             raise ValueError(f"mask must be boolean, got {mask.dtype}")
 
 
-def at_least_float32(values: Tensor) -> Tensor:
-    """float32 and float64 as they are, everything narrower (half precision, integers) as float32."""
-    return values if values.dtype in (torch.float32, torch.float64) else values.float()
+def check_rgb_type(rgb: Tensor) -> None:
+    """Raise ValueError unless the pictures are uint8 or floating point."""
+    if not (rgb.is_floating_point() or rgb.dtype == torch.uint8):
+        raise ValueError(f"rgb must be uint8 or floating point, got {rgb.dtype} of shape {tuple(rgb.shape)}")
 
 
 def unit_rgb(rgb: Tensor) -> Tensor:
-    """sRGB as float in [0, 1]: uint8 is divided by 255, floats are taken to be in [0, 1] already."""
+    """sRGB as float in [0, 1]: uint8 is divided by 255, floats are taken to be in [0, 1] already.
+
+    Raises ValueError for other integers, whose range nobody knows.
+    """
+    check_rgb_type(rgb)
     return rgb.float() / 255 if rgb.dtype == torch.uint8 else at_least_float32(rgb)
 
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from study.color import GRAY_CHROMA, chroma, hue
-from study.metrics.base import at_least_float32, check_mask, check_pair, pixel_mean
+from study.color import GRAY_CHROMA, at_least_float32, chroma, hue
+from study.metrics.base import check_mask, check_pair, pixel_mean
 
 SEPIA_HUES = (40.0, 90.0)
 """Degrees in Lab from and to which a faint colour looks brown: the sepia of old photographs, #704214, is at 65."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from study.color import pieces
-from study.metrics.base import at_least_float32, check_mask, check_pair, length, pixel_mean, pixels_per_pass
+from study.color import at_least_float32, pieces
+from study.metrics.base import check_mask, check_pair, length, pixel_mean, pixels_per_pass
 
 # Colourless pixels have no hue: these keep 0 / 0 at 0, and float32 underflow of very small chroma harmless.
 _TINY, _TINY_SQUARE = 1e-10, 1e-30

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from study.bins import AB_BINS, soft_encode
+from study.color import at_least_float32
 from study.metrics.base import (
-    at_least_float32,
     check_mask,
     check_pair,
     check_pixels,
@@ -61,7 +61,8 @@ def auc(pred_ab: Tensor, target_ab: Tensor, weights: Tensor | None = None, mask:
     if weights is None:
         return 1 - pixel_mean(distance, mask) / AUC_LIMIT
     check_pixels("weights", weights, pred_ab)
-    return 1 - pixel_sum(distance * weights, mask) / pixel_sum(weights.to(distance), mask) / AUC_LIMIT
+    weights = weights.to(torch.promote_types(weights.dtype, distance.dtype))
+    return 1 - pixel_sum(distance * weights, mask) / pixel_sum(weights, mask) / AUC_LIMIT
 
 
 @torch.no_grad()

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from study.color import chroma, hue
-from study.metrics.base import at_least_float32, check_images, check_mask, image_pieces, length, pixel_sum
+from study.color import at_least_float32, chroma, hue
+from study.metrics.base import check_images, check_mask, image_pieces, length, pixel_sum
 
 
 @torch.no_grad()

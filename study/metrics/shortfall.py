@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from study.color import chroma
-from study.metrics.base import at_least_float32, check_mask, check_pair, pixel_mean
+from study.color import at_least_float32, chroma
+from study.metrics.base import check_mask, check_pair, pixel_mean
 
 
 @torch.no_grad()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from study.color import GRAY_CHROMA, chroma
+from study.color import GRAY_CHROMA, at_least_float32, chroma
 from study.metrics.base import (
-    at_least_float32,
     check_images,
     check_mask,
     check_pair,
+    check_rgb_type,
     image_pieces,
     pixel_mean,
 )
@@ -29,9 +29,10 @@ def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
 
     rgb: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; an image without any
     gives NaN. Returns (N,), float64 for float64 input, else float32.
-    Raises ValueError for another shape.
+    Raises ValueError for another shape or an integer type other than uint8.
     """
     check_images("rgb", rgb, 3)
+    check_rgb_type(rgb)
     check_mask(mask, rgb)
     scale = 1.0 if rgb.dtype == torch.uint8 else 255.0
     pieces = list(image_pieces(rgb, mask, passes=4))

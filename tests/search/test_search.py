@@ -288,7 +288,7 @@ def test_mistakes_are_told_before_anything_is_trained(tmp_path: Path) -> None:
 
 
 # `make soak` raises it to twenty.
-KILLS = int(os.environ.get("STUDY_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("STUDY_TEST_KILLS", "2"))
 
 
 def test_sigkill_at_random_moments_loses_and_doubles_no_trial(project: Project, tmp_path: Path) -> None:
