@@ -5,6 +5,7 @@ Nothing here knows a particular loss: it is called with pictures that networks m
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -345,6 +346,20 @@ def _learns(trial: _Trial) -> str:
     return f"total {totals[0]:.4g} -> {totals[-1]:.4g} in {STEPS} steps against its gradient"
 
 
+def _gives_away(trial: _Trial) -> str:
+    """Somebody who scales or clips a gradient in place must not change what the next backward pass gives."""
+    prediction = trial.prediction().requires_grad_()
+    total = trial.values(prediction, trial.target())["total"]
+    (first,) = torch.autograd.grad(total, prediction, retain_graph=True)
+    exact = first.clone()
+    first.zero_()
+    (second,) = torch.autograd.grad(total, prediction)
+    off = ((second - exact).norm() / exact.norm().clamp(min=1e-30)).item()
+    if not off < 1e-6:
+        raise Fault(f"a second backward pass gives another gradient ({off:.2g} of it) once the first was changed")
+    return "a second backward pass gives the same"
+
+
 def _perfect(trial: _Trial) -> str:
     if trial.bins:
         return "for losses on ab only"
@@ -366,6 +381,7 @@ _EXAMINATIONS: dict[str, Callable[[_Trial], str]] = {
     "batch order does not matter": _batch_order,
     "deterministic": _deterministic,
     "inputs are left alone": _leaves_inputs,
+    "a gradient may be written into": _gives_away,
     "shapes are checked": _mismatch,
     "it can be learned": _learns,
     "perfect and gray": _perfect,
@@ -380,4 +396,8 @@ def _prior(root: Path) -> np.ndarray:
 
 
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no further word'}"
+    """What went wrong, and where in a file of one's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "/ablations/losses/" in Path(frame.filename).as_posix()]
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no further word'}{where}"

@@ -35,12 +35,13 @@ Percent = Annotated[Real, Field(ge=0, le=100)]
 
 
 class _Claim(Strict):
-    """What every claim says about itself."""
+    """What every claim says about itself; amended: what was changed after a first run, when, and what it changed."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     number: str
     says: str
     predicted: Literal["confirmed", "refuted", "open"]
+    amended: str | None = None
 
 
 class Scored(_Claim):
@@ -198,6 +199,7 @@ def claim_rows(claims: list[Any], sources: evidence.Sources) -> pd.DataFrame:
             rows.append(row | {"verdict": "not testable", "why": item})
             continue
         verdict, why = judge(item, float(p_t_holm))
+        why = "; ".join(filter(None, (why, claim.amended)))
         fields = ("estimate", "low", "high", "p", "p_min", "p_t", "metric", "comparison", "unit")
         rows.append(
             row

@@ -85,7 +85,7 @@ def list_() -> None:
         click.echo(f" {mark} {name:<26} {settings.title}")
     click.echo("arms (ablations/)")
     for name in arm_names(own.root):
-        mark = "*" if name in [*pipeline.arms, *pipeline.tuned] else " "
+        mark = "*" if name in [*pipeline.arms, *pipeline.controls, *pipeline.tuned] else " "
         click.echo(f" {mark} {name:<26} {load_arm(own.root, name).description}")
     click.echo("losses (study/losses/)")
     for name in loss_names():
@@ -174,7 +174,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     type=click.FloatRange(0),
     default=10.0,
     show_default=True,
-    help="Limit of `--objective constrained`: by how many percent ab-RMSE may exceed the baseline's.",
+    help="Limit of `--objective constrained`: by how many percent ab RMSE may exceed the baseline's.",
 )
 def search(
     study: str,

@@ -34,6 +34,7 @@ def examine(project: Project) -> list[Check]:
         _disk(project),
         _arms(project),
         _losses(project),
+        _settings(project),
         _archive(project),
         _lpips(),
     ]
@@ -84,11 +85,24 @@ def _losses(project: Project) -> Check:
 
     try:
         pipeline = project.params.pipeline
-        for name in (*pipeline.arms, *pipeline.tuned):
+        for name in (*pipeline.arms, *pipeline.controls, *pipeline.tuned):
             build_loss(load_arm(project.root, name).loss, np.full(313, 1 / 313), project.root)
     except StudyError as error:
         return Check("losses", False, str(error))
     return Check("losses", True, "the loss of every arm of the pipeline can be built")
+
+
+def _settings(project: Project) -> Check:
+    from study.claims import load_claims
+    from study.search.space import load_space
+
+    try:
+        claims = load_claims(project.root)
+        if project.params.pipeline.search:
+            load_space(project.root)
+    except StudyError as error:
+        return Check("claims and search space", False, str(error))
+    return Check("claims and search space", True, f"{len(claims)} claims")
 
 
 def _archive(project: Project) -> Check:

@@ -174,18 +174,21 @@ class Study(Strict):
 class Pipeline(Strict):
     """What `dvc repro` runs: these arms on these studies; every arm is compared with `baseline`.
 
-    search: those of the studies in which weights are searched; tuned: the arms that take what was found there.
+    controls: further arms, without training of their own; search: those of the studies in which weights are searched,
+    all that have a search block; tuned: the arms that take what was found there.
     """
 
     studies: list[str] = Field(min_length=1)
     arms: list[str] = Field(min_length=1)
+    controls: list[str] = Field(default=[])
     baseline: str
     search: list[str] = Field(default=[])
     tuned: list[str] = Field(default=[])
 
     @model_validator(mode="after")
     def _consistent(self) -> Pipeline:
-        for what, names in (("studies", self.studies), ("arms", [*self.arms, *self.tuned]), ("search", self.search)):
+        arms = [*self.arms, *self.controls, *self.tuned]
+        for what, names in (("studies", self.studies), ("arms", arms), ("search", self.search)):
             if len(set(names)) != len(names):
                 raise ValueError(f"the same name is listed twice in {what}")
         if self.baseline not in self.arms:
@@ -194,10 +197,6 @@ class Pipeline(Strict):
             if name not in self.studies:
                 raise ValueError(f"search names {name!r}, which is not among the studies of the pipeline")
         return self
-
-    def arms_of(self, study: str) -> list[str]:
-        """The arms of one of the pipeline's studies: the tuned ones belong to those that are searched."""
-        return [*self.arms, *(self.tuned if study in self.search else [])]
 
 
 class Params(Strict):
@@ -229,13 +228,19 @@ class Params(Strict):
         for name in self.pipeline.search:
             if self.studies[name].search is None:
                 raise ValueError(f"pipeline.search names {name!r}, but studies.{name} has no search block")
+        for name in self.pipeline.studies:
+            if self.studies[name].search and name not in self.pipeline.search:
+                raise ValueError(
+                    f"studies.{name} has a search block for the tuned arms: name it in pipeline.search too"
+                )
         return self
 
 
 class LossSettings(Strict):
     """name: a registered loss; weights: of its terms, those not listed are 0; options: of its constructor.
 
-    file: a Python file of your own, relative to the project, that registers the loss.
+    file: a Python file of your own, relative to the project, that registers the loss; an arm's lies in
+    ablations/losses/.
     """
 
     name: str
@@ -295,6 +300,15 @@ class Arm(Strict):
     control: Control | None = None
     tuned: Tuned | None = None
 
+    @field_validator("loss")
+    @classmethod
+    def _watched(cls, loss: LossSettings) -> LossSettings:
+        if loss.file is not None and (not loss.file.startswith("ablations/losses/") or ".." in loss.file):
+            raise ValueError(
+                f"file {loss.file!r} does not lie in ablations/losses/, where dvc repro watches for changes"
+            )
+        return loss
+
 
 class ControlFile(Strict):
     """The arm file of a control: its loss is that of the arm it is made from."""
@@ -331,7 +345,12 @@ def load_arm(root: Path, name: str) -> Arm:
     if "control" not in content:
         return checked(Arm, {**content, "name": name}, f"ablations/{name}.yaml")
     own = checked(ControlFile, content, f"ablations/{name}.yaml")
-    if own.control.of == name or "control" in read_yaml(root / "ablations" / f"{own.control.of}.yaml"):
+    source = root / "ablations" / f"{own.control.of}.yaml"
+    if not source.is_file():
+        raise StudyError(
+            f"ablations/{name}.yaml: control.of: unknown arm {own.control.of!r}; known: {', '.join(arm_names(root))}"
+        )
+    if own.control.of == name or "control" in read_yaml(source):
         raise StudyError(f"ablations/{name}.yaml: control.of must be an arm that is trained, not {own.control.of}")
     return load_arm(root, own.control.of).model_copy(
         update={"name": name, "description": own.description, "control": own.control}

@@ -53,8 +53,24 @@ class Project:
         return get_study(self.params, name)
 
     def arm_names(self, study: str) -> list[str]:
-        """Names of the arms of `study`: its own, or those of the pipeline."""
-        return self.study(study).arms or self.params.pipeline.arms_of(study)
+        """Names of the arms of `study`: its own, or those of the pipeline.
+
+        The pipeline's tuned arms belong to every study with a search block, but for families that it does not search.
+        StudyError where the pipeline lists a control among its trained arms, or the other way round.
+        """
+        own, pipeline = self.study(study), self.params.pipeline
+        if own.arms:
+            return own.arms
+        for what, names in (("arms", pipeline.arms), ("controls", pipeline.controls)):
+            for name in names:
+                if bool(load_arm(self.root, name).control) != (what == "controls"):
+                    right = "arms" if what == "controls" else "controls"
+                    raise StudyError(
+                        f"params.yaml: pipeline.{what} names {name!r}, which belongs into pipeline.{right}"
+                    )
+        tuned = [load_arm(self.root, name) for name in pipeline.tuned if own.search]
+        found = [arm.name for arm in tuned if arm.tuned is None or arm.tuned.family in own.search.families]
+        return [*pipeline.arms, *pipeline.controls, *found]
 
     def arms(self, study: str, names: tuple[str, ...] = ()) -> list[Arm]:
         """The arms of `study` called `names`, or all of them when none is named; tuned ones as its search left them.

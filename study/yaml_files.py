@@ -52,6 +52,9 @@ def _one_line(error: ValidationError) -> str:
             message = "unknown key"
         elif item["type"] == "missing":
             message = "missing"
+        elif item["type"] == "union_tag_invalid":
+            message = f"must be one of {item['ctx']['expected_tags']} (got {item['ctx']['tag']!r})"
+            where = ".".join(filter(None, (where, item["ctx"]["discriminator"].strip("'"))))
         elif not isinstance(item["input"], dict | list):
             message = f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
         problems.append(f"{where}: {message}" if where else message)

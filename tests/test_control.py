@@ -144,8 +144,13 @@ def test_tuned_arms_belong_to_the_studies_that_are_searched(root: Path) -> None:
     pipeline = {"studies": ["tiny", "other"], "arms": ["mse"], "baseline": "mse", "search": ["tiny"],
                 "tuned": ["anti_average_tuned"]}  # fmt: skip
     own = TINY_STUDY | {"arms": ["mse", "huber"]}
-    write_params(root, {"pipeline": pipeline, "studies": {"tiny": searched, "other": TINY_STUDY, "third": own}})
+    outside = TINY_STUDY | {"search": {"trials": 2}}
+    few = TINY_STUDY | {"search": {"trials": 2, "families": ["mse"]}}
+    studies = {"tiny": searched, "other": TINY_STUDY, "third": own, "outside": outside, "few": few}
+    write_params(root, {"pipeline": pipeline, "studies": studies})
     project = Project.open(root)
+    assert project.arm_names("outside") == ["mse", "anti_average_tuned"]  # that is what `study run outside` trains
+    assert project.arm_names("few") == ["mse"]
     assert project.arm_names("tiny") == ["mse", "anti_average_tuned"]
     assert project.arm_names("other") == ["mse"]
     assert project.arm_names("third") == ["mse", "huber"]

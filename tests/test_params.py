@@ -9,6 +9,7 @@ import yaml
 
 from study.errors import StudyError
 from study.params import arm_names, load_arm, load_params
+from study.plan import Project
 from study.yaml_files import read_yaml
 from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 
@@ -145,6 +146,8 @@ def test_the_test_study_is_valid(root: Path) -> None:
         ({"pipeline__search": ["paris"]}, "search names 'paris'"),
         ({"pipeline__search": ["tiny"]}, "studies.tiny has no search block"),
         ({"pipeline__tuned": ["mse"]}, "listed twice in arms"),
+        ({"pipeline__controls": ["mse"]}, "listed twice in arms"),
+        ({"studies__tiny__search": {"trials": 2}}, "name it in pipeline.search too"),
         ({"studies__tiny__arms": ["mse"]}, "cannot be part of the pipeline: run it with study run tiny"),
         ({"studies__tiny__train__levels": 6}, "cannot be halved train.levels = 6 times"),
         ({"studies__tiny__search": {"trials": 0}}, "studies.tiny.search.trials"),
@@ -157,3 +160,25 @@ def test_settings_that_do_not_fit_together_are_told(root: Path, changes: dict, s
 def test_blocks_may_be_shared_by_yaml_merge_keys(tmp_path: Path) -> None:
     (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
     assert read_yaml(tmp_path / "merged.yaml")["b"] == {"x": 1, "y": 3}
+
+
+@pytest.mark.parametrize("file", ["own.py", "ablations/own.py", "ablations/losses/../own.py", "/tmp/own.py"])
+def test_the_loss_of_an_arm_lies_where_the_pipeline_watches(root: Path, file: str) -> None:
+    message = arm_error(root, f"description: x\nloss: {{name: own, file: {file}}}\n")
+    assert "does not lie in ablations/losses/" in message
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "right"), [("arms", "gray", "pipeline.controls"), ("controls", "huber", "pipeline.arms")]
+)
+def test_a_control_in_the_wrong_list_is_told(root: Path, place: str, name: str, right: str) -> None:
+    content = yaml.safe_load((root / "params.yaml").read_text())
+    content["pipeline"][place] = [*content["pipeline"].get(place, []), name]
+    write_params(root, content)
+    with pytest.raises(StudyError, match=f"names '{name}', which belongs into {right}"):
+        Project.open(root).arm_names("tiny")
+
+
+def test_a_control_of_an_unknown_arm_lists_the_known_ones(root: Path) -> None:
+    message = arm_error(root, "description: x\ncontrol: {of: nope, match: truth}\n")
+    assert "unknown arm 'nope'; known: anti_average" in message

@@ -17,6 +17,7 @@ from tests.conftest import REPOSITORY
 
 ARMS = ["mse", "zhang"]
 TUNED = "anti_average_tuned"
+CONTROL = "gray"
 
 
 class Pipeline:
@@ -41,7 +42,13 @@ class Pipeline:
 
     def set_arms(self, arms: list[str], trials: int = 2) -> None:
         params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-        params["pipeline"] |= {"studies": ["smoke"], "arms": arms, "search": ["smoke"], "tuned": [TUNED]}
+        params["pipeline"] |= {
+            "studies": ["smoke"],
+            "arms": arms,
+            "controls": [CONTROL],
+            "search": ["smoke"],
+            "tuned": [TUNED],
+        }
         smoke = params["studies"]["smoke"]
         del smoke["arms"]
         smoke["train"]["images"] = 512
@@ -72,6 +79,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     assert stages == {
         "prepare@smoke", "search@smoke", "time@smoke", "compare@smoke", "track@smoke", "report@smoke",
         f"train_tuned@smoke-{TUNED}", f"evaluate_tuned@smoke-{TUNED}",
+        f"train_control@smoke-{CONTROL}", f"evaluate_control@smoke-{CONTROL}",
         *(f"{step}@smoke-{arm}" for step in ("train", "evaluate") for arm in ARMS),
     }  # fmt: skip
     return own
@@ -105,10 +113,11 @@ def test_what_changed_runs_and_what_follows_from_it(pipeline: Pipeline) -> None:
     assert pipeline.repro() == {
         "search@smoke", f"train_tuned@smoke-{TUNED}", f"evaluate_tuned@smoke-{TUNED}",  # a longer search
         "train@smoke-zhang", "evaluate@smoke-zhang",  # an arm with another temperature
+        f"train_control@smoke-{CONTROL}",  # which might have been made from it
         "train@smoke-huber", "evaluate@smoke-huber",  # an arm that was not there
         "time@smoke", "compare@smoke", "track@smoke", "report@smoke",
     }  # fmt: skip
-    assert arms_of(pipeline, "arms.csv") == {*ARMS, "huber", TUNED}
+    assert arms_of(pipeline, "arms.csv") == {*ARMS, "huber", CONTROL, TUNED}
 
 
 def test_a_mistake_stops_the_pipeline_and_leaves_the_results_standing(pipeline: Pipeline) -> None:
@@ -127,6 +136,6 @@ def test_a_mistake_stops_the_pipeline_and_leaves_the_results_standing(pipeline: 
 def test_removing_arms_removes_them_from_tables_and_report(pipeline: Pipeline) -> None:
     pipeline.set_arms(["mse"], trials=3)
     assert pipeline.repro() == {"compare@smoke", "track@smoke", "report@smoke"}
-    assert arms_of(pipeline, "arms.csv") == arms_of(pipeline, "cells.csv") == {"mse", TUNED}
+    assert arms_of(pipeline, "arms.csv") == arms_of(pipeline, "cells.csv") == {"mse", CONTROL, TUNED}
     page = (pipeline.root / "reports" / "smoke" / "index.html").read_text()
     assert "huber" not in page

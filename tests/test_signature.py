@@ -93,9 +93,10 @@ def test_a_loss_brings_what_it_imports_and_no_other_loss() -> None:
     assert losses / "classification.py" not in perceptual
 
 
-@pytest.mark.parametrize("stage", ["search", "train", "train_tuned"])
+@pytest.mark.parametrize("stage", ["search", "train", "train_control", "train_tuned"])
 def test_the_pipeline_trains_again_when_any_of_it_changes(stage: str) -> None:
     deps = {Path(dep) for dep in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"][stage]["deps"]}
     for name in TRAINING_CODE:
         file = Path("study", name)
         assert deps & {file, *file.parents}, f"{file} is no dependency of {stage}"
+    assert deps & {Path("ablations/losses"), Path("ablations")}, f"losses of one's own are no dependency of {stage}"

@@ -52,9 +52,9 @@ def open_with(root: Path, arms: list[str], **changes: object) -> Project:
 
 @pytest.fixture
 def project(root: Path) -> Project:
-    (root / "ablations" / "own.py").write_text(SLEEPING)
+    (root / "ablations" / "losses" / "own.py").write_text(SLEEPING)
     for name in ("sleeping", "exploding"):
-        settings = f"loss: {{name: {name}, file: ablations/own.py, weights: {{lab: 1}}}}\n"
+        settings = f"loss: {{name: {name}, file: ablations/losses/own.py, weights: {{lab: 1}}}}\n"
         (root / "ablations" / f"{name}.yaml").write_text(f"description: {name}\n{settings}")
     own = open_with(root, ARMS)
     prepare("tiny", own.study("tiny"), root)

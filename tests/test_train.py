@@ -194,10 +194,10 @@ EXPLODING = textwrap.dedent(
 
 
 def test_a_diverging_loss_ends_its_cell_with_a_record_and_the_others_go_on(project: Project, root: Path) -> None:
-    (root / "ablations" / "exploding.py").write_text(EXPLODING)
+    (root / "ablations" / "losses" / "exploding.py").write_text(EXPLODING)
     (root / "ablations" / "exploding.yaml").write_text(
         "description: turns NaN at step 6\n"
-        "loss: {name: exploding, file: ablations/exploding.py, weights: {calm: 1, wild: 1}}\n"
+        "loss: {name: exploding, file: ablations/losses/exploding.py, weights: {calm: 1, wild: 1}}\n"
     )
     todo = cells(project, "exploding", "mse")
     records = run_cells(todo, project.store, jobs=2)

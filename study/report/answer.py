@@ -9,38 +9,35 @@ import math
 from collections import Counter
 
 from study.report import tuning
+from study.report.costs import costs
 from study.report.evidence import claims_in_short
 from study.report.progress import idle_terms
 from study.report.result import StudyResult
-from study.report.style import VERDICTS, amount, duration, listed, number, plural
+from study.report.style import VERDICTS, listed, plural
 from study.report.telling import (
     AMOUNT,
     FIDELITY,
     Code,
     Line,
     against_baseline,
-    against_gain,
     joined,
     nearest,
     percent,
     published_arm,
     recommended_arm,
-    told_change,
     told_excess,
     told_value,
     told_verdict,
+    trimmed,
     why_nothing,
 )
-
-NOISE = 0.1
-"""Steps that take within this share of the baseline's time take about as long: timing is not sharper than that."""
 
 COMMITMENT = "mode_commitment"
 
 
 def answer(result: StudyResult) -> list[Line]:
     """The lines in order: which loss, what it costs, what does not work, other losses, how sure, what is missing."""
-    lines = [_which(result), _costs(result), _fails(result), _classification(result), _others(result), _sure(result)]
+    lines = [_which(result), costs(result), _fails(result), _classification(result), _others(result), _sure(result)]
     lines += [_missing(result)]
     return [line for line in lines if line]
 
@@ -58,14 +55,25 @@ def _which(result: StudyResult) -> Line:
     if arm.tuned:
         head += [f", whose weights were searched, paints {percent(own.mean)} of the truth’s chroma"]
     else:
-        head += [f" comes closest to the truth’s amount of colour: {percent(own.mean)} of its chroma"]
+        head += [f" paints {percent(own.mean)} of the truth’s chroma"]
     detail = [f"{result.metrics[AMOUNT].label.capitalize()} {told_value(result, best, AMOUNT)}"]
     if base:
-        head += [", where ", Code(result.baseline), f" paints {percent(base.mean)}"]
+        head += ["; ", Code(result.baseline), f" paints {percent(base.mean)}"]
         detail += [f" against {told_value(result, result.baseline, AMOUNT)}"]
     if not own.has_interval:
         detail += [" (no interval)"]
-    return Line("Which loss", (*head, ".", *_commitment(result, best)), (*detail, *_overlapping(result, best)))
+    head += [".", *_standing(result, best), *_commitment(result, best)]
+    return Line("Which loss", tuple(head), (*detail, *_overlapping(result, best)))
+
+
+def _standing(result: StudyResult, best: str) -> list[str]:
+    """Why this one, where weights were not searched."""
+    if result.arm(best).tuned:
+        return []
+    if best == nearest(result, AMOUNT, [arm for arm in result.arms if not arm.control]):
+        return [" No loss comes closer."]
+    label = result.metrics[FIDELITY[0]].label
+    return [f" No loss comes surely closer, and of those as close it has the smallest {label}."]
 
 
 def _commitment(result: StudyResult, best: str) -> list[str]:
@@ -75,7 +83,7 @@ def _commitment(result: StudyResult, best: str) -> list[str]:
         return []
     base = result.estimates.get((result.baseline, COMMITMENT)) if best != result.baseline else None
     told = [f" {percent(own.mean)} of its pixels come near a colour that is really possible"]
-    return [*told, *([", of ", Code(result.baseline), f" {percent(base.mean)}"] if base else []), "."]
+    return [*told, *(["; with ", Code(result.baseline), f" {percent(base.mean)} do"] if base else []), "."]
 
 
 def _overlapping(result: StudyResult, best: str) -> list[str]:
@@ -96,99 +104,6 @@ def _overlapping(result: StudyResult, best: str) -> list[str]:
         return [f"; the intervals of {len(near)} other arms overlap its own."]
     verb = "interval of " if len(near) == 1 else "intervals of "
     return [f"; the {verb}", *joined(near), " overlap its own." if len(near) > 1 else " overlaps its own."]
-
-
-def _closest(result: StudyResult) -> list[str]:
-    """The arm with the smallest error."""
-    metric = next((name for name in FIDELITY if nearest(result, name)), None)
-    if metric is None:
-        return []
-    placed = nearest(result, metric)
-    verdict = result.comparisons[placed, metric].verdict if (placed, metric) in result.comparisons else None
-    against = ["; against ", Code(result.baseline), f": {verdict}"] if verdict else []
-    value = f" ({result.metrics[metric].label} {told_value(result, placed, metric)}"
-    return [" Pixel by pixel the closest is ", Code(placed), value, *against, ")."]
-
-
-def _gain_control(result: StudyResult, best: str) -> tuple[list[str], list[str]]:
-    """What one gain on another network's output reaches, the control to beat: in short, and with intervals."""
-    gained = [arm for arm in result.arms if arm.control and arm.control.get("match") != "gray"]
-    control, metric = nearest(result, AMOUNT, gained), FIDELITY[0]
-    if control is None or (control, metric) not in result.estimates or (best, metric) not in result.estimates:
-        return [], []
-    label = result.metrics[metric].label
-    source = Code(result.arm(control).control["of"])
-    excess = told_excess(result, control, metric)
-    painted = percent(result.estimates[control, AMOUNT].mean)
-    head = [" One gain on the output of ", source, ", the control ", Code(control),
-            f", paints {painted} of the truth’s chroma", f" for {excess}." if excess else "."]  # fmt: skip
-    if control == result.gain_control:
-        head += against_gain(result, best)
-    detail = [" ", Code(control), f" paints {told_value(result, control, AMOUNT)} at {label} ",
-              f"{told_value(result, control, metric)}; ", Code(best),
-              f" has {label} {told_value(result, best, metric)}."]  # fmt: skip
-    return head, detail
-
-
-def _costs(result: StudyResult) -> Line | None:
-    """Fidelity and hue of the recommended arm, the control that it has to beat, then time and memory."""
-    best = recommended_arm(result)
-    head: list[str] = []
-    detail: list[str] = []
-    found = [name for name in (*FIDELITY, "hue_diversity_gap") if best and (best, name) in result.comparisons]
-    excess = [told for metric in FIDELITY if metric in found and (told := told_excess(result, best, metric))]
-    if excess:
-        said = listed(excess)
-        head += [f"{said[:1].upper()}{said[1:]} than ", Code(result.baseline), "."]
-    if found:
-        told = []
-        for metric in found:
-            verdict = result.comparisons[best, metric].verdict
-            start = verdict if verdict in ("worse", "better", "equivalent") else "undecided whether it differs"
-            told.append(f"{start} on {result.metrics[metric].label} ({told_change(result, best, metric)})")
-        detail += [Code(best), " against ", Code(result.baseline), f": {'; '.join(told)}."]
-    short, long = _gain_control(result, best) if best else ([], [])
-    head, detail = head + short, [*detail, *long, *_closest(result), *_time_and_memory(result, best)]
-    if not head:
-        head, detail = detail, []
-    return Line("What it costs", _trimmed(head), _trimmed(detail)) if head else None
-
-
-def _trimmed(parts: list[str]) -> tuple[str, ...]:
-    """The parts without a blank at the beginning."""
-    return (parts[0].lstrip() if type(parts[0]) is str else parts[0], *parts[1:]) if parts else ()
-
-
-def _time_and_memory(result: StudyResult, best: str | None) -> list[str]:
-    table = result.tables["cost"]
-    table = table[(table["arm"] != result.baseline) & table["step_ratio"].notna() & table["arm"].map(
-        lambda name: (arm := result.arm(name)) is not None and not arm.control)]  # fmt: skip
-    if table.empty:
-        return []
-    own = table[table["arm"] == best]
-    low, high = table.loc[table["step_ratio"].idxmin()], table.loc[table["step_ratio"].idxmax()]
-    parts: list[str] = [" "]
-    if len(own):
-        ratio = float(own["step_ratio"].iloc[0])
-        about = "about as long as" if abs(ratio - 1) < NOISE else f"{number(ratio, 2)} times as long as"
-        parts += [f"A training step takes {about} with ", Code(result.baseline)]
-        # Named only where the rounds agree that it is quicker, or slower, than the baseline.
-        told = [[f"the quickest loss {number(low.step_ratio, 2)}, ", Code(low.arm)]] if low.step_high < 1 else []
-        told += [[f"the slowest loss {number(high.step_ratio, 2)}, ", Code(high.arm)]] if high.step_low > 1 else []
-        if len(table) > 1 and told:
-            parts += [" (", *(told[0] if len(told) == 1 else [*told[0], "; ", *told[1]]), ")"]
-    elif len(table) == 1:
-        parts += [f"A training step takes {number(high.step_ratio, 2)} times as long with ", Code(high.arm)]
-        parts += [" as with ", Code(result.baseline)]
-    else:
-        parts += [f"A training step takes between {number(low.step_ratio, 2)} (", Code(low.arm)]
-        parts += [f") and {number(high.step_ratio, 2)} (", Code(high.arm), ") times as long as with "]
-        parts += [Code(result.baseline)]
-    memory = table["memory_ratio"].max()
-    if not math.isnan(memory):
-        parts += [f"; peak memory is at most {amount(memory)} times its own"]
-    spent = result.facts.get("provenance", {}).get("train_seconds")
-    return [*parts, f". Training all cells took {duration(float(spent))} of computing." if spent else "."]
 
 
 def _fails(result: StudyResult) -> Line | None:
@@ -222,7 +137,7 @@ def _fails(result: StudyResult) -> Line | None:
         head += [f" Of {plural(total, 'check')} of claims written down before the run, {counts['refuted']} {verb} "
                  f"refuted and {counts.get('confirmed', 0)} confirmed."]  # fmt: skip
         detail += [f" Refuted: {listed(names)}."]
-    return Line("What fails", _trimmed(head), _trimmed(detail)) if head else None
+    return Line("What fails", trimmed(head), trimmed(detail)) if head else None
 
 
 def _classification(result: StudyResult) -> Line | None:
@@ -325,20 +240,22 @@ def _missing(result: StudyResult) -> Line | None:
         if not rows:
             continue
         by_arm = Counter(row.arm for row in rows)
-        names = [(Code(arm), f" ({plural(seeds, 'seed')})") for arm, seeds in list(by_arm.items())[:4]]
+        told = [(Code(arm), f" ({plural(seeds, 'seed')})") for arm, seeds in list(by_arm.items())[:4]]
         more = f" and {len(by_arm) - 4} more arms" if len(by_arm) > 4 else ""
         parts += [f"{len(rows)} of {len(result.tables['cells'])} cells {verb}: "]
-        parts += [part for i, pair in enumerate(names) for part in ((", ",) if i else ()) + pair]
+        parts += [part for i, pair in enumerate(told) for part in ((", ",) if i else ()) + pair]
         parts += [f"{more}. "]
-    lpips = result.facts.get("lpips") or {}
-    reasons: list[str] = []
-    for name in result.unmeasured:
-        reason = lpips.get("reason") if name.startswith("lpips") else None
-        parts += [Code(name), " was not measured. "]
-        reasons += [_sentence(reason)] if reason else []
+    names = result.unmeasured
+    if names:
+        parts += [*joined([Code(name) for name in names]), f" {'was' if len(names) == 1 else 'were'} not measured."]
     if not parts:
         return None
-    return Line("Missing", (*parts[:-1], parts[-1].rstrip()), (" ".join(reasons),) if reasons else ())
+    reasons = [
+        f"{result.metrics[name].label}: {reason}" if len(names) > 1 else reason
+        for name in names
+        if name.startswith("lpips") and (reason := (result.facts.get("lpips") or {}).get("reason"))
+    ]
+    return Line("Missing", (*parts[:-1], parts[-1].rstrip()), tuple(map(_sentence, reasons)))
 
 
 def _sentence(text: str) -> str:

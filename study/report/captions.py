@@ -56,7 +56,8 @@ FACTORIAL = (
 )
 FRONTS = (
     "One mark for each candidate, scored on validation pictures. Full, outlined marks are on the front of their "
-    "family: no other candidate is better in all three objectives. Candidates far outside are cut off."
+    "family: no other candidate is better in all three objectives. Candidates far outside are cut off. Ringed is the "
+    "recommended candidate of each family; its knee where what is recommended lies between candidates."
 )
 FINALISTS = (
     "The best of many looks better than it is: each finalist was trained again in full on seeds that the search had "

@@ -166,19 +166,21 @@ def theory_sentences(result: StudyResult) -> list[str]:
     table = theory_rows(result)
     if table.empty:
         return []
-    told = table[table["explained"] != "no theory"]
+    controls = {arm.name for arm in result.arms if arm.control}
+    told = table[(table["explained"] != "no theory") & ~table["arm"].isin(controls)]
     said = []
     if len(told):
         good = int((told["explained"] == "yes").sum())
         distances = told["distance"].dropna()
         middle = f"; the median distance between the two is {amount(distances.median())} Lab units" if len(
             distances) else ""  # fmt: skip
-        said.append(f"Theory explains {good} of {plural(len(told), 'outcome')} (an arm on a kind of region){middle}.")
+        outcomes = plural(len(told), "outcome")
+        said.append(f"Theory explains {good} of {outcomes} (a trained arm on a kind of region){middle}.")
         bad = told[told["explained"] == "no"]
         if len(bad):
             by_arm = bad.groupby("arm", sort=False)["kind"].agg(list)
             parts = [f"{arm} on {listed(kinds)}" for arm, kinds in by_arm.items()]
-            shown = parts[:6] + ([f"{len(parts) - 6} more arms"] if len(parts) > 6 else [])
+            shown = parts[:6] + ([f"{len(parts) - 6} more arms on some kinds"] if len(parts) > 6 else [])
             said.append(f"It does not explain {listed(shown)}: there the network, its training or what theory leaves "
                         "out (the diversity term, neighbouring pixels) decides.")  # fmt: skip
     without = list(dict.fromkeys(table["arm"][table["explained"] == "no theory"]))

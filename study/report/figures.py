@@ -167,7 +167,7 @@ def _better_below(axes: Axes, result: StudyResult, card: Metric) -> None:
         return
     where, side, text = (1, "right", "better →") if card.better == "higher" else (0, "left", "← better")
     if card.better == "target":
-        where, side, text = 1, "right", "better: nearer the line"
+        where, side, text = 1, "right", "better: nearer the truth"
     axes.annotate(text, (where, 0), (0, -50), xycoords="axes fraction", textcoords="offset points", ha=side,
                   va="bottom", fontsize=10, color=INK, weight="bold")  # fmt: skip
 

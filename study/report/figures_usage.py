@@ -96,10 +96,14 @@ def cards(result: StudyResult) -> list[Drawing]:
         return []
     first = result.usage[names[0]]
     truth = Usage(first.true_ab, first.true_ab, first.true_hue, first.true_hue, first.true_chroma, first.true_chroma)
-    return [_card("truth", truth, None), *(_card(name, result.usage[name], result.looks[name].color) for name in names)]
+    cards = [_card("truth", truth, None, math.nan)]
+    for name in names:
+        measured = result.estimates.get((name, "chroma"))
+        cards.append(_card(name, result.usage[name], result.looks[name].color, measured.mean if measured else math.nan))
+    return cards
 
 
-def _card(name: str, usage: Usage, color: str | None) -> Drawing:
+def _card(name: str, usage: Usage, color: str | None, chroma: float) -> Drawing:
     shown = shortened(name)
     style = f"{TEXT_FONT} font-size: 12.5px; font-weight: bold; fill: {INK}"
     title = f'<text x="2" y="13" style="{style}">{escape(shown)}</text>'
@@ -109,10 +113,10 @@ def _card(name: str, usage: Usage, color: str | None) -> Drawing:
         _rose(usage, 214, 90, 64),
         _chroma(usage, 296, 24, 132, 130, color),
     ]
-    chromas = [_mean_chroma(counts) for counts in (usage.chroma, usage.true_chroma)]
+    own = "" if math.isnan(chroma) else f"Mean chroma {number(chroma, 1)}, that of "
     alt = (
-        f"Colours of {name}: histogram over a and b, hue rose and distribution of chroma beside the truth’s. Mean "
-        f"chroma {number(chromas[0], 1)}, of the truth {number(chromas[1], 1)}."
+        f"Colours of {name}: histogram over a and b, hue rose and distribution of chroma beside the truth’s. "
+        f"{own or 'Mean chroma of '}the truth about {number(_mean_chroma(usage.true_chroma), 1)}."
     )
     slug = "usage-truth-of-all" if color is None else file_name("usage", name)
     return Drawing(slug, name, alt, 436, 190, "\n".join(parts))

@@ -23,6 +23,7 @@ def report_numbers(page: Page) -> dict[str, Any]:
         "study": result.study,
         "title": result.title,
         "headline": page.answer[0].headline,
+        "cost": next((line.headline for line in page.answer if line.label == "What it costs"), ""),
         "in_short": page.in_short,
         "baseline": result.baseline,
         "answer": [

@@ -13,7 +13,7 @@ import pandas as pd
 
 from study.report.looks import Look, looks
 
-KEY_METRICS = 6
+KEY_METRICS = 7
 SPELLED = {"rmse", "mse", "psnr", "ssim", "auc", "lpips", "ciede2000", "fid"}
 
 
@@ -316,8 +316,8 @@ class StudyResult:
 
 
 # Metrics that the question "sepia, and at what cost" is about, the telling ones first.
-QUESTION = ("chroma_ratio", "ab_rmse", "ciede2000", "averaging_index", "mode_commitment", "colorfulness",
-            "hue_diversity", "auc", "lpips")  # fmt: skip
+QUESTION = ("chroma_ratio", "ab_rmse", "ciede2000", "sepia_cast", "averaging_index", "mode_commitment",
+            "colorfulness", "hue_diversity", "auc", "lpips")  # fmt: skip
 
 
 def _loss_name(loss: Any) -> str:

@@ -65,10 +65,33 @@ def recommended_arm(result: StudyResult) -> str | None:
     """The arm that the answer is about.
 
     A tuned arm where one was measured, because its weights were searched for fidelity, vividness and hue diversity
-    together; otherwise any arm that is trained. Among them the one whose amount of colour is nearest to the truth's.
+    together; otherwise any arm that is trained. Among them the one whose amount of colour is nearest to the truth's;
+    where intervals do not tell others from it, the one of them with the smallest error.
     """
     tuned = [arm for arm in result.arms if arm.tuned and (arm.name, AMOUNT) in result.estimates]
-    return nearest(result, AMOUNT, tuned or [arm for arm in result.arms if not arm.control])
+    among = tuned or [arm for arm in result.arms if not arm.control]
+    best = nearest(result, AMOUNT, among)
+    if best is None:
+        return None
+    bound = max(_distances(result, best))
+    alike = [
+        arm for arm in among if (arm.name, AMOUNT) in result.estimates and min(_distances(result, arm.name)) <= bound
+    ]
+    return nearest(result, FIDELITY[0], alike) or best
+
+
+def _distances(result: StudyResult, arm: str) -> tuple[float, float]:
+    """The smallest and largest distance of an arm's amount of colour from the truth's that its interval allows."""
+    estimate, card = result.estimates[arm, AMOUNT], result.metrics[AMOUNT]
+    ends = (estimate.low, estimate.high) if estimate.has_interval else (estimate.mean, estimate.mean)
+    far = [card.badness(end) for end in ends]
+    around = card.better == "target" and ends[0] <= card.target <= ends[1]
+    return 0.0 if around else min(far), max(far)
+
+
+def trimmed(parts: list[str]) -> tuple[str, ...]:
+    """The parts without a blank at the beginning."""
+    return (parts[0].lstrip() if type(parts[0]) is str else parts[0], *parts[1:]) if parts else ()
 
 
 def percent(share: float) -> str:

@@ -46,7 +46,8 @@ def advice(search: Search, everything: dict[str, Any]) -> dict[str, Any]:
 def _sentence(search: Search, key: tuple[str, str], point: dict[str, Any], everything: dict[str, Any]) -> str:
     pieces, plain = _pieces(search, key, point, everything), means(everything["baseline"]["honest"])
     return (
-        f"{_name(pieces)}: it restores {100 * pieces['chroma_ratio']:.0f} % of the chroma where "
+        f"{_name(pieces)}: on validation pictures and fresh seeds it restores "
+        f"{100 * pieces['chroma_ratio']:.0f} % of the chroma where "
         f"{everything['baseline']['arm']} restores {100 * plain['chroma_ratio']:.0f} %, for {_price(pieces)}, and hue "
         f"diversity {_change(plain['hue_diversity'], pieces['hue_diversity'])} where the truth has "
         f"{everything['truth']['hue_diversity']:.2f}."
@@ -73,8 +74,8 @@ def _name(pieces: dict[str, Any]) -> str:
 def _price(pieces: dict[str, Any]) -> str:
     percent = 100 * pieces["price"]
     if abs(percent) < 0.5:
-        return "the same ab-RMSE"
-    return f"{abs(percent):.0f} % {'more' if percent > 0 else 'less'} ab-RMSE"
+        return "the same ab RMSE"
+    return f"{abs(percent):.0f} % {'more' if percent > 0 else 'less'} ab RMSE"
 
 
 def _change(before: float, after: float) -> str:

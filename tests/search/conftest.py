@@ -38,7 +38,7 @@ def make_project(folder: Path, **search: object) -> Project:
     shutil.copytree(REPOSITORY / "ablations", folder / "ablations")
     (folder / "ablations" / "search_space.yaml").write_text(SPACE)
     settings = {"families": ["anti_average", "zhang"], "trials": 6, "images": 96, "batch": 3, "finalists": 2} | search
-    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse"}
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse", "search": ["tiny"]}
     write_params(folder, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY | {"search": settings}}})
     project = Project.open(folder)
     prepare("tiny", project.study("tiny"), folder)

@@ -245,7 +245,7 @@ def test_constrained_search_keeps_results_apart_and_the_limits(project: Project)
 
 def test_a_diverging_candidate_is_on_record_and_the_search_goes_on(tmp_path: Path) -> None:
     own = make_project(tmp_path / "exploding", families=["wild"], trials=5, seeds=1)
-    (own.root / "ablations" / "wild.py").write_text(
+    (own.root / "ablations" / "losses" / "wild.py").write_text(
         "from study.losses import Loss, register\n\n\n"
         "@register('wild')\nclass Wild(Loss):\n    terms = {'calm': 1.0, 'wild': 1.0}\n\n"
         "    def compute(self, prediction, target):\n"
@@ -253,7 +253,7 @@ def test_a_diverging_candidate_is_on_record_and_the_search_goes_on(tmp_path: Pat
         "        return {'calm': calm, 'wild': calm * (1e30 if self.weights['wild'] > 1 else 1.0) ** 3}\n"
     )
     (own.root / "ablations" / "wild.yaml").write_text(
-        "description: overflows at large weights\nloss: {name: wild, file: ablations/wild.py}\n"
+        "description: overflows at large weights\nloss: {name: wild, file: ablations/losses/wild.py}\n"
     )
     (own.root / "ablations" / "search_space.yaml").write_text(
         "families:\n  wild:\n    arm: wild\n    weights: {wild: {low: 0.1, high: 10}}\n"

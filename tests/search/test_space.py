@@ -134,7 +134,7 @@ def test_proposals_fill_the_declared_ranges_and_zero(project: Project) -> None:
 
 
 def test_a_loss_of_ones_own_can_be_searched(project: Project) -> None:
-    (project.root / "ablations" / "mine.py").write_text(
+    (project.root / "ablations" / "losses" / "mine.py").write_text(
         "from study.losses import Loss, register\n\n\n"
         "@register('mine')\nclass Mine(Loss):\n"
         "    terms = {'square': 1.0, 'absolute': 0.5}\n\n"
@@ -143,7 +143,7 @@ def test_a_loss_of_ones_own_can_be_searched(project: Project) -> None:
         "        return {'square': gap.square().mean(), 'absolute': gap.abs().mean()}\n"
     )
     (project.root / "ablations" / "mine.yaml").write_text(
-        "description: two norms\nloss: {name: mine, file: ablations/mine.py}\n"
+        "description: two norms\nloss: {name: mine, file: ablations/losses/mine.py}\n"
     )
     write(project, arm="mine", weights={"absolute": {"low": 1, "high": 100}}, enqueue=[{"name": "as it is"}])
     family = opened(project)
