@@ -95,7 +95,7 @@ def test_a_control_goes_through_the_pipeline_like_any_arm(project: Project) -> N
         ("description: x\ncontrol: {of: zhang, match: truth}", "zhang predicts bins"),
         ("description: x\ncontrol: {of: mse}", "match: missing"),
         ("description: x\ncontrol: {of: gray, match: truth}", "must be an arm that is trained"),
-        ("description: x\ncontrol: {of: nothing, match: truth}", "nothing.yaml does not exist"),
+        ("description: x\ncontrol: {of: nothing, match: truth}", "control.of: unknown arm 'nothing'; known: "),
         ("description: x\ncontrol: {of: mse, match: nothing}", "unknown arm 'nothing'"),
         ("description: x\nloss: {name: mse}\ncontrol: {of: mse, match: truth}", "loss: unknown key"),
     ],

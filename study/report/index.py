@@ -45,8 +45,9 @@ def read_studies(reports: Path, order: Sequence[str] = ()) -> list[dict[str, Any
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        needed = {key: content[key] for key in ("study", "title", "headline", "cost", "in_short", "tables")}
-        return {"folder": path.parent.name, "facts": content.get("facts") or {}} | needed
+        needed = {key: content[key] for key in ("study", "title", "headline", "in_short", "tables")}
+        rest = {"facts": content.get("facts") or {}, "cost": content.get("cost", "")}
+        return {"folder": path.parent.name} | rest | needed
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path} is no report ({error!r}): run `study report {path.parent.name}` again") from error
 
