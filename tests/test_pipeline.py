@@ -102,7 +102,7 @@ def test_dvc_metrics_and_plots_show_the_arms(pipeline: Pipeline) -> None:
     assert "colorfulness" in shown
     pipeline.run("dvc", "plots", "show", "-o", "shown")
     page = (pipeline.root / "shown" / "index.html").read_text()
-    assert "Validation ab-RMSE" in page
+    assert "Validation ab RMSE" in page
     assert all(arm in page for arm in ARMS)
 
 

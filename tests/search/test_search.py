@@ -205,7 +205,7 @@ def test_the_sentence_says_what_the_numbers_say(project: Project) -> None:
     price = round(100 * (honest["ab_rmse"]["mean"] / plain["ab_rmse"]["mean"] - 1))
     assert f"On tiny use {use['family']} with {use['settings']}:" in facts["sentence"]
     assert f"restores {100 * honest['chroma_ratio']['mean']:.0f} % of the chroma" in facts["sentence"]
-    assert f"{abs(price)} % {'more' if price > 0 else 'less'} ab-RMSE" in facts["sentence"]
+    assert f"{abs(price)} % {'more' if price > 0 else 'less'} ab RMSE" in facts["sentence"]
 
 
 def test_more_trials_go_on_from_what_is_there(project: Project, tmp_path: Path) -> None:
