@@ -22,7 +22,7 @@ ARMS = ["mse", "anti_average", "zhang", "mse_gain_truth"]
 def project(root: Path) -> Project:
     """The study `tiny` and a companion of half its length, whose tables name the cells of today."""
     half = {**TINY_STUDY, "train": {**TINY_STUDY["train"], "images": 128}, "seeds": [0, 1, 2]}
-    pipeline = {"studies": ["tiny"], "arms": ARMS, "baseline": "mse"}
+    pipeline = {"studies": ["tiny"], "arms": ARMS[:-1], "controls": ARMS[-1:], "baseline": "mse"}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY, "half": half}})
     own = Project.open(root)
     for name in ("tiny", "half"):
@@ -71,7 +71,7 @@ def test_a_changed_weight_makes_that_arm_outdated(project: Project, root: Path) 
 
 def test_an_arm_that_is_gone_is_outdated(project: Project, root: Path) -> None:
     (root / "ablations" / "zhang.yaml").unlink()
-    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "mse_gain_truth"], "baseline": "mse"}
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average"], "controls": ["mse_gain_truth"], "baseline": "mse"}
     half = {**TINY_STUDY, "train": {**TINY_STUDY["train"], "images": 128}, "seeds": [0, 1, 2]}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY, "half": half}})
     assert read_companions(Project.open(root), "tiny")[1] == {"half": ["zhang"]}

@@ -45,7 +45,9 @@ ARMS = ["mse", "sleeping", "exploding", "zhang", "zhang_mean", "mse_gain"]
 
 
 def open_with(root: Path, arms: list[str], **changes: object) -> Project:
-    pipeline = {"studies": ["tiny"], "arms": arms, "baseline": "mse"}
+    controls = [name for name in arms if name == "mse_gain"]
+    trained = [name for name in arms if name not in controls]
+    pipeline = {"studies": ["tiny"], "arms": trained, "controls": controls, "baseline": "mse"}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY | changes}})
     return Project.open(root)
 
