@@ -76,11 +76,13 @@ def markdown(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:
     if missed:
         lines += ["", "## What bounds it", ""]
         lines += [
-            "For every goal that was missed: parts that ours cannot do without, measured by themselves, and the ratio"
+            "For every goal that was missed: what ours cannot do without, measured by itself, or another way to it.",
+            "The best ratio would be reached if that were all that is done. Where it lies below the ratio reached, the",
+            "other way is slower than ours, or the machine was slower in that moment.",
+            "",
         ]
-        lines += ["that would be reached if ours did nothing else.", ""]
         lines += [
-            "| what | against | goal | bound | takes | ours | best ratio | device |",
+            "| what | against | goal | what bounds it | takes | ours | best ratio | device |",
             "|---|---|---:|---|---:|---:|---:|---|",
         ]
         for bound in shown:
