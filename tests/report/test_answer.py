@@ -12,7 +12,7 @@ import pytest
 
 from study.report.answer import answer
 from study.report.reading import load_result
-from study.report.telling import Line, nearest, published_arm
+from study.report.telling import Line, nearest, published_arm, recommended_arm
 from tests.report.synthetic import ARMS, PUBLISHED
 
 
@@ -51,6 +51,69 @@ def test_arms_whose_intervals_overlap_the_best_one_are_named(make_results):
     results = make_results()
     assert "overlap" not in lines(results)["Which loss"].text
     assert "the interval of strong overlaps its own" in lines(edit(results, "arms", widen))["Which loss"].text
+
+
+def test_of_arms_that_intervals_cannot_tell_apart_the_one_with_the_smallest_error_is_recommended(make_results):
+    results = make_results()
+    result = load_result(results)
+    best = recommended_arm(result)
+    trained = [arm.name for arm in result.arms if not arm.control and arm.name != best]
+    cheapest = min(trained, key=lambda arm: result.estimates[arm, "ab_rmse"].mean)
+    assert result.estimates[cheapest, "ab_rmse"].mean < result.estimates[best, "ab_rmse"].mean
+
+    def widen(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = (frame["metric"] == "chroma_ratio") & (frame["arm"] == cheapest)
+        frame.loc[rows, ["low", "high"]] = [0.5, 1.5]
+        return frame
+
+    assert recommended_arm(load_result(edit(results, "arms", widen))) == cheapest
+    text = lines(results)["Which loss"].headline
+    assert text.startswith(cheapest) and "of those as close it has the smallest ab RMSE" in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ("worse", "It paints more faint brown than mse (sepia cast"),
+        ("better", "It paints less faint brown than mse (sepia cast"),
+        ("equivalent", "It paints as much faint brown as mse (sepia cast"),
+        ("undecided", "Whether it paints more faint brown than mse is undecided (sepia cast"),
+    ],
+)
+def test_whether_the_cure_brings_sepia_is_told_with_the_verdict_of_the_table(make_results, verdict, says):
+    results = make_results()
+    for table in ("metrics", "arms", "paired"):  # ab_rmse once more, under the name of the cast
+        edit(results, table, lambda frame: pd.concat(
+            [frame, frame[frame["metric"] == "ab_rmse"].assign(metric="sepia_cast")], ignore_index=True))  # fmt: skip
+
+    def judge(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[frame["metric"] == "sepia_cast", "verdict"] = verdict
+        return frame
+
+    edit(results, "paired", judge)
+    assert says in lines(results)["What it costs"].headline
+
+
+def test_an_arm_that_is_farther_from_the_truth_than_gray_is_said_to_be_so(make_results):
+    results = make_results()
+    best = recommended_arm(load_result(results))
+    path = results / "tables" / "study.json"
+    facts = json.loads(path.read_text())
+    gray = next(arm for arm in facts["arms"] if arm["name"] not in (best, "mse"))
+    gray["control"] = {"of": "mse", "match": "gray"}
+    path.write_text(json.dumps(facts))
+
+    def place(low: float):
+        def change(frame: pd.DataFrame) -> pd.DataFrame:
+            rows = (frame["arm"] == gray["name"]) & frame["metric"].isin(["ab_rmse", "ciede2000"])
+            frame.loc[rows, ["delta", "low", "high"]] = [low + 1, low, low + 2]
+            return frame
+
+        return change
+
+    said = f"By ab RMSE and CIEDE2000 it is farther from the truth than {gray['name']}, no colour at all."
+    assert said in lines(edit(results, "paired", place(-100.0)))["What it costs"].headline
+    assert "farther" not in lines(edit(results, "paired", place(100.0)))["What it costs"].headline
 
 
 def test_a_vivid_arm_that_is_worse_pixel_by_pixel_is_said_to_be_so(make_results):
