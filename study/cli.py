@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from study.cores import usable_cores
 from study.errors import StudyError
 from study.plan import Project
 
@@ -49,25 +50,35 @@ def study() -> None:
 @ARMS
 def plan(study: str, arms: tuple[str, ...]) -> None:
     """Show which cells a study consists of and how far each one is."""
+    from study.params import load_arm
+
     own = project()
     settings = own.study(study)
+    names = arms or own.arm_names(study)
+    waiting = [] if own.searched(study) else [name for name in names if load_arm(own.root, name).tuned]
+    ready = [name for name in names if name not in waiting]
+    cells = own.cells(study, own.arms(study, ready), settings.seeds) if ready else []
     click.echo(f"{study}: {settings.title}")
     per_cell = f"{settings.train.steps:,} steps of {settings.train.batch} pictures"
     click.echo(f"data {settings.data.source}, {len(settings.seeds)} seeds, {per_cell} per cell")
-    cells = own.cells(study, own.arms(study, arms), settings.seeds)
     speeds, missing = [], 0
     for cell in cells:
         record = own.store.record(cell.signature)
-        if record is None:
+        if record is None and cell.sources:
+            state = "to be made"  # a control, in a second
+        elif record is None:
             state = f"{100 * own.store.progress(cell) / cell.train.images:.0f} % trained"
             missing += cell.train.images - own.store.progress(cell)
         else:
             state = record["status"]
             speeds.append(record["images_per_s"] or 0)
         click.echo(f"  {cell.arm.name:<26} seed {cell.seed:<4} {cell.signature}  {state}")
+    for name in waiting:
+        click.echo(f"  {name:<26} waits for its weights: study search {study}")
     if missing and speeds:
-        minutes = missing / sorted(speeds)[len(speeds) // 2] / (os.cpu_count() or 1) / 60
-        click.echo(f"about {minutes:.0f} minutes of training left on {os.cpu_count()} cores")
+        cores = usable_cores()
+        minutes = missing / sorted(speeds)[len(speeds) // 2] / cores / 60
+        click.echo(f"about {minutes:.0f} minutes of training left on {cores} cores")
 
 
 @study.command("list")
@@ -117,7 +128,7 @@ def prepare(study: str) -> None:
 @STUDY
 @ARMS
 @click.option(
-    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; as many as there are cores if not given."
+    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; one for each usable core if not given."
 )
 @click.option(
     "--seed", "seeds", type=int, multiple=True, help="Only this seed (repeatable); nothing is collected then."
@@ -132,7 +143,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     own = project()
     chosen = own.arms(study, arms)
     cells = own.cells(study, chosen, own.seeds(study, seeds))
-    records = run_cells(cells, own.store, jobs or os.cpu_count() or 1)
+    records = run_cells(cells, own.store, jobs or usable_cores())
     for cell, record in zip(cells, records, strict=True):
         end = (
             "finished"
@@ -152,7 +163,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     "--trials", type=click.IntRange(1), default=None, help="Candidates of each family; params.yaml's if not given."
 )
 @click.option(
-    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; as many as there are cores if not given."
+    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; one for each usable core if not given."
 )
 @click.option(
     "--family", "families", multiple=True, help="Only this family of ablations/search_space.yaml (repeatable)."
@@ -195,7 +206,7 @@ def search(
     found = search(
         own,
         study,
-        jobs or os.cpu_count() or 1,
+        jobs or usable_cores(),
         families=list(families) or None,
         trials=trials,
         report=click.echo,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from study.cores import usable_cores
 from study.errors import StudyError
 from study.params import arm_names, load_arm
 from study.plan import Project
@@ -41,7 +41,7 @@ def examine(project: Project) -> list[Check]:
 
 
 def _python() -> Check:
-    return Check("Python", sys.version_info >= (3, 11), f"{platform.python_version()}, {os.cpu_count()} cores")
+    return Check("Python", sys.version_info >= (3, 11), f"{platform.python_version()}, {usable_cores()} usable cores")
 
 
 def _packages() -> Check:

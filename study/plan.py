@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +73,7 @@ class Project:
         found = [arm.name for arm in tuned if arm.tuned is None or arm.tuned.family in own.search.families]
         return [*pipeline.arms, *pipeline.controls, *found]
 
-    def arms(self, study: str, names: tuple[str, ...] = ()) -> list[Arm]:
+    def arms(self, study: str, names: Sequence[str] = ()) -> list[Arm]:
         """The arms of `study` called `names`, or all of them when none is named; tuned ones as its search left them.
 
         StudyError for an unknown arm, and for a tuned one before the search.
@@ -82,11 +83,10 @@ class Project:
     def _as_tuned(self, study: str, arm: Arm) -> Arm:
         if arm.tuned is None:
             return arm
-        path = self._best(study)
-        if not path.is_file():
+        if not self.searched(study):
             raise StudyError(f"the weights of {arm.name} are not searched on {study} yet: run study search {study}")
         try:
-            found = read_yaml(path)["families"][arm.tuned.family][arm.tuned.choice]
+            found = read_yaml(self._best(study))["families"][arm.tuned.family][arm.tuned.choice]
         except KeyError as error:
             raise StudyError(
                 f"the search on {study} has no {arm.tuned.choice} point of {arm.tuned.family}: run study search {study}"
@@ -99,6 +99,10 @@ class Project:
                 "train": ArmTraining.model_validate(found["train"]),
             }
         )
+
+    def searched(self, study: str) -> bool:
+        """Whether a search on `study` has found weights for the tuned arms."""
+        return self._best(study).is_file()
 
     def _best(self, study: str) -> Path:
         return self.results(study) / "search" / "best.yaml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,6 +99,16 @@ def test_plan_and_list_tell_the_state(trained: Path) -> None:
     listed = study("list", cwd=trained).stdout
     for word in ("tiny", "anti_average", "zhang", "colorfulness"):
         assert word in listed
+
+
+def test_plan_tells_what_waits_for_a_search_and_what_is_made_of_other_arms(trained: Path) -> None:
+    done = study("plan", "tiny", "mse", "anti_average_tuned", "mse_gain", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(maxsplit=3)[-1] for line in done.stdout.splitlines() if "mse_gain" in line] == [
+        f"{own}  to be made" for own in re.findall(r"mse_gain +seed \d +(\w+)", done.stdout)
+    ]
+    assert re.search(r"anti_average_tuned +waits for its weights: study search tiny", done.stdout)
+    assert "training left" not in done.stdout
 
 
 def test_doctor_finds_nothing_amiss(trained: Path) -> None:

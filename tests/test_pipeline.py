@@ -28,7 +28,8 @@ class Pipeline:
 
     def run(self, *command: str, check: bool = True) -> str:
         paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PATH": paths, "PYTHONPATH": str(self.root)}
+        # One cell at a time: it is trained in the stage's own process, which has torch already.
+        environment = os.environ | {"PATH": paths, "PYTHONPATH": str(self.root), "LOKY_MAX_CPU_COUNT": "1"}
         done = subprocess.run(
             command, cwd=self.root, env=environment, text=True, capture_output=True, check=False
         )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 from tqdm import tqdm
+
+from study.cores import usable_cores
 
 # Only what cameras, scanners and the web write: Pillow's other decoders (EPS runs a program) stay shut.
 Image.init()
@@ -127,11 +128,11 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], label: str) -> Iterator[Result]:
-    """work(item) for every item, in their order, on all cores; what takes over two seconds shows a progress bar.
+    """work(item) for every item, in their order, on all usable cores; what takes over two seconds shows a progress bar.
 
     When `work` raises, or the caller stops early, what has not begun is dropped.
     """
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(usable_cores())
     try:
         yield from tqdm(pool.map(work, items), total=len(items), desc=label, unit="file", delay=2, disable=None)
     finally:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from study.cores import usable_cores
 from study.errors import StudyError
 from study.report.page import Page
 
@@ -22,11 +22,6 @@ MOST_PROCESSES = 4  # more would wait for the longest of the list
 _page: Page | None = None  # what a drawing process works on
 
 
-def cores() -> int:
-    """How many processes this one may run at a time."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def draw_ahead(page: Page, processes: int | None = None) -> None:
     """Make everything in SLOW in several processes, as many as there are cores unless told, and keep it in the page.
 
@@ -35,7 +30,7 @@ def draw_ahead(page: Page, processes: int | None = None) -> None:
     what it is asked for by itself. Forking, because a fresh process would spend longer on imports than on drawing.
     Raises what a figure raises, and StudyError when a process is ended from outside.
     """
-    processes = min(cores(), MOST_PROCESSES) if processes is None else processes
+    processes = min(usable_cores(), MOST_PROCESSES) if processes is None else processes
     # A daemonic process, such as a worker of somebody's pool, may not have processes of its own.
     if processes < 2 or sys.platform != "linux" or multiprocessing.current_process().daemon:
         return

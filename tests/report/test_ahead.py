@@ -44,7 +44,3 @@ def test_a_process_that_is_killed_is_told_in_one_line(everything, monkeypatch):
     monkeypatch.setattr(figures_pareto, "vividness", lambda _result: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(StudyError, match=r"ended from outside.*run the same command again"):
         ahead.draw_ahead(Page(load_result(everything[0])), processes=2)
-
-
-def test_processes_are_the_cores_that_may_be_used():
-    assert 1 <= ahead.cores() <= os.cpu_count()
