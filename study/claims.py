@@ -28,20 +28,25 @@ from study.yaml_files import Real, Strict, checked, read_yaml
 
 COLUMNS = [
     "id", "says", "verdict", "estimate", "low", "high", "p_holm", "p", "p_min", "metric", "comparison", "unit",
-    "predicted", "why", "number", "p_t", "p_t_holm",
+    "predicted", "why", "number", "p_t", "p_t_holm", "by", "margin",
 ]  # fmt: skip
 Direction = Literal["up", "down"]
 Percent = Annotated[Real, Field(ge=0, le=100)]
 
 
 class _Claim(Strict):
-    """What every claim says about itself; amended: what was changed after a first run, when, and what it changed."""
+    """What every claim says about itself.
+
+    by: who says so, those who publish the loss, or this study, against it. amended: what was changed after a first run,
+    when, and what it changed.
+    """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     number: str
     says: str
     predicted: Literal["confirmed", "refuted", "open"]
     amended: str | None = None
+    by: Literal["loss", "study"] = "loss"
 
 
 class Scored(_Claim):
@@ -195,8 +200,10 @@ def claim_rows(claims: list[Any], sources: evidence.Sources) -> pd.DataFrame:
     corrected = stats.holm(np.array(p)), stats.holm(np.array(p_t))
     for claim, item, p_holm, p_t_holm in zip(claims, found, *corrected, strict=True):
         row = {"id": claim.id, "number": claim.number, "says": claim.says, "predicted": claim.predicted}
+        span = isinstance(claim, Within) and (claim.low, claim.high) != (None, None)  # it has its own limits
+        row |= {"by": claim.by, "margin": np.nan if span else evidence.margin_of(claim)}
         if isinstance(item, str):
-            rows.append(row | {"verdict": "not testable", "why": item})
+            rows.append(row | {"verdict": "not testable", "why": "; ".join(filter(None, (item, claim.amended)))})
             continue
         verdict, why = judge(item, float(p_t_holm))
         why = "; ".join(filter(None, (why, claim.amended)))

@@ -20,7 +20,7 @@ from study.explain.factorial import factorial_rows
 from study.explain.ledger import ledger_rows
 from study.explain.lengths import length_rows
 from study.explain.predictions import theory_rows
-from study.facts import study_facts
+from study.facts import casts_of_averages, study_facts
 from study.files import atomic_write_json
 from study.losses import source_of
 from study.metrics import METRICS, Metric
@@ -35,6 +35,9 @@ PAIRED_COLUMNS = [
     "arm", "baseline", "metric", "delta", "low", "high", "p", "p_holm", "p_min", "verdict", "seeds",
     "effect", "improved", "detectable", "seeds_needed", "seed_share", "image_share", "p_t", "p_t_holm",
 ]  # fmt: skip
+# Of these the score of a single picture is its influence on a ratio of sums: means and intervals say something, a
+# picture alone nothing.
+INFLUENCES = ("chroma_ratio",)
 # Means at the end of training whose curves tell whether it was long enough.
 CONVERGING = ("ab_rmse", "chroma_ratio")
 
@@ -122,6 +125,7 @@ def _claim_sources(
         weights=weights,
         unmeasured=unmeasured,
         elsewhere=_elsewhere(project, study),
+        casts=casts_of_averages(project.prepared(study)),
     )
 
 
@@ -229,7 +233,7 @@ def estimate_rows(metric: Metric, matrices: Matrices, weights: BootstrapWeights)
             "high": found[arm][2],
             "seeds": len(matrix),
             "sd": matrix.mean(axis=1).std(ddof=1) if len(matrix) > 1 else None,
-            "iqm": middle[arm],
+            "iqm": None if metric.name in INFLUENCES else middle[arm],
             "seed_share": shares[arm][0],
             "image_share": shares[arm][1],
         }
@@ -258,7 +262,7 @@ def paired_rows(metric: Metric, matrices: Matrices, baseline: str, weights: Boot
             own, base = matrix.loc[shared].to_numpy(), matrices[baseline].loc[shared].to_numpy()
             deltas[arm] = own - base
             worse[arm] = badness(metric, own) - badness(metric, base)
-            if metric.better:
+            if metric.better and metric.name not in INFLUENCES:
                 improved[arm] = stats.probability_of_improvement(
                     image_badness(metric, own) - image_badness(metric, base)
                 )

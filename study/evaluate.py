@@ -22,6 +22,7 @@ from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json
 from study.params import Arm, EvaluateSettings
 from study.plan import Project
+from study.scored import scoring_digest
 from study.train import load_model, prepare_torch, resolve_device
 
 BATCH = 100
@@ -74,7 +75,8 @@ def evaluate(project: Project, study: str, arm: Arm) -> pd.DataFrame:
             pictures = _pictures(model, ab, test, arm.decode.temperature, settings.evaluate, device)
     order = ["study", "arm", "seed", "image", "kind", "metric", "value", "signature"]
     scores = pd.concat(tables, ignore_index=True)[order] if tables else pd.DataFrame(columns=order)
-    scores.attrs = {"lpips": lpips_facts, "decode": arm.decode.model_dump()}
+    scoring = scoring_digest(project, study)
+    scores.attrs = {"lpips": lpips_facts, "decode": arm.decode.model_dump(), "scoring": scoring}
     for name in ("study", "arm", "image", "kind", "metric", "signature"):
         scores[name] = scores[name].astype("category")
     _write(results, arm, scores, pictures or _no_pictures(test))

@@ -45,7 +45,7 @@ class Sources:
     step, value. step_times: arm -> milliseconds of a training step by process and round, in which the arms took turns.
     means: kind -> (a, b), the mean of its colour law, empty where no law is known. loss_files: arm ->
     the file of its loss. weights: bootstrap weights for (seeds, images). unmeasured: metric -> why there is none.
-    elsewhere: arm -> other studies that have it.
+    elsewhere: arm -> other studies that have it. casts: of a known law, metric -> the cast that averaging brings.
     """
 
     declared: list[str]
@@ -59,6 +59,7 @@ class Sources:
     weights: Callable[[int, int], stats.Weights]
     unmeasured: dict[str, str] = field(default_factory=dict)
     elsewhere: dict[str, list[str]] = field(default_factory=dict)
+    casts: dict[str, float] = field(default_factory=dict)
 
     def scores(self, metric: str, *arms: str) -> list[np.ndarray]:
         """Scores (S, I) of the arms on the seeds that all of them have. NotTestable when something is missing."""
@@ -79,7 +80,7 @@ class Sources:
         """NotTestable unless `arm` is one of the study's."""
         if arm not in self.declared:
             others = self.elsewhere.get(arm)
-            but = f" (it is of {' and '.join(others)})" if others else ""
+            but = f" (it is in {', '.join(others)})" if others else ""
             raise NotTestable(f"the arm {arm} is not part of this study{but}")
 
     def seeds(self, table: dict[tuple[str, int], Any], *arms: str) -> list[int]:
@@ -162,7 +163,8 @@ def _from_scores(sources: Sources, scores: np.ndarray, question: Question, **lab
     )  # fmt: skip
 
 
-def _margin(claim: kinds.Scored) -> float:
+def margin_of(claim: Any) -> float:
+    """What is too little to matter for a claim, in the unit of its estimate: its own, else that of its metric."""
     return METRICS[claim.metric].margin if claim.margin is None else claim.margin
 
 
@@ -176,14 +178,22 @@ def _labels(claim: kinds.Scored, comparison: str) -> dict[str, str]:
 def value(claim: kinds.Value, sources: Sources) -> Evidence:
     """One arm's mean lies above or below a number."""
     (own,) = sources.scores(claim.metric, claim.arm)
-    question = beyond(claim.direction, _margin(claim), claim.than)
+    question = beyond(claim.direction, margin_of(claim), claim.than)
     return _from_scores(sources, own, question, **_labels(claim, f"{claim.arm} against {claim.than:g}"))
 
 
 def difference(claim: kinds.Difference, sources: Sources) -> Evidence:
-    """One arm lies above or below another; not testable where the other leaves no room for the margin."""
+    """One arm lies above or below another.
+
+    Not testable where the other leaves no room for the margin, and for a cast that averaging does not bring here.
+    """
     own, other = sources.scores(claim.metric, claim.arm, claim.against)
-    card, margin, mean = METRICS[claim.metric], _margin(claim), float(np.mean(other))
+    card, margin, mean = METRICS[claim.metric], margin_of(claim), float(np.mean(other))
+    if sources.casts.get(claim.metric, margin) < margin:
+        raise NotTestable(
+            f"averaging without a flaw would have a {claim.metric} of {sources.casts[claim.metric]:.2g} here: "
+            "its colours are others"
+        )
     if (mean - card.low if claim.direction == "down" else card.high - mean) < margin:
         raise NotTestable(f"{claim.against} has a {claim.metric} of {mean:.2g}: no room to change by {margin:g}")
     question = beyond(claim.direction, margin)
@@ -193,14 +203,14 @@ def difference(claim: kinds.Difference, sources: Sources) -> Evidence:
 def no_worse(claim: kinds.NoWorse, sources: Sources) -> Evidence:
     """One arm is no worse than another by more than the margin (non-inferiority)."""
     own, other = sources.scores(claim.metric, claim.arm, claim.against)
-    question = not_beyond(claim.direction, _margin(claim))
+    question = not_beyond(claim.direction, margin_of(claim))
     return _from_scores(sources, own - other, question, **_labels(claim, f"{claim.arm} − {claim.against}"))
 
 
 def within(claim: kinds.Within, sources: Sources) -> Evidence:
     """The difference of two arms lies in a range, +-margin where none is given (equivalence)."""
     own, other = sources.scores(claim.metric, claim.arm, claim.against)
-    margin = _margin(claim)
+    margin = margin_of(claim)
     low = -margin if claim.low is None else claim.low
     high = margin if claim.high is None else claim.high
     question = inside(low, high, float(np.mean(own - other)))
@@ -220,7 +230,7 @@ def strongest(claim: kinds.Strongest, sources: Sources) -> Evidence:
         other = rival - base
         lead = np.sign(change.mean()) * change - np.sign(other.mean()) * other
         labels = _labels(claim, f"|{claim.arm} − {claim.baseline}| − |{name} − {claim.baseline}|")
-        found.append(_from_scores(sources, lead, beyond("up", _margin(claim)), **labels))
+        found.append(_from_scores(sources, lead, beyond("up", margin_of(claim)), **labels))
     refuting = [one for one in found if one.high < one.question.enough[0]]
     return min(refuting, key=lambda one: one.high) if refuting else max(found, key=lambda one: (one.p_t, -one.low))
 
@@ -236,7 +246,7 @@ def trend(claim: kinds.Trend, sources: Sources) -> Evidence:
     scores = np.stack(sources.scores(claim.metric, *arms))
     rise = np.tensordot(stats.trend_contrast(np.array(doses)), scores, axes=1)
     told = [f"{arm} ({dose:g})" for arm, dose in zip(arms, doses, strict=True)]
-    question = beyond(claim.direction, _margin(claim))
+    question = beyond(claim.direction, margin_of(claim))
     whole = _from_scores(sources, rise, question, **_labels(claim, " → ".join(told)))
     for step in range(len(doses) - 1):
         labels = _labels(claim, " → ".join(told[step : step + 2]))
@@ -265,7 +275,11 @@ def same_hue(claim: kinds.SameHue, sources: Sources) -> Evidence:
     a, b = (table.xs(name, level="metric")[list(hued)].to_numpy() for name in ("a_mean", "b_mean"))
     angle = np.degrees(np.arctan2(b, a) - np.arctan2(true_b, true_a))
     off = np.abs((angle + 180) % 360 - 180) @ np.hypot(true_a, true_b) / np.hypot(true_a, true_b).sum()
-    labels = {"metric": "hue_difference", "unit": "degrees", "comparison": f"{claim.arm} against the mean of the law"}
+    labels = {
+        "metric": "hue_difference",
+        "unit": "degrees",
+        "comparison": f"{claim.arm} against the mean of the law, weighted by its chroma",
+    }
     return _from_scores(sources, off[:, None], not_beyond("down", claim.margin), **labels)
 
 

@@ -61,18 +61,18 @@ class RecordedCell:
         return started + round((finished - started) * min(1.0, step / max(1, self.record["steps"])))
 
 
-def _read_scores(path: Path) -> dict[int, dict[str, float]]:
-    """seed -> "score/<metric>" -> mean over images; empty before the arm is evaluated."""
+def _read_scores(path: Path) -> dict[tuple[int, str], dict[str, float]]:
+    """(seed, signature of the network) -> "score/<metric>" -> mean over images; empty before the arm is evaluated."""
     if not path.exists():
         return {}
     try:
-        table = pd.read_parquet(path, columns=["seed", "metric", "value"], filters=[("kind", "==", "all")])
+        table = pd.read_parquet(path, columns=["seed", "signature", "metric", "value"], filters=[("kind", "==", "all")])
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} cannot be read ({reason(error)}): run `study evaluate` again") from error
-    means = table.astype({"metric": str}).groupby(["seed", "metric"])["value"].mean()
-    scores: dict[int, dict[str, float]] = {}
-    for (seed, metric), value in means.items():
-        scores.setdefault(int(seed), {})[f"score/{plain_name(metric)}"] = float(value)
+    means = table.astype({"metric": str, "signature": str}).groupby(["seed", "signature", "metric"])["value"].mean()
+    scores: dict[tuple[int, str], dict[str, float]] = {}
+    for (seed, signature, metric), value in means.items():
+        scores.setdefault((int(seed), signature), {})[f"score/{plain_name(metric)}"] = float(value)
     return scores
 
 
@@ -92,7 +92,7 @@ def read_cells(root: Path, study: str, arms: list[str], seeds: list[int]) -> tup
                 record = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise StudyError(f"{path} is not JSON ({reason(error)}): run `study train` again") from error
-            cells.append(RecordedCell(arm, seed, folder, record, scores.get(seed, {})))
+            cells.append(RecordedCell(arm, seed, folder, record, scores.get((seed, record["signature"]), {})))
     if not cells:
         raise StudyError(f"no trained cell of {study} in {results / 'runs'}: run `study train {study}` first")
     return cells, tuple(missing)

@@ -1,10 +1,12 @@
 """What there is to compare: the state of every declared cell, and the scores of the sound ones.
 
-Only cells whose signature is the current one count; the others are listed with the command that mends them.
+Only cells whose signature is the current one count, and only scores of the present test pictures by the present code;
+the others are listed with the command that mends them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import pandas as pd
 
 from study.params import Arm
 from study.plan import Project
+from study.signature import PACKAGE, code_digest
 
 SCORES = ["arm", "seed", "image", "kind", "metric", "value"]
 
@@ -36,11 +39,18 @@ class Runs:
         return sorted(self.scores.loc[self.scores["arm"] == arm, "seed"].unique().tolist())
 
 
+def scoring_digest(project: Project, study: str) -> str:
+    """What the scores of a network depend on beside it: a hash (16 hex digits) of test pictures and scoring code."""
+    code = [PACKAGE / "evaluate.py", PACKAGE / "data" / "law.py", *sorted((PACKAGE / "metrics").glob("*.py"))]
+    pictures = project.prepared(study).manifest["splits"]["test"]["sha256"]
+    return hashlib.sha256(f"{pictures}\n{code_digest(code)}".encode()).hexdigest()[:16]
+
+
 def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
     """The state of every declared cell (finished, diverged, missing or outdated), and the scores of the sound ones."""
     states, records, histories, kept = [], {}, {}, []
     lpips = {"measured": False, "reason": "nothing is evaluated"}
-    results = project.results(study)
+    results, scoring = project.results(study), scoring_digest(project, study)
     for arm in arms:
         scores = _read_scores(results / "scores" / f"{arm.name}.parquet")
         if arm.name == project.params.pipeline.baseline:
@@ -56,6 +66,9 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
                     status, detail = "outdated", "trained with other settings, data or code"
                 elif status == "diverged":
                     detail = f"at step {record['diverged']['step']}, term {record['diverged']['term']}"
+                elif len(scores) and scores.attrs.get("scoring") != scoring:
+                    status, detail = "outdated", "evaluated on other test pictures or with other code"
+                    command = f"study evaluate {study} {arm.name}"
                 elif scores.attrs.get("decode", arm.decode.model_dump()) != arm.decode.model_dump():
                     status, detail = "outdated", "evaluated with another decoding"
                     command = f"study evaluate {study} {arm.name}"

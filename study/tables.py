@@ -60,6 +60,7 @@ def cost_rows(
     """What an arm costs, beside the baseline.
 
     records: of cells, by (arm, seed); parameters, peak memory and the seconds of a whole cell are medians over seeds.
+    Controls are not trained: they have no seconds.
     step_times: arm -> milliseconds of a step by process and round; NaN where an arm has none. step_ratio: the median
     over rounds of the ratio to the baseline's in the same round, step_low and step_high its quartiles (none for the
     baseline and arms that share its times). batch: images of a step.
@@ -70,6 +71,8 @@ def cost_rows(
         if own:
             fields = ("parameters", "peak_memory_mb", "seconds")
             row = {"arm": arm} | {field: float(np.median([r[field] for r in own])) for field in fields}
+            if own[0]["arm_settings"].get("control"):
+                row["seconds"] = np.nan
             if arm in step_times:
                 row["step_ms"] = float(np.median(step_times[arm]))
                 row["images_per_s"] = 1000 * batch / row["step_ms"]

@@ -370,7 +370,7 @@ def test_what_is_missing_makes_a_claim_not_testable_and_says_what(write: Callabl
     assert judged(write, found, **claim, metric="chroma")["why"] == "the arm own is not part of this study"
     found = replace(found, elsewhere={"own": ["first", "second"]})
     told = judged(write, found, **claim, metric="chroma")["why"]
-    assert told == "the arm own is not part of this study (it is of first and second)"
+    assert told == "the arm own is not part of this study (it is in first, second)"
     found = replace(found, declared=["mse", "own"])
     row = judged(write, found, **claim, metric="chroma")
     assert (row["verdict"], row["why"]) == ("not testable", "no finished, scored and current cell of own")

@@ -185,6 +185,20 @@ def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(
     assert "zhang" not in (root / "results" / "tiny" / "tables" / "arms.csv").read_text()
 
 
+def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    one_study(root, data=TINY_STUDY["data"] | {"test": 20})
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    assert "no scored cell of the baseline mse" in fails("compare", "tiny", cwd=root)
+    assert study("evaluate", "tiny", "mse", cwd=root).returncode == 0
+    told = study("compare", "tiny", cwd=root).stdout
+    assert told.count("evaluated on other test pictures or with other code") == 2
+    assert "run: study evaluate tiny zhang" in told
+
+
 def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(
     trained: Path, tmp_path: Path
 ) -> None:

@@ -143,14 +143,16 @@ def test_kinds_use_students_interval_over_seeds_and_ignore_images_without_the_ki
 
 
 def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
-    def record(seconds: float) -> dict:
-        return {"parameters": 10, "peak_memory_mb": 10 * seconds, "seconds": seconds}
+    def record(seconds: float, control: dict | None = None) -> dict:
+        settings = {"control": control}
+        return {"parameters": 10, "peak_memory_mb": 10 * seconds, "seconds": seconds, "arm_settings": settings}
 
     records = {("mse", 0): record(10), ("mse", 1): record(30), ("mse", 2): record(12), ("slow", 0): record(24)}
     records["late", 0] = record(6)
+    records["gained", 0] = record(10, {"of": "mse", "match": "truth"})
     # The machine is slow in the second round, for both; what is left is the ratio.
     times = {"mse": np.array([[10.0, 40, 12]]), "slow": np.array([[20.0, 88, 36]])}
-    table = cost_rows(records, times, ["mse", "slow", "late"], "mse", batch=32).set_index("arm")
+    table = cost_rows(records, times, ["mse", "slow", "late", "gained"], "mse", batch=32).set_index("arm")
     assert table.loc["mse", ["seconds", "step_ms", "step_ratio"]].tolist() == [12, 12, 1]
     assert table.loc["mse", ["step_low", "step_high"]].isna().all()
     assert table.loc["slow", ["step_low", "step_ratio", "step_high"]].tolist() == pytest.approx([2.1, 2.2, 2.6])
@@ -158,10 +160,12 @@ def test_cost_is_in_medians_and_ratios_to_the_baseline() -> None:
     assert table.loc["slow", "memory_ratio"] == 2
     assert table.loc["late", ["step_ms", "step_ratio", "step_low", "images_per_s"]].isna().all()
     assert table.loc["late", "memory_ratio"] == 0.5
+    assert np.isnan(table.loc["gained", "seconds"])  # nothing was trained for it
 
 
 def test_without_times_of_the_baseline_there_are_no_ratios() -> None:
-    records = {(arm, 0): {"parameters": 1, "peak_memory_mb": 1.0, "seconds": 1.0} for arm in ("mse", "other")}
+    record = {"parameters": 1, "peak_memory_mb": 1.0, "seconds": 1.0, "arm_settings": {}}
+    records = {(arm, 0): record for arm in ("mse", "other")}
     table = cost_rows(records, {"other": np.array([[5.0, 7, 6]])}, ["mse", "other"], "mse", batch=8).set_index("arm")
     assert table.loc["other", "step_ms"] == 6
     assert table["step_ratio"].isna().all()
@@ -172,6 +176,8 @@ def test_estimates_have_the_middle_half_and_the_share_of_the_seeds(weights: Boot
     (row,) = estimate_rows(METRICS["ab_rmse"], score_matrices(long_table({"mse": scores}), ["mse"]), weights)
     assert row["iqm"] == pytest.approx(reference.trim_mean(scores.ravel(), 0.25))
     assert row["seed_share"] > 0.9
+    (ratio,) = estimate_rows(METRICS["chroma_ratio"], score_matrices(long_table({"mse": scores}), ["mse"]), weights)
+    assert ratio["iqm"] is None  # a picture's score is its influence: the middle half of those is nothing
 
 
 def test_seeds_are_means_over_images() -> None:
@@ -182,15 +188,13 @@ def test_seeds_are_means_over_images() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "better"), [("ab_rmse", 0.25), ("psnr", 0.75), ("chroma_ratio", 0.5), ("colorfulness", None)]
+    ("metric", "better"), [("ab_rmse", 0.25), ("psnr", 0.75), ("chroma_ratio", None), ("colorfulness", None)]
 )
 def test_improved_is_the_share_of_pairs_that_are_better(
     metric: str, better: float | None, weights: BootstrapWeights
 ) -> None:
     base = np.full((2, 4), 1.2)
     own = base + np.array([[-0.1, 0.1, 0.1, 0.1], [-0.1, 0.1, 0.1, 0.1]])
-    if metric == "chroma_ratio":  # 1.1 and 0.7: nearer to 1 and farther from it, twice each
-        own = np.array([[1.1, 0.7, 1.1, 0.7]] * 2)
     matrices = score_matrices(long_table({"mse": base, "own": own}, metric), ["mse", "own"])
     assert paired_rows(METRICS[metric], matrices, "mse", weights)[0]["improved"] == better
 

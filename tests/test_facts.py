@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from study.facts import revision
+from study.data.law import ColorLaw
+from study.facts import casts_of_averages, revision, training_seconds
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -35,3 +38,37 @@ def test_outside_a_checkout_the_revision_is_unknown(tmp_path: Path, monkeypatch:
     assert revision(tmp_path) == "unknown"
     monkeypatch.setenv("PATH", "")
     assert revision(tmp_path) == "unknown"
+
+
+@dataclass
+class World:
+    """Gray test pictures of one kind whose colour is one of two, equally likely."""
+
+    modes: tuple[tuple[float, float], tuple[float, float]]
+
+    @property
+    def law(self) -> ColorLaw:
+        return ColorLaw(("car",), np.array([self.modes], np.float32), np.array([[0.5, 0.5]], np.float32))
+
+    def kinds(self, split: str) -> np.ndarray:
+        return np.zeros((3, 8, 8), np.uint8)
+
+    def images(self, split: str) -> np.ndarray:
+        return np.full((3, 8, 8, 3), 128, np.uint8)
+
+
+def test_casts_are_those_of_the_average_colour() -> None:
+    brown = World(((50.0, 20.0), (-40.0, 10.0)))  # red and green: the average is (5, 15), chroma 15.8 at 72 degrees
+    assert casts_of_averages(brown) == pytest.approx({"sepia_cast": np.hypot(5, 15), "purple_cast": 0}, abs=1e-4)
+    purple = World(((60.0, 0.0), (-40.0, -10.0)))  # the average is (10, -5), at 333 degrees
+    assert casts_of_averages(purple) == pytest.approx({"sepia_cast": 0, "purple_cast": np.hypot(10, 5)}, abs=1e-4)
+
+
+def test_training_time_counts_a_network_once_and_controls_not_at_all() -> None:
+    records = [
+        {"signature": "a", "seconds": 10.0, "arm_settings": {"control": None}},
+        {"signature": "a", "seconds": 10.0, "arm_settings": {}},  # the same network, decoded in another way
+        {"signature": "b", "seconds": 5.0, "arm_settings": {"control": None}},
+        {"signature": "c", "seconds": 10.0, "arm_settings": {"control": {"of": "mse", "match": "gray"}}},
+    ]
+    assert training_seconds(records) == 15.0

@@ -71,7 +71,7 @@ def loss_at(step: int, seed: int) -> float:
 def write_scores(root: Path, arm: str, seeds: list[int], study: str = "toy", shift: float = 0.0) -> None:
     """Two test images; chroma of seed k is 10k + 1 and 10k + 3; values of a palette kind must not be counted."""
     rows = [
-        (study, arm, seed, image, kind, metric, value + (100.0 if kind == "sky" else 0.0))
+        (study, arm, seed, f"{arm}-{seed}", image, kind, metric, value + (100.0 if kind == "sky" else 0.0))
         for seed in seeds
         for kind in ("all", "sky")
         for image, metric, value in [
@@ -83,7 +83,7 @@ def write_scores(root: Path, arm: str, seeds: list[int], study: str = "toy", shi
     ]
     path = root / "results" / study / "scores" / f"{arm}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = ["study", "arm", "seed", "image", "kind", "metric", "value"]
+    columns = ["study", "arm", "seed", "signature", "image", "kind", "metric", "value"]
     pd.DataFrame(rows, columns=columns).to_parquet(path)
 
 
@@ -191,6 +191,10 @@ def test_a_cell_with_a_new_signature_replaces_the_old_one_and_leaves_the_others(
     assert (summary.recorded, summary.replaced, summary.unchanged) == (0, 1, 3)
     after = live_runs(client, study)
     assert only(after["mse/seed-1"]).data.params["train.batch"] == "32"
+    # Its scores are still those of the old network: none are recorded until it is evaluated.
+    scored = {name for name, runs in after.items() if "score/chroma" in only(runs).data.metrics}
+    assert {"mse/seed-0", "vivid/seed-1"} <= scored
+    assert "mse/seed-1" not in scored
     old = only(before["mse/seed-1"]).info.run_id
     assert client.get_run(old).info.lifecycle_stage == "deleted"
     assert only(after["mse/seed-0"]).info.run_id == only(before["mse/seed-0"]).info.run_id

@@ -48,7 +48,7 @@ PIXEL_TERMS = {"lab", "saturation", "confidence"}
 
 COLUMNS = [
     "arm", "kind", "predicted_a", "predicted_b", "predicted_chroma", "a", "b", "chroma", "chroma_low", "chroma_high",
-    "true_chroma", "distance", "explained", "predicted_change", "change", "note",
+    "true_chroma", "distance", "explained", "predicted_change", "change", "note", "mse_explains",
 ]  # fmt: skip
 
 
@@ -85,7 +85,8 @@ def theory_rows(
     colour, the scatter of the pixels, is at most GRAY: theory predicts one colour for all pixels of a kind, and
     networks that paint many whose mean happens to be it are not explained. "no theory" where the loss has none.
     predicted_change, change: chroma minus that of the first arm with plain squared error, in theory and measured;
-    empty without such an arm. note: limits of the prediction, and what differs.
+    empty without such an arm. note: limits of the prediction, and what differs. mse_explains: whether the optimum of
+    plain squared error, the mean colour, would pass as `explained` for this arm, too.
     """
     if law is None:
         return pd.DataFrame(columns=COLUMNS)
@@ -188,6 +189,7 @@ def _judged(optimum: Optimum, row: dict, mean_color: np.ndarray, tied: bool, has
         notes.append("pixels scatter around their mean")
     elif distance > tolerance and abs(row["chroma"] - chroma) <= tolerance:
         notes.append("chroma as predicted, hue not")
+    by_mse = np.hypot(*(measured - mean_color)) <= max(TOLERANCE, RELATIVE_TOLERANCE * average) and not scattered
     judged = {
         "predicted_a": ab[0],
         "predicted_b": ab[1],
@@ -195,6 +197,7 @@ def _judged(optimum: Optimum, row: dict, mean_color: np.ndarray, tied: bool, has
         "distance": distance,
         "explained": "yes" if distance <= tolerance and not scattered else "no",
         "note": _joined(*notes),
+        "mse_explains": "yes" if by_mse else "no",
     }
     if has_mse:
         judged["predicted_change"] = chroma - average
