@@ -9,8 +9,8 @@ import math
 from collections import Counter
 
 from study.report import tuning
-from study.report.costs import costs
-from study.report.evidence import claims_in_short
+from study.report.costs import SEPIA, costs
+from study.report.evidence import claims_table
 from study.report.progress import idle_terms
 from study.report.result import StudyResult
 from study.report.style import VERDICTS, listed, plural
@@ -49,16 +49,14 @@ def _which(result: StudyResult) -> Line:
     if best is None:
         return Line("Which loss", ("The amount of colour was not measured.",))
     arm, own = result.arm(best), result.estimates[best, AMOUNT]
+    verdict = in_a_word(result)
     base = result.estimates.get((result.baseline, AMOUNT)) if best != result.baseline else None
     settings = tuning.weights_in_words(arm)
-    head = [Code(best), f" ({settings})" if settings else ""]
-    if arm.tuned:
-        head += [f", whose weights were searched, paints {percent(own.mean)} of the truth’s chroma"]
-    else:
-        head += [f" paints {percent(own.mean)} of the truth’s chroma"]
+    head = [verdict, " Nearest in chroma is ", Code(best), f" ({settings})" if settings else ""]
+    head += [", whose weights were searched" if arm.tuned else "", f": {percent(own.mean)} of the truth’s"]
     detail = [f"{result.metrics[AMOUNT].label.capitalize()} {told_value(result, best, AMOUNT)}"]
     if base:
-        head += ["; ", Code(result.baseline), f" paints {percent(base.mean)}"]
+        head += [", where ", Code(result.baseline), f" paints {percent(base.mean)}"]
         detail += [f" against {told_value(result, result.baseline, AMOUNT)}"]
     if not own.has_interval:
         detail += [" (no interval)"]
@@ -66,14 +64,48 @@ def _which(result: StudyResult) -> Line:
     return Line("Which loss", tuple(head), (*detail, *_overlapping(result, best)))
 
 
+def in_a_word(result: StudyResult) -> str:
+    """Whether a trained loss restores the chroma, and whether one does without more error or more sepia.
+
+    Restored: the interval of the chroma ratio holds the truth's, or its mean is within the margin of it. Without more:
+    the verdicts against the baseline are equivalent or better.
+    """
+    card = result.metrics[AMOUNT]
+    target = card.target if card.better == "target" else math.nan
+    restored = [
+        arm.name
+        for arm in result.arms
+        if not arm.control
+        and (found := result.estimates.get((arm.name, AMOUNT)))
+        and (found.low <= target <= found.high or abs(found.mean - target) <= card.margin)
+    ]
+    if not restored:
+        return "No loss here restores the truth’s chroma."
+    sepia = [] if result.is_foreign(SEPIA) else [SEPIA]
+    prices = {
+        name: [
+            metric
+            for metric in (*FIDELITY, *sepia)
+            if (name, metric) in result.comparisons
+            and result.comparisons[name, metric].verdict not in ("equivalent", "better")
+        ]
+        for name in restored
+        if name != result.baseline
+    }
+    free = [name for name, price in prices.items() if not price]
+    if free or result.baseline in restored:
+        return f"{listed(free or [result.baseline])} restores the truth’s chroma without more error."
+    more = "more error or more sepia" if sepia and any(SEPIA in price for price in prices.values()) else "more error"
+    return f"No loss here restores the truth’s chroma without {more}."
+
+
 def _standing(result: StudyResult, best: str) -> list[str]:
-    """Why this one, where weights were not searched."""
-    if result.arm(best).tuned:
-        return []
+    """Why this one where others come as close."""
     if best == nearest(result, AMOUNT, [arm for arm in result.arms if not arm.control]):
-        return [" No loss comes closer."]
+        return []
     label = result.metrics[FIDELITY[0]].label
-    return [f" No loss comes surely closer, and of those as close it has the smallest {label}."]
+    rest = "; of the searched arms it is the nearest" if result.arm(best).tuned else ""
+    return [f" None comes surely closer, and of those as close it has the smallest {label}{rest}."]
 
 
 def _commitment(result: StudyResult, best: str) -> list[str]:
@@ -82,7 +114,7 @@ def _commitment(result: StudyResult, best: str) -> list[str]:
     if own is None:
         return []
     base = result.estimates.get((result.baseline, COMMITMENT)) if best != result.baseline else None
-    told = [f" {percent(own.mean)} of its pixels come near a colour that is really possible"]
+    told = [f" Where several colours are possible, {percent(own.mean)} of its pixels come near one of them"]
     return [*told, *(["; with ", Code(result.baseline), f" {percent(base.mean)} do"] if base else []), "."]
 
 
@@ -127,24 +159,29 @@ def _fails(result: StudyResult) -> Line | None:
             most = max(share for _, share in idle)
             detail += [f" Of its gradient, {names} {'has' if len(idle) == 1 else 'have'} less than "
                        f"{max(0.1, math.ceil(1000 * most) / 10):g} %{' each' if len(idle) > 1 else ''}."]  # fmt: skip
-    counts = dict(claims_in_short(result))
-    if counts.get("refuted"):
-        total = sum(counts.values())
-        table = result.tables["claims"]
-        table = table[table["verdict"] == "refuted"]
-        names = list(table["number"] if "number" in table else table["id"])
-        verb = "is" if counts["refuted"] == 1 else "are"
-        head += [f" Of {plural(total, 'check')} of claims written down before the run, {counts['refuted']} {verb} "
-                 f"refuted and {counts.get('confirmed', 0)} confirmed."]  # fmt: skip
-        detail += [f" Refuted: {listed(names)}."]
+    for by, what in (("loss", "claims made for the loss"), ("study", "this study’s own against it")):
+        own = claims_table(result)
+        own = own[own["by"] == by]
+        counts = own["verdict"].value_counts()
+        if not len(own) or not counts.get("refuted", 0) + counts.get("confirmed", 0):
+            continue
+        counted = f"{counts.get('refuted', 0)} are refuted and {counts.get('confirmed', 0)} confirmed"
+        lead = " Of " if by == "loss" else "; of "
+        head += [f"{lead}{plural(len(own), 'check')} of {what}, {counted}"]
+        refuted = own[own["verdict"] == "refuted"]
+        if by == "loss" and len(refuted):
+            detail += [" Refuted: ", "; ".join(f"{row.says} ({row.number})" for row in refuted.itertuples()), "."]
+    if head and not head[-1].endswith("."):
+        head += ["."]
     return Line("What fails", trimmed(head), trimmed(detail)) if head else None
 
 
 def _classification(result: StudyResult) -> Line | None:
-    """The classification arms; doses and tuned ones only where there is nothing else."""
+    """The classification arms, variants after the losses themselves."""
     arms = [arm.name for arm in result.shown if arm.loss == "classification" and arm.name != result.baseline]
     own = [name for name in arms if result.looks[name].family in ("main", "tuned") and name != recommended_arm(result)]
-    arms = (own or arms)[:4]
+    rest = [name for name in arms if name not in own and name != recommended_arm(result)]
+    arms = (own + rest)[:4] or arms
     if not arms:
         return None
     head: list[str] = []
@@ -185,10 +222,16 @@ def _others(result: StudyResult) -> Line | None:
         if len(better) < 2 or "worse" in verdicts.values():
             continue
         said = listed(told_verdict(result, arm.name, metric).removeprefix("better on ") for metric in better)
+        worse = [
+            result.metrics[metric].label
+            for metric in result.measured
+            if (arm.name, metric) in result.comparisons and result.comparisons[arm.name, metric].verdict == "worse"
+        ]
+        but = f", but worse on {listed(worse)}" if worse else ""
         head += [
             " " if head else "",
             Code(arm.name),
-            f" is better than the baseline on {said}, and worse on none of the key metrics.",
+            f" is better than the baseline on {said}, and worse on none of the key metrics{but}.",
         ]
     return Line("Other losses", tuple(head)) if head else None
 
@@ -201,8 +244,9 @@ def _sure(result: StudyResult) -> Line:
     if many == 1:
         head += ": how much chance matters in training cannot be seen from one run, so read every difference as a hint."
     elif compared:
-        decided = compared - verdicts["undecided"]
-        head += f", paired, decide {decided} of {plural(compared, 'comparison')} with the baseline."
+        same, open_ = verdicts["equivalent"], verdicts["undecided"]
+        head += f", paired: of {plural(compared, 'comparison')} with the baseline {compared - same - open_} tell a "
+        head += f"difference, {same} that there is none that matters, and {open_} nothing sure."
     else:
         head += ". Nothing is compared with the baseline."
     said = []

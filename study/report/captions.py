@@ -9,13 +9,13 @@ from study.report.telling import Code
 
 QUESTION = "My model paints sepia: which loss, at which weights, fixes that, and what does it cost?"
 VIVIDNESS = (
-    "Sepia is at the left: too little colour. Moving right makes pictures vivid; moving down takes them "
-    "farther from the truth, pixel by pixel."
+    "Dull is at the left: too little colour. Moving right makes pictures vivid; moving down takes them "
+    "farther from the truth, pixel by pixel. The dotted line joins the arms that no other one beats in both."
 )
 KINDS = (
     "The chroma that each arm paints, by kind of region. The solid line is the mean chroma of the palette, "
-    "which the truth has; the dashed line is the chroma of the palette’s average colour, which is all that "
-    "averaging can give. The band between them is what averaging loses."
+    "which the truth has; the dashed line is the chroma of the palette’s average colour, which perfect "
+    "averaging gives. The band between them is what averaging loses."
 )
 PLANES = (
     "Discs are the colours a kind really has, their area the probability; the cross is their average. A mark "
@@ -46,8 +46,8 @@ THEORY = (
     "For a known law of colours, the optimum of the per-pixel terms can be worked out exactly. On the diagonal the "
     "networks do what theory predicts; the dashed line is the truth’s mean chroma. Explained (✓): the mean colour, in "
     "a and b, lies within 3 Lab units of the predicted one, or within 15 % of its chroma where that is more, and the "
-    "pixels scatter around it by no more than 5. For effects as small as the published weights’, read the paired "
-    "change in the table instead."
+    "pixels scatter around it by no more than 5. The tick judges a and b, the number beside it is the chroma. For "
+    "effects as small as the published weights’, read the paired change in the table instead."
 )
 FACTORIAL = (
     "The three terms switched on and off in all eight combinations, at weights that matter. A main effect is the mean "
@@ -63,13 +63,16 @@ FINALISTS = (
     "The best of many looks better than it is: each finalist was trained again in full on seeds that the search had "
     "not seen. First stands the honest score with its interval, behind it (tuned) the score it was chosen by. Faithful "
     "is the smallest error, vivid the nearest to the truth’s vividness, knee the bend of the front. A finalist without "
-    "a trial was no candidate: its strength was stepped until the mean chroma was the truth’s. The vividness gap is "
-    "the mean of |chroma ratio − 1| and |colorfulness / the truth’s − 1|. A point is dominated by another that is as "
-    "good in all three objectives (ab RMSE and the two gaps) and better in one."
+    "a trial was no candidate: its strength was stepped until the mean chroma was the truth’s, beyond the searched "
+    "range where need be. Recommended is, of the finalists whose chroma is within 3 % of the truth’s (or the nearest), "
+    "the one with the smallest ab RMSE, and of those within 1 % of that the one whose hue diversity is least off: "
+    "chosen by these same scores, so the results on the test pictures above are the untouched judge. The vividness gap "
+    "is the mean of |chroma ratio − 1| and |colorfulness / the truth’s − 1|. A point is dominated by another that is "
+    "as good in all three objectives (ab RMSE and the two gaps) and better in one."
 )
 IMPORTANCE = (
-    "Hypervolume is the share of the box of objectives that the front dominates; a flat end means that more candidates "
-    "would not help. Importance is each setting’s share of what decides over the best quarter (PED-ANOVA)."
+    "Hypervolume is the share of the box of objectives that the front dominates; a flat end means that the last "
+    "candidates did not help. Importance is each setting’s share of what decides over the best quarter (PED-ANOVA)."
 )
 LEDGER = (
     "The share of each term, weight included, in the sum of the gradient norms at the network’s output, on the same "
@@ -86,7 +89,10 @@ CURVES = (
     "classification is decoded at the published temperature whatever the arm’s own, so arms that differ in it alone "
     "have one curve."
 )
-CELLS = "A cell is one trained network: study, arm and seed. The same signature means the same settings, data and code."
+CELLS = (
+    "A cell is an arm with a seed. The same signature means the same network: same settings, data and code; arms that "
+    "differ in decoding alone share theirs, and controls are made from networks of other arms."
+)
 Parts = tuple[str, ...]
 
 
@@ -99,9 +105,11 @@ def results(result: StudyResult) -> Parts:
 def claims(result: StudyResult) -> Parts:
     """How the claims were judged."""
     said = (
-        "Written down before the run, judged by the tables. Confirmed and refuted need an interval that says so; "
-        "undecided does not mean wrong. The p of the interval, for claims that something differs, is corrected (Holm) "
-        "for the number of such claims; that something is the same is judged by the interval and its margin alone."
+        "Written down before the run, judged by the tables. Confirmed and refuted need an interval that says so: a "
+        "claim that something differs is refuted where the interval excludes a change as large as the margin beside "
+        "it, even if there is a smaller one; undecided does not mean wrong. The p of the interval, for claims that "
+        "something differs, is corrected (Holm) for the number of such claims; that something is the same is judged by "
+        "the interval and its margin alone."
     )
     smallest = result.tables["claims"]["p_min"].dropna()
     if len(smallest):
@@ -112,6 +120,14 @@ def claims(result: StudyResult) -> Parts:
         hopeless = smallest.min() * len(smallest) > 0.05
         said += ", which the correction for this many claims lifts above 0.05 whatever the effect." if hopeless else "."
     return (said,)
+
+
+DIFFERENCES = (
+    "Effect size: the mean of the seeds’ differences over their standard deviation. Better pairs: the share of pairs "
+    "of seed and picture in which the arm is better. Detectable: the smallest true difference that this design would "
+    "tell from zero four times in five. Seeds needed: about how many would decide what is undecided. Variance from "
+    "seeds: their share in the variance of the mean difference; the rest is the choice of pictures and noise."
+)
 
 
 def differences(result: StudyResult) -> Parts:

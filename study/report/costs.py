@@ -34,7 +34,7 @@ def costs(result: StudyResult) -> Line | None:
     best = recommended_arm(result)
     head: list[str] = []
     detail: list[str] = []
-    about = (*FIDELITY, SEPIA, "hue_diversity_gap")
+    about = (*FIDELITY, *([] if result.is_foreign(SEPIA) else [SEPIA]), "hue_diversity_gap")
     found = [name for name in about if best and (best, name) in result.comparisons]
     excess = [told for metric in FIDELITY if metric in found and (told := told_excess(result, best, metric))]
     if excess:
@@ -70,17 +70,22 @@ def _beside_gray(result: StudyResult, best: str) -> list[str]:
 
 
 def _sepia(result: StudyResult, best: str) -> list[str]:
-    """Whether the cure brings what it was to cure."""
+    """Whether the cure brings what it was to cure, where that can be seen."""
     if (best, SEPIA) not in result.comparisons or (result.baseline, SEPIA) not in result.estimates:
         return []
+    if result.is_foreign(SEPIA):
+        return [" Sepia itself cannot be tested here: the averages of this world’s colours are not brown."]
     card, baseline = result.metrics[SEPIA], Code(result.baseline)
     own, base = (number(result.estimates[arm, SEPIA].mean, card.decimals) for arm in (best, result.baseline))
     values = f" ({card.label} {own} against {base})."
     how = {"worse": "more faint brown than", "better": "less faint brown than", "equivalent": "as much faint brown as"}
-    told = how.get(result.comparisons[best, SEPIA].verdict)
-    if told is None:
-        return [" Whether it paints more faint brown than ", baseline, f" is undecided{values}"]
-    return [f" It paints {told} ", baseline, values]
+    found = result.comparisons[best, SEPIA]
+    if told := how.get(found.verdict):
+        return [f" It paints {told} ", baseline, values]
+    if found.low > 0 or found.high < 0:
+        seems = "more" if found.low > 0 else "less"
+        return [f" It seems to paint {seems} faint brown than ", baseline, f", not surely or not by much{values}"]
+    return [" Whether it paints more or less faint brown than ", baseline, f" is undecided{values}"]
 
 
 def _gain_control(result: StudyResult, best: str) -> tuple[list[str], list[str]]:
@@ -129,8 +134,10 @@ def _time_and_memory(result: StudyResult, best: str | None) -> list[str]:
         about = "about as long as" if abs(ratio - 1) < NOISE else f"{number(ratio, 2)} times as long as"
         parts += [f"A training step takes {about} with ", Code(result.baseline)]
         # Named only where the rounds agree that it is quicker, or slower, than the baseline.
-        told = [[f"the quickest loss {number(low.step_ratio, 2)}, ", Code(low.arm)]] if low.step_high < 1 else []
-        told += [[f"the slowest loss {number(high.step_ratio, 2)}, ", Code(high.arm)]] if high.step_low > 1 else []
+        told = [["the quickest, ", Code(low.arm), f", {number(low.step_ratio, 2)} times"]] if low.step_high < 1 else []
+        told += (
+            [["the slowest, ", Code(high.arm), f", {number(high.step_ratio, 2)} times"]] if high.step_low > 1 else []
+        )
         if len(table) > 1 and told:
             parts += [" (", *(told[0] if len(told) == 1 else [*told[0], "; ", *told[1]]), ")"]
     elif len(table) == 1:
@@ -142,7 +149,7 @@ def _time_and_memory(result: StudyResult, best: str | None) -> list[str]:
         parts += [Code(result.baseline)]
     parts += _memory(table, own)
     spent = result.facts.get("provenance", {}).get("train_seconds")
-    return [*parts, f". Training all cells took {duration(float(spent))} of computing." if spent else "."]
+    return [*parts, f". Training all networks took {duration(float(spent))} of computing." if spent else "."]
 
 
 def _memory(table: pd.DataFrame, own: pd.DataFrame) -> list[str]:
@@ -151,12 +158,15 @@ def _memory(table: pd.DataFrame, own: pd.DataFrame) -> list[str]:
     if table.empty:
         return []
     largest = table.loc[table["memory_ratio"].idxmax()]
-    most = [f"{amount(largest.memory_ratio)}, ", Code(largest.arm)]
     if own.empty or math.isnan(own["memory_ratio"].iloc[0]):
-        return ["; peak memory is at most ", *most, ", times that"]
+        return [f"; peak memory is at most {amount(largest.memory_ratio)} times that (", Code(largest.arm), ")"]
     ratio = float(own["memory_ratio"].iloc[0])
     parts = ["; peak memory is ", "the same" if abs(ratio - 1) < 0.005 else f"{amount(ratio)} times that"]
     return [
         *parts,
-        *([" (the largest ", *most, ")"] if largest.memory_ratio > 1.005 and largest.arm != own["arm"].iloc[0] else []),
+        *(
+            [" (the largest, ", Code(largest.arm), f", {amount(largest.memory_ratio)} times)"]
+            if largest.memory_ratio > 1.005 and largest.arm != own["arm"].iloc[0]
+            else []
+        ),
     ]

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from study.report import sheet as s
-from study.report.looks import BASELINE_COLOR, COLORS
+from study.report.looks import BASELINE_COLOR, COLORS, NAMED
 from study.report.result import StudyResult
 from study.report.style import amount, interval, listed, number, p_value, plural
 
 COST_LABELS = {"step_ms": "time of a step", "peak_memory_mb": "peak memory"}
+TELLING = 3.0
+"""Lab units of chroma: where theory predicts less of a change against plain squared error, it says nothing special."""
+
 VERDICTS_OF_CLAIMS = ("confirmed", "refuted", "undecided", "not testable")
 
 
@@ -51,9 +54,16 @@ class Claim:
         return f"{self.estimate} {self.interval}".strip() if self.estimate != "–" else ""
 
 
+def claims_table(result: StudyResult) -> pd.DataFrame:
+    """Rows of claims.csv; tables of earlier versions say neither who makes a claim nor what is too little to matter."""
+    table = result.tables["claims"]
+    absent = {"by": "loss", "margin": math.nan, "number": ""}
+    return table.assign(**{name: value for name, value in absent.items() if name not in table})
+
+
 def claims(result: StudyResult) -> list[Claim]:
     """The claims in their declared order."""
-    return [_claim(result, row) for row in result.tables["claims"].itertuples()]
+    return [_claim(result, row) for row in claims_table(result).itertuples()]
 
 
 def _claim(result: StudyResult, row: object) -> Claim:
@@ -61,12 +71,13 @@ def _claim(result: StudyResult, row: object) -> Claim:
     decimals = card.decimals if card else s.enough_decimals(row.estimate, row.low, row.high)
     metric = card.label if card else COST_LABELS.get(row.metric, row.metric.replace("_", " "))
     unit = "" if row.unit in ("", "1") else f" {row.unit}"
+    margin = "" if math.isnan(row.margin) or not row.comparison else f", margin {row.margin:g}"
     return Claim(
         row.id, row.says, row.verdict,
         f"{number(row.estimate, decimals)}{unit if not math.isnan(row.estimate) else ''}",
         interval(row.low, row.high, decimals) if row.low != row.high else "",  # a fact has none
         p_value(row.p_t_holm), p_value(row.p), metric,
-        row.comparison, row.predicted, row.why, getattr(row, "number", ""), row.estimate, row.p_t_holm,
+        f"{row.comparison}{margin}", row.predicted, row.why, row.number, row.estimate, row.p_t_holm,
     )  # fmt: skip
 
 
@@ -175,7 +186,7 @@ def theory_sentences(result: StudyResult) -> list[str]:
         middle = f"; the median distance between the two is {amount(distances.median())} Lab units" if len(
             distances) else ""  # fmt: skip
         outcomes = plural(len(told), "outcome")
-        said.append(f"Theory explains {good} of {outcomes} (a trained arm on a kind of region){middle}.")
+        said.append(f"Theory explains {good} of {outcomes} (a trained arm on a kind of region){middle}.{_null(told)}")
         bad = told[told["explained"] == "no"]
         if len(bad):
             by_arm = bad.groupby("arm", sort=False)["kind"].agg(list)
@@ -190,9 +201,26 @@ def theory_sentences(result: StudyResult) -> list[str]:
     return said
 
 
+def _null(told: pd.DataFrame) -> str:
+    """How much of that the optimum of plain squared error would explain by itself: many arms hardly leave it."""
+    if "mse_explains" not in told:
+        return ""
+    same = int((told["mse_explains"] == "yes").sum())
+    far = told[told["predicted_change"].abs() > TELLING] if "predicted_change" in told else told[:0]
+    text = f" The optimum of plain squared error, predicted for every arm, would explain {same} of them"
+    if not len(far):
+        return f"{text}."
+    good, by_mse = (int((far[column] == "yes").sum()) for column in ("explained", "mse_explains"))
+    return (
+        f"{text}. Where theory predicts that the chroma changes by more than {TELLING:g} Lab units, it explains {good} "
+        f"of {len(far)}, and that optimum {by_mse}."
+    )
+
+
 def term_colors(result: StudyResult, terms: Sequence[str]) -> dict[str, str]:
-    """A colour for each term: that of the arm of the same name where there is one, gray for the first term."""
+    """A colour for each term: its own, or that of the arm of the same name, gray for the first term."""
     found = {term: result.looks[term].color for term in terms if term in result.looks}
+    found |= {term: NAMED[term] for term in terms if term in NAMED}
     found |= {"lab": BASELINE_COLOR} if "lab" in terms else {}
     rest = iter([color for color in COLORS if color not in found.values()] * 4)
     return {term: found.get(term) or next(rest) for term in terms}

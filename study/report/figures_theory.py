@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from study.report.evidence import factorial_metrics, term_colors, theory_rows
 from study.report.figures import STEPS, file_name, plain, shortened, signed_tick, unit
-from study.report.result import StudyResult
+from study.report.result import KEY_METRICS, StudyResult
 from study.report.style import interval, number
 from study.report.svg import GRID, INK, MUTED, PAPER, Drawing, canvas, drawing, panels
 
@@ -73,7 +73,9 @@ def effects(result: StudyResult) -> list[Drawing]:
     """Main effects and interactions of the terms on one metric, a panel each, with Shapley shares at the right."""
     table = result.tables["factorial"]
     table = table[~table["effect"].str.startswith("shapley ")]
-    return [_effects(result, metric, table[table["metric"] == metric]) for metric in factorial_metrics(result)[:6]]
+    return [
+        _effects(result, metric, table[table["metric"] == metric]) for metric in factorial_metrics(result)[:KEY_METRICS]
+    ]
 
 
 def _effects(result: StudyResult, metric: str, rows: pd.DataFrame) -> Drawing:
@@ -115,6 +117,6 @@ def _effects(result: StudyResult, metric: str, rows: pd.DataFrame) -> Drawing:
 def _effect_label(effect: str) -> str:
     short = {"saturation": "sat.", "diversity": "div.", "confidence": "conf."}
     if effect == "all three":
-        return "all on, all off"
+        return "all on − all off"
     parts = effect.split(" x ")
     return plain(" × ".join(short.get(part, part) for part in parts) if len(parts) > 1 else effect)

@@ -16,6 +16,7 @@ from study.report.svg import GRID, INK, MUTED, Drawing, canvas, drawing
 
 MOST_POINTS = 160  # of a curve
 NOT_TERMS = {"total", "lr", "grad_norm", "images_per_s"}
+DASHES = {"o": "-", "s": "--", "^": ":", "D": "-.", "v": (0, (7, 2, 1, 2, 1, 2))}  # marker of an arm -> its line
 CROWDED = 12  # arms in one panel; more are shown family by family
 
 
@@ -54,12 +55,16 @@ def _curve(result: StudyResult, table: pd.DataFrame, split: str, name: str, arms
     names = [shortened(look[arm].label, 20) for arm in lines]
     height = max(300, 90 + 14 * len(lines))
     with canvas(510, height, 42, 22 + LETTER * max(map(len, names)), 28, 46) as (figure, axes):
+        colors = [look[arm].color for arm in lines]
         for arm, rows in lines.items():
+            many = colors.count(look[arm].color) > 1
             rows = rows.iloc[sorted({*range(0, len(rows), math.ceil(len(rows) / MOST_POINTS)), len(rows) - 1})]
             style = {"color": look[arm].color, "gid": f"arm-{look[arm].index}"}
             band = rows["low"].notna() & rows["high"].notna()
             axes.fill_between(rows["images"][band], rows["low"][band], rows["high"][band], alpha=0.14, lw=0, **style)
-            axes.plot(rows["images"], rows["mean"], lw=1.7, marker=look[arm].marker if len(rows) < 3 else None, **style)
+            marker = look[arm].marker
+            line = DASHES.get(marker, "-") if many else "-"  # lines of one colour differ as their markers do
+            axes.plot(rows["images"], rows["mean"], ls=line, lw=1.7, marker=marker if len(rows) < 3 else None, **style)
         if split == "train" and (table["mean"] > 0).all() and table["mean"].max() > 20 * table["mean"].min():
             axes.set_yscale("log")
             axes.yaxis.set_minor_locator(NullLocator())

@@ -47,15 +47,26 @@ def _read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         needed = {key: content[key] for key in ("study", "title", "headline", "in_short", "tables")}
         rest = {"facts": content.get("facts") or {}, "cost": content.get("cost", "")}
+        rest |= {"verdict": content.get("verdict", ""), "recommended": content.get("recommended")}
         return {"folder": path.parent.name} | rest | needed
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path} is no report ({error!r}): run `study report {path.parent.name}` again") from error
 
 
+def in_a_word(studies: list[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Each verdict on whether a loss restores the chroma, and the studies that come to it."""
+    found: dict[str, list[str]] = {}
+    for study in studies:
+        if study["verdict"]:
+            found.setdefault(study["verdict"], []).append(study["study"])
+    return [(verdict, tuple(names)) for verdict, names in found.items()]
+
+
 def main_numbers(studies: list[dict[str, Any]]) -> list[Comparison]:
     """The main metrics, arm by arm and study by study; metrics that no study has are left out.
 
-    Where studies share arms, only those that at least two of them have are shown: the page is for comparing.
+    Where studies share arms, those that at least two of them have are shown, and those that one recommends: the page is
+    for comparing.
     """
     return [found for metric in MAIN if (found := _numbers(studies, metric)).rows]
 
@@ -79,7 +90,8 @@ def _numbers(studies: list[dict[str, Any]], metric: str) -> Comparison:
         columns.append({arm: (row, verdicts.get(arm, "")) for arm, row in means.items()})
     counts = Counter(arm for column in columns for arm in column)
     shared = [arm for arm, studies in counts.items() if studies > 1]
-    arms = shared or list(counts)
+    recommended = {study["recommended"] for study in studies}
+    arms = [arm for arm in counts if arm in shared or arm in recommended] if shared else list(counts)
     rows = [(arm, tuple(_cell(column.get(arm), card) for column in columns)) for arm in arms] if card else []
     label = card.label if card else metric
     return Comparison(label, card.direction if card else "", tuple(rows))

@@ -6,8 +6,10 @@ muted shade of its loss with a small mark of its own, a tuned arm is its loss's 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Protocol
 
 # Found by a search for the largest smallest distance: any two of these and the baseline's gray differ by more than 13
@@ -15,6 +17,14 @@ from typing import Any, Protocol
 # stands out on white and on near-black.
 COLORS = ("#2257eb", "#f48709", "#23b890", "#7e5888", "#a84a00", "#d67ff0", "#38705d", "#8e845a")
 BASELINE_COLOR = "#808790"
+# Losses that several studies have, and the terms of the published one, keep their colour whatever else a study has.
+NAMED = dict(
+    zip(
+        ("huber", "saturation", "diversity", "confidence", "anti_average", "anti_average_normalized", "zhang_plain",
+         "zhang"),
+        COLORS, strict=True,
+    )
+)  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v")
 DOSE_MARKERS = ("v", "^", "<", ">", "d", "p", "s")
 CONTROL_MARKERS = ("P", "X", "d", "p")
@@ -76,20 +86,25 @@ class Look:
 def looks(arms: Sequence[Described], baseline: str) -> dict[str, Look]:
     """Colour and marker by family and declared order, families in the order of FAMILIES, doses behind their parent's.
 
-    The baseline is a gray disc. Colour and marker of the losses change together, so either tells them apart; a pair
-    of both comes again after forty losses. The index of an arm is its declared place.
+    The baseline is a gray disc. The losses of NAMED have their own colours, the others those that are left; where
+    losses share a colour they differ in the marker. A pair of both comes again after forty losses at the earliest. The
+    index of an arm is its declared place.
     """
     place = {arm.name: index for index, arm in enumerate(arms)}
     origin = {arm.name: derivation(arm, arms, baseline) for arm in arms}
     result: dict[str, Look] = {}
-    slot = 0
-    for arm in arms:
-        if arm.name == baseline:
-            result[arm.name] = Look(place[arm.name], BASELINE_COLOR, MARKERS[0], label=short(arm.name))
-        elif origin[arm.name][0] == "main":
-            color, marker = COLORS[slot % len(COLORS)], MARKERS[slot % len(MARKERS)]
-            result[arm.name] = Look(place[arm.name], color, marker, label=short(arm.name))
-            slot += 1
+    losses = [arm.name for arm in arms if arm.name != baseline and origin[arm.name][0] == "main"]
+    free = [color for color in COLORS if color not in {NAMED[name] for name in losses if name in NAMED}]
+    rest = cycle([*free, *(color for color in COLORS if color not in free)])
+    colors = {name: NAMED[name] if name in NAMED else next(rest) for name in losses}
+    shared: Counter[str] = Counter()
+    for name in losses:
+        color = colors[name]
+        marker = MARKERS[(COLORS.index(color) + shared[color]) % len(MARKERS)]
+        shared[color] += 1
+        result[name] = Look(place[name], color, marker, label=short(name))
+    if baseline in place:
+        result[baseline] = Look(place[baseline], BASELINE_COLOR, MARKERS[0], label=short(baseline))
     # The baseline comes first whatever its declared place.
     result = {name: result[name] for name in sorted(result, key=lambda name: name != baseline)}
     for family in ("tuned", "dose", "control"):

@@ -138,6 +138,7 @@ def _differences(page: Page, files: dict[str, bytes]) -> list[str]:
         parts_text(captions.differences(page.result)),
         signs,
         images([figure for _, figure in page.forests], files),
+        words(captions.DIFFERENCES),
         folded(f"All {len(page.differences)} differences", sheet_table(page.sheets["differences"])),
     ]
     if page.seeds:

@@ -38,19 +38,22 @@ def how(result: StudyResult) -> list[tuple[str, ...]]:
     paragraphs: list[tuple[str, ...]] = [
         (
             f"Every arm trains the same network on the same data{of_what}. A seed gives every arm the same "
-            "initial weights, data order and crops, so arms are compared in pairs, seed by seed; only the loss "
+            "initial weights, data order and flips, so arms are compared in pairs, seed by seed; only the loss "
             "differs (and, for classification, the last layer and how bins become a colour). Lightness is "
             "passed through, and every score is computed on test images that no arm was trained on.",
         ),
+        *([tuple(said)] if (said := _training(result)) else []),
         (
             "An estimate is the mean over test images and seeds. Its 95\u00a0% interval comes from resampling both, "
-            "because the images of one trained network are no replicates of the training, widened for the "
-            "small number of seeds. A difference is arm minus ",
+            "because the images of one trained network are no replicates of the training; it is stretched to at least "
+            "the root of t²V of the seeds plus t²V of the images, V the variance of the mean at that level and t "
+            "Student’s quantile for its number. A difference is arm minus ",
             Code(result.baseline),
             ", paired by seed and image. The verdict ‘equivalent’ needs the whole interval inside the metric’s "
             "declared margin (the shaded band in the figures); otherwise ‘better’ and ‘worse’ need an interval "
-            "without zero, after Holm’s correction of its level for the number of arms compared on the metric too, and "
-            "more than one seed; everything else is ‘undecided’, which is not the same as ‘no difference’. Where a "
+            "without zero, after Holm’s correction of its level for the number of arms compared on the metric too, "
+            "an estimate at least as large as the margin, and more than one seed; everything else is ‘undecided’: not "
+            "told from zero, or told from zero but perhaps too small to matter. Where a "
             "metric has a target, better means nearer to it; where it has no better direction, the verdict is "
             "‘higher’ or ‘lower’.",
         ),
@@ -67,6 +70,26 @@ def how(result: StudyResult) -> list[tuple[str, ...]]:
             )
         )
     return paragraphs
+
+
+def _training(result: StudyResult) -> list[str]:
+    """The network and how it is trained, in a sentence or two; empty where the facts do not say."""
+    facts, data = result.facts.get("training") or {}, result.facts.get("data") or {}
+    try:
+        steps, batch, size = facts["steps"], facts["batch"], data["size"]
+        network = f"a U-Net of width {facts['width']} with {facts['levels']} levels ({facts['upsampling']} upsampling)"
+        rate = f"{facts['learning_rate']:g}"
+    except KeyError:
+        return []
+    parameters = result.tables["cost"].set_index("arm")["parameters"].get(result.baseline)
+    many = f", {count(float(parameters))} parameters with " if parameters else ", "
+    said = [f"The network is {network}{many}", Code(result.baseline)] if parameters else [f"The network is {network}"]
+    return [
+        *said,
+        f"; it takes the lightness of {size} × {size} pixels and predicts a and b at half the resolution, which are "
+        f"upsampled. It is trained for {count(float(steps))} steps of {batch} pictures, some of them mirrored, with "
+        f"AdamW at a learning rate that rises to {rate} and falls to zero along half a cosine.",
+    ]
 
 
 def threats(result: StudyResult) -> list[tuple[str, str]]:
@@ -93,6 +116,8 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
             "Its textures and palettes are generated so that the right answer is known. Sizes of effects need "
             "not carry over to photographs."
         )
+        if result.is_foreign("sepia_cast"):
+            text += " The averages of its colours are not brown: sepia itself is to be seen on photographs only."
         found.append(("A made world", text))
     if data.get("size"):
         text = (
@@ -102,8 +127,8 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
     if many > 1:
         text = (
             f"With {plural(many, 'seed')} the intervals lean on luck that is symmetric, or alike in both arms. Where "
-            "an arm’s luck is skewed and the baseline’s is not, wrong words are more frequent than 5\u00a0%: "
-            "benchmarks/coverage.csv says how frequent."
+            "an arm’s luck is skewed and the baseline’s is not, a wrong verdict is said in more than 5\u00a0% of "
+            "studies: benchmarks/coverage.csv says in how many."
         )
         found.append(("Luck of the seeds", text))
     own = [arm.name for arm in result.arms if arm.train]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from study.report.answer import in_a_word
 from study.report.page import Page
 from study.report.telling import recommended_arm
 
@@ -23,6 +24,7 @@ def report_numbers(page: Page) -> dict[str, Any]:
         "study": result.study,
         "title": result.title,
         "headline": page.answer[0].headline,
+        "verdict": in_a_word(result) if (recommended := recommended_arm(result)) else "",
         "cost": next((line.headline for line in page.answer if line.label == "What it costs"), ""),
         "in_short": page.in_short,
         "baseline": result.baseline,
@@ -30,7 +32,7 @@ def report_numbers(page: Page) -> dict[str, Any]:
             {"label": line.label, "headline": line.headline, "detail": "".join(line.detail)} for line in page.answer
         ],
         "facts": result.facts,
-        "recommended": recommended_arm(result),
+        "recommended": recommended,
         "search": page.search_sentences,
         "dominated": ["".join(line) for line in page.dominated],
         "tables": {name: records(result.tables[name]) for name in TABLES}

@@ -244,10 +244,15 @@ class StudyResult:
     @cached_property
     def key_metrics(self) -> tuple[str, ...]:
         """The few measured metrics shown first: those about the question, then the first ones of the table."""
-        about = [name for name in QUESTION if name in self.measured]
-        rest = [name for name in self.measured if name not in about]
+        about = [name for name in QUESTION if name in self.measured and not self.is_foreign(name)]
+        rest = [name for name in self.measured if name not in about and not self.is_foreign(name)]
         chosen = set((about + rest)[:KEY_METRICS])
         return tuple(name for name in self.measured if name in chosen)
+
+    def is_foreign(self, metric: str) -> bool:
+        """Whether it is a colour cast that averaging does not bring in this world, so that less of it says nothing."""
+        casts = (self.facts.get("law") or {}).get("casts") or {}
+        return metric in casts and casts[metric] < self.metrics[metric].margin
 
     @cached_property
     def estimates(self) -> dict[tuple[str, str], Estimate]:

@@ -62,7 +62,7 @@ def nearest(result: StudyResult, metric: str, among: Sequence[Arm] | None = None
 
 
 def recommended_arm(result: StudyResult) -> str | None:
-    """The arm that the answer is about.
+    """The arm that the answer is about: RULE says it to readers.
 
     A tuned arm where one was measured, because its weights were searched for fidelity, vividness and hue diversity
     together; otherwise any arm that is trained. Among them the one whose amount of colour is nearest to the truth's;
@@ -100,7 +100,10 @@ def percent(share: float) -> str:
 
 
 def told_excess(result: StudyResult, arm: str, metric: str) -> str:
-    """ "8 % more ab RMSE" than the baseline; "no more ab RMSE" where that rounds to nothing. Empty without both."""
+    """ "8 % more ab RMSE" than the baseline; "no more ab RMSE" where that rounds to nothing. Empty without both.
+
+    What is not told from zero, or not from too little to matter, is marked as undecided.
+    """
     own, base = result.estimates.get((arm, metric)), result.estimates.get((result.baseline, metric))
     if own is None or base is None or not base.mean:
         return ""
@@ -108,7 +111,9 @@ def told_excess(result: StudyResult, arm: str, metric: str) -> str:
     label = result.metrics[metric].label
     if abs(change) < 0.005:
         return f"no more {label}"
-    return f"{percent(abs(change))} {'more' if change > 0 else 'less'} {label}"
+    found = result.comparisons.get((arm, metric))
+    open_ = " (undecided)" if found and found.verdict == "undecided" else ""
+    return f"{percent(abs(change))} {'more' if change > 0 else 'less'} {label}{open_}"
 
 
 def told_value(result: StudyResult, arm: str, metric: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from study.report.answer import answer
 from study.report.reading import load_result
-from study.report.telling import Line, nearest, published_arm, recommended_arm
+from study.report.telling import Code, Line, nearest, published_arm, recommended_arm
 from tests.report.synthetic import ARMS, PUBLISHED
 
 
@@ -33,7 +33,7 @@ def test_the_arm_closest_to_the_truth_is_the_one_nearest_to_the_target_from_eith
     best = (means - 1).abs().idxmin()
     result = load_result(results)
     assert nearest(result, "chroma_ratio") == best
-    assert lines(results)["Which loss"].head[0] == best
+    assert next(part for part in lines(results)["Which loss"].head if type(part) is Code) == best
     rmse = pd.read_csv(results / "tables" / "arms.csv").query("metric == 'ab_rmse'").set_index("arm")["mean"]
     assert nearest(result, "ab_rmse") == rmse.idxmin()
     assert (
@@ -68,7 +68,8 @@ def test_of_arms_that_intervals_cannot_tell_apart_the_one_with_the_smallest_erro
 
     assert recommended_arm(load_result(edit(results, "arms", widen))) == cheapest
     text = lines(results)["Which loss"].headline
-    assert text.startswith(cheapest) and "of those as close it has the smallest ab RMSE" in text
+    assert f"Nearest in chroma is {cheapest}" in text
+    assert "of those as close it has the smallest ab RMSE" in text
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,8 @@ def test_of_arms_that_intervals_cannot_tell_apart_the_one_with_the_smallest_erro
         ("worse", "It paints more faint brown than mse (sepia cast"),
         ("better", "It paints less faint brown than mse (sepia cast"),
         ("equivalent", "It paints as much faint brown as mse (sepia cast"),
-        ("undecided", "Whether it paints more faint brown than mse is undecided (sepia cast"),
+        ("undecided", "It seems to paint more faint brown than mse, not surely or not by much (sepia cast"),
+        ("unclear", "Whether it paints more or less faint brown than mse is undecided (sepia cast"),
     ],
 )
 def test_whether_the_cure_brings_sepia_is_told_with_the_verdict_of_the_table(make_results, verdict, says):
@@ -87,11 +89,55 @@ def test_whether_the_cure_brings_sepia_is_told_with_the_verdict_of_the_table(mak
             [frame, frame[frame["metric"] == "ab_rmse"].assign(metric="sepia_cast")], ignore_index=True))  # fmt: skip
 
     def judge(frame: pd.DataFrame) -> pd.DataFrame:
-        frame.loc[frame["metric"] == "sepia_cast", "verdict"] = verdict
+        rows = frame["metric"] == "sepia_cast"
+        frame.loc[rows, "verdict"] = "undecided" if verdict == "unclear" else verdict
+        if verdict == "unclear":
+            frame.loc[rows, ["low", "high"]] = [-1.0, 1.0]
         return frame
 
     edit(results, "paired", judge)
     assert says in lines(results)["What it costs"].headline
+
+
+def test_a_world_whose_averages_are_not_brown_cannot_test_sepia(make_results):
+    results = make_results()
+    for table in ("metrics", "arms", "paired"):
+        edit(results, table, lambda frame: pd.concat(
+            [frame, frame[frame["metric"] == "ab_rmse"].assign(metric="sepia_cast")], ignore_index=True))  # fmt: skip
+    path = results / "tables" / "study.json"
+    facts = json.loads(path.read_text())
+    for cast, foreign in ((0.0, True), (9.0, False)):
+        facts["law"] = {"reachable_mse": 1.0, "casts": {"sepia_cast": cast}}
+        path.write_text(json.dumps(facts))
+        assert ("Sepia itself cannot be tested here" in lines(results)["What it costs"].headline) == foreign
+        assert ("sepia_cast" in load_result(results).key_metrics) != foreign
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict", "says"),
+    [
+        (0.9, "equivalent", "No loss here restores the truth’s chroma."),
+        (1.002, "worse", "No loss here restores the truth’s chroma without more error."),
+        (1.002, "undecided", "No loss here restores the truth’s chroma without more error."),
+        (1.002, "equivalent", "{arm} restores the truth’s chroma without more error."),
+    ],
+)
+def test_the_answer_begins_with_whether_the_chroma_comes_back_and_at_no_price(make_results, ratio, verdict, says):
+    results = make_results()
+    best = recommended_arm(load_result(results))
+
+    def paint(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = frame["metric"] == "chroma_ratio"
+        frame.loc[rows, ["mean", "low", "high"]] = [0.8, 0.79, 0.81]
+        frame.loc[rows & (frame["arm"] == best), ["mean", "low", "high"]] = [ratio, ratio - 0.01, ratio + 0.01]
+        return frame
+
+    def judge(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[frame["metric"].isin(["ab_rmse", "ciede2000", "sepia_cast"]), "verdict"] = verdict
+        return frame
+
+    edit(edit(results, "arms", paint), "paired", judge)
+    assert lines(results)["Which loss"].headline.startswith(says.format(arm=best))
 
 
 def test_an_arm_that_is_farther_from_the_truth_than_gray_is_said_to_be_so(make_results):
@@ -235,12 +281,12 @@ def test_cost_names_the_quickest_and_the_slowest_loss_where_the_rounds_agree(mak
     results = make_results()
     # Of smooth_l1 the middle half reaches over 1: nobody knows whether it is quicker than the baseline.
     assert (
-        "takes 1.49 times as long as with mse (the slowest loss 3.90, perceptual)"
+        "takes 1.49 times as long as with mse (the slowest, perceptual, 3.90 times)"
         in lines(results)["What it costs"].text
     )
     file = results / "tables" / "cost.csv"
     cost = pd.read_csv(file)
     cost.loc[cost["arm"] == "smooth_l1", ["step_ratio", "step_low", "step_high"]] = [0.8, 0.7, 0.9]
     cost.to_csv(file, index=False)
-    told = "(the quickest loss 0.80, smooth_l1; the slowest loss 3.90, perceptual)"
+    told = "(the quickest, smooth_l1, 0.80 times; the slowest, perceptual, 3.90 times)"
     assert told in lines(results)["What it costs"].text
