@@ -74,10 +74,16 @@ class CellStore:
             return 0
 
 
-def run_cell(cell: Cell, store: CellStore) -> dict[str, Any]:
-    """Train one cell unless it is done, alone: a second process that wants the same cell waits for the first."""
+def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
+    """Train one cell unless it is done, alone: a second process that wants the same cell waits for the first.
+
+    main: id of the process that wants it, this one or the one that started it; ParentGone when that has ended.
+    """
     from study.control import make_control
-    from study.train import train_cell
+    from study.train import ParentGone, train_cell
+
+    def wanted() -> bool:
+        return main in (os.getpid(), os.getppid())
 
     folder = store.path(cell.signature)
     with full_disk_named(folder):
@@ -85,11 +91,9 @@ def run_cell(cell: Cell, store: CellStore) -> dict[str, Any]:
     with FileLock(store.folder / f"{cell.signature}.lock"):
         record = store.record(cell.signature)
         if record is None:
-            parent = os.getppid()
-            if cell.sources:
-                record = make_control(cell, folder, store)
-            else:
-                record = train_cell(cell, folder, still_wanted=lambda: os.getppid() == parent)
+            if not wanted():  # a cell that this worker had been handed before the main process was killed
+                raise ParentGone
+            record = make_control(cell, folder, store) if cell.sources else train_cell(cell, folder, wanted)
     return record
 
 
@@ -119,13 +123,13 @@ def _run_missing(cells: list[Cell], store: CellStore, jobs: int) -> list[str]:
     with _environment(WORKER_ENVIRONMENT), _terminate_cleanly():
         outcomes = Parallel(
             n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, idle_worker_timeout=IDLE_SECONDS
-        )(delayed(_attempt)(cell, store) for cell in cells)
+        )(delayed(_attempt)(cell, store, os.getpid()) for cell in cells)
         return [problem for problem in outcomes if problem is not None]
 
 
-def _attempt(cell: Cell, store: CellStore) -> str | None:
+def _attempt(cell: Cell, store: CellStore, main: int) -> str | None:
     try:
-        record = run_cell(cell, store)
+        record = run_cell(cell, store, main)
     except StudyError as error:
         return f"{cell.arm.name} seed {cell.seed}: {error}"
     except Exception as error:  # one broken cell must not take the others with it; the text reaches the person

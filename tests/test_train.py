@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -16,11 +17,11 @@ import pandas as pd
 import pytest
 import torch
 
-from study.cells import CellStore, collect, run_cells
+from study.cells import CellStore, collect, run_cell, run_cells
 from study.model import build_model
 from study.plan import Project
 from study.prepare import prepare
-from study.train import Cell, load_model, weights_digest
+from study.train import Cell, ParentGone, load_model, weights_digest
 from tests.conftest import TINY_STUDY, write_params
 
 
@@ -150,17 +151,17 @@ def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
 
 
 def test_workers_stop_when_the_process_that_started_them_dies(root: Path) -> None:
-    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 10_000_000}}
+    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 10_000_000}, "seeds": [0, 1, 2, 3, 4]}
     pipeline = {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": slower}})
     project = Project.open(root)
     prepare("tiny", project.study("tiny"), root)
-    todo = cells(project, "mse")
+    todo = cells(project, "mse", seeds=[0, 1, 2, 3, 4])
     command = [sys.executable, "-m", "study", "train", "tiny", "--jobs", "2"]
     run = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 180
     try:
-        while min(project.store.progress(cell) for cell in todo) == 0:
+        while len(begun := [cell for cell in todo if project.store.progress(cell)]) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)
     finally:
@@ -171,7 +172,26 @@ def test_workers_stop_when_the_process_that_started_them_dies(root: Path) -> Non
         assert time.monotonic() < deadline, "the workers go on without their parent"
         before = now
         time.sleep(1.5)
-    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo)
+    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in begun)
+    assert [cell for cell in todo if project.store.progress(cell)] == begun  # nor do they begin what they were handed
+
+
+def test_a_single_job_goes_on_when_the_shell_that_it_was_started_from_ends(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = itertools.count(100_000_000)  # no process has such an id
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    (record,) = run_cells(cells(project, "mse", seeds=[0]), project.store, jobs=1)
+    assert record["status"] == "finished"
+
+
+def test_a_worker_whose_main_process_is_dead_trains_nothing(project: Project) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (cell,) = cells(project, "mse", seeds=[0])
+    with pytest.raises(ParentGone):
+        run_cell(cell, project.store, dead.pid)
+    assert list(project.store.path(cell.signature).iterdir()) == []
 
 
 EXPLODING = textwrap.dedent(
