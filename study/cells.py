@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,10 @@ class CellStore:
         except FileNotFoundError:
             return None
 
+    def done(self, cells: Iterable[Cell]) -> bool:
+        """Whether all of these cells are done."""
+        return all(self.record(cell.signature) is not None for cell in cells)
+
     def progress(self, cell: Cell) -> int:
         """Training pictures that a cell has seen so far, read from the end of its history."""
         if self.record(cell.signature):
@@ -102,18 +106,19 @@ def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, 
 
     Cells that controls are made from are trained too; a cell that is asked for twice is trained once.
 
-    A cell that fails does not stop the others; StudyError names the failures at the end.
+    A cell that fails does not stop the others, nor the controls that are not made from it; StudyError names the
+    failures at the end.
     """
+    failures: list[str] = []
     trained = {cell.signature: cell for each in cells for cell in (each.sources or (each,))}
     controls = {cell.signature: cell for cell in cells if cell.sources}
     for wanted in (trained, controls):  # controls are made from networks that are trained
-        missing = [cell for cell in wanted.values() if store.record(cell.signature) is None]
-        if not missing:
-            continue
-        with _progress_bar(missing, store):
-            failures = _run_missing(missing, store, min(jobs, len(missing)))
-        if failures:
-            raise StudyError("; ".join(failures) + " (finished cells are kept; run the same command to go on)")
+        missing = [cell for cell in wanted.values() if not store.done([cell]) and store.done(cell.sources)]
+        if missing:
+            with _progress_bar(missing, store):
+                failures += _run_missing(missing, store, min(jobs, len(missing)))
+    if failures:
+        raise StudyError("; ".join(failures) + " (finished cells are kept; run the same command to go on)")
     return [store.record(cell.signature) or {} for cell in cells]
 
 

@@ -6,11 +6,13 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from PIL import Image
 
 from study.cli import main
 from study.plan import Project
-from tests.conftest import TINY_STUDY, write_params
+from tests.conftest import REPOSITORY, TINY_STUDY, write_failing_arm, write_params
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,14 @@ def fails(*arguments: str, cwd: Path, **environment: str) -> str:
     return lines[0]
 
 
-def one_study(root: Path, **changes: object) -> None:
-    pipeline = {"studies": ["tiny"], "arms": ["mse", "zhang"], "baseline": "mse"}
+def one_study(root: Path, arms: Sequence[str] = ("mse", "zhang"), **changes: object) -> None:
+    pipeline = {"studies": ["tiny"], "arms": [*arms], "baseline": "mse" if "mse" in arms else arms[0]}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY | changes}})
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose tiny study went through every step."""
-    import shutil
-
-    from tests.conftest import REPOSITORY
-
     root = tmp_path_factory.mktemp("trained")
     shutil.copytree(REPOSITORY / "ablations", root / "ablations")
     one_study(root)
@@ -170,9 +168,32 @@ def test_a_wrong_arm_is_told_and_leaves_the_results_alone(trained: Path) -> None
     assert before == sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.is_file())
 
 
-def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(trained: Path, tmp_path: Path) -> None:
-    import shutil
+def test_an_arm_that_fails_keeps_no_other_from_the_report_and_is_told_at_the_end(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    write_failing_arm(root)
+    one_study(root, ["failing", "mse", "huber"])
+    line = fails("run", "tiny", cwd=root, LOKY_MAX_CPU_COUNT="1")  # in this process
+    assert "failing seed 1 failed: RuntimeError: no such luck (finished cells are kept; run the same" in line
+    assert line.endswith("failing seed 0 of tiny is not trained: run study train tiny failing")
+    table = pd.read_csv(root / "results" / "tiny" / "tables" / "cells.csv")
+    assert dict(zip(table["arm"], table["status"], strict=True)) == {
+        "failing": "missing", "mse": "finished", "huber": "finished",
+    }  # fmt: skip
+    assert "huber" in (root / "reports" / "tiny" / "report.md").read_text()
 
+
+def test_what_cannot_go_on_without_an_arm_ends_the_run_and_all_of_it_is_told(root: Path) -> None:
+    write_failing_arm(root)
+    one_study(root, ["failing", "huber"])
+    line = fails("run", "tiny", cwd=root, LOKY_MAX_CPU_COUNT="1")
+    assert line.startswith("study: failing seed 0 failed: RuntimeError")
+    assert "no scored cell of the baseline failing in tiny" in line
+    assert (root / "results" / "tiny" / "runs" / "huber" / "seed-1" / "model.pt").exists()
+    assert not (root / "reports").exists()
+
+
+def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(trained: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     arm = root / "ablations" / "zhang.yaml"
@@ -202,8 +223,6 @@ def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(trained: Pat
 def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(
     trained: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     table = root / "results" / "tiny" / "tables" / "claims.csv"
@@ -219,8 +238,6 @@ def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables
 
 
 def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     arm = root / "ablations" / "zhang.yaml"

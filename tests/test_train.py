@@ -18,11 +18,12 @@ import pytest
 import torch
 
 from study.cells import CellStore, collect, run_cell, run_cells
+from study.errors import StudyError
 from study.model import build_model
 from study.plan import Project
 from study.prepare import prepare
 from study.train import Cell, ParentGone, load_model, weights_digest
-from tests.conftest import TINY_STUDY, write_params
+from tests.conftest import TINY_STUDY, write_failing_arm, write_params
 
 
 @pytest.fixture
@@ -225,6 +226,17 @@ def test_a_diverging_loss_ends_its_cell_with_a_record_and_the_others_go_on(proje
     assert records[0]["diverged"] == {"step": 6, "term": "wild"}
     assert not (project.store.path(todo[0].signature) / "model.pt").exists()
     assert json.loads((project.store.path(todo[0].signature) / "record.json").read_text()) == records[0]
+
+
+def test_a_cell_that_fails_stops_neither_the_others_nor_their_controls(project: Project, root: Path) -> None:
+    write_failing_arm(root)
+    (root / "ablations" / "matched.yaml").write_text("description: x\ncontrol: {of: mse, match: failing}\n")
+    todo = cells(project, "failing", "matched", "mse", "gray", seeds=[0])
+    with pytest.raises(StudyError) as caught:
+        run_cells(todo, project.store, jobs=1)
+    told = "failing seed 0 failed: RuntimeError: no such luck (finished cells are kept; run the same command to go on)"
+    assert str(caught.value) == told
+    assert [project.store.done([cell]) for cell in todo] == [False, False, True, True]
 
 
 def test_signature_follows_what_matters_and_ignores_the_rest(project: Project, root: Path) -> None:
