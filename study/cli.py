@@ -143,6 +143,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
 
     own = project()
     chosen = own.arms(study, arms)
+    searches = {arm.name: own.search_digest(study, arm) for arm in chosen}  # now: another may end meanwhile
     cells = own.cells(study, chosen, own.seeds(study, seeds))
     failures = []
     try:
@@ -162,7 +163,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     if not seeds:
         for arm in done:
             runs = own.results(study) / "runs" / arm.name
-            collect(cells_of[arm.name], own.store, runs, own.search_digest(study, arm))
+            collect(cells_of[arm.name], own.store, runs, searches[arm.name])
     _raise_failures(failures, some_done=bool(done))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,7 +77,7 @@ class Project:
     def arms(self, study: str, names: Sequence[str] = ()) -> list[Arm]:
         """The arms of `study` called `names`, or all of them when none is named; tuned ones as its search left them.
 
-        StudyError for an unknown arm, and for a tuned one before the search.
+        StudyError for an unknown arm, and for a tuned one before the search on the data that are prepared.
         """
         return [self._as_tuned(study, load_arm(self.root, name)) for name in (names or self.arm_names(study))]
 
@@ -84,7 +85,10 @@ class Project:
         if arm.tuned is None:
             return arm
         if not self.searched(study):
-            raise StudyError(f"the weights of {arm.name} are not searched on {study} yet: run study search {study}")
+            state = f"are not searched on {study} yet"
+            if self._best(study).is_file():
+                state = f"were searched on other data than {study} has now"
+            raise StudyError(f"the weights of {arm.name} {state}: run study search {study}")
         try:
             found = read_yaml(self._best(study))["families"][arm.tuned.family][arm.tuned.choice]
         except KeyError as error:
@@ -101,8 +105,14 @@ class Project:
         )
 
     def searched(self, study: str) -> bool:
-        """Whether a search on `study` has found weights for the tuned arms."""
-        return self._best(study).is_file()
+        """Whether a search on the data of `study` has found weights for the tuned arms.
+
+        Where no data are prepared there is nothing to compare, and nothing to be trained either.
+        """
+        best, manifest = self._best(study), self.root / "data" / study / "manifest.json"
+        if not (best.is_file() and manifest.is_file()):
+            return best.is_file()
+        return read_yaml(best).get("data") == json.loads(manifest.read_text())["data_hash"]
 
     def _best(self, study: str) -> Path:
         return self.results(study) / "search" / "best.yaml"

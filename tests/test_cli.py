@@ -20,9 +20,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
+from study import cells
 from study.cli import main
+from study.files import sha256_file
 from study.plan import Project
 from tests.conftest import REPOSITORY, TINY_STUDY, write_failing_arm, write_params
 
@@ -193,6 +196,33 @@ def test_what_cannot_go_on_without_an_arm_ends_the_run_and_all_of_it_is_told(roo
     assert not (root / "reports").exists()
 
 
+def test_a_tuned_arm_notes_the_search_that_it_was_trained_with_not_one_that_ended_meanwhile(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_study(root)
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    best = root / "results" / "tiny" / "search" / "best.yaml"
+    best.parent.mkdir(parents=True)
+    found = {"weights": {"lab": 1.0}, "options": {}, "decode": {}, "train": {}}
+    content = {
+        "data": Project.open(root).prepared("tiny").manifest["data_hash"],
+        "families": {"anti_average": {"recommended": found}},
+    }
+    best.write_text(yaml.safe_dump(content))
+    before = sha256_file(best)[:16]
+    run_cells = cells.run_cells
+
+    def search_ends(*arguments: object) -> object:
+        best.write_text(yaml.safe_dump(content | {"more": "trials"}))
+        return run_cells(*arguments)
+
+    monkeypatch.setattr(cells, "run_cells", search_ends)
+    done = study("train", "tiny", "anti_average_tuned", "--jobs", "1", cwd=root)
+    assert done.returncode == 0, done.stderr
+    record = root / "results" / "tiny" / "runs" / "anti_average_tuned" / "seed-0" / "record.json"
+    assert json.loads(record.read_text())["search"] == before
+
+
 def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(trained: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
@@ -324,7 +354,7 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
     one_study(root, train=TINY_STUDY["train"] | {"images": 10_000_000, "checkpoint_seconds": 0})
     assert study("prepare", "tiny", cwd=root).returncode == 0
     project = Project.open(root)
-    cells = project.cells("tiny", project.arms("tiny", ("mse",)), [0, 1])
+    todo = project.cells("tiny", project.arms("tiny", ("mse",)), [0, 1])
     run = subprocess.Popen(
         [sys.executable, "-m", "study", "train", "tiny", "mse", "--jobs", "2"],
         cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
@@ -332,7 +362,7 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 180
-    while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in cells):
+    while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGINT)
@@ -340,4 +370,4 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
     assert run.returncode == 130, errors
     assert "interrupted; finished cells and checkpoints are kept" in errors.splitlines()[-1]
     assert "Traceback" not in errors
-    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in cells)
+    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,8 @@ FOUND = {"weights": {"lab": 1.0, "confidence": 12.5}, "options": {}, "decode": {
 def write_best(project: Project, **families: dict) -> None:
     folder = project.results("tiny") / "search"
     folder.mkdir(parents=True)
-    (folder / "best.yaml").write_text(yaml.safe_dump({"families": families}))
+    found = {"data": project.prepared("tiny").manifest["data_hash"], "families": families}
+    (folder / "best.yaml").write_text(yaml.safe_dump(found))
 
 
 def test_a_tuned_arm_takes_what_the_search_found(project: Project) -> None:
@@ -137,6 +139,26 @@ def test_a_tuned_arm_before_the_search_says_what_to_run(project: Project) -> Non
     write_best(project, zhang={"recommended": FOUND})
     with pytest.raises(StudyError, match="no recommended point of anti_average"):
         project.arms("tiny", ("anti_average_tuned",))
+
+
+def test_weights_that_were_searched_on_other_data_are_not_taken(project: Project) -> None:
+    write_best(project, anti_average={"recommended": FOUND})
+    assert project.searched("tiny")
+    pipeline = {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}
+    changed = TINY_STUDY | {"data": TINY_STUDY["data"] | {"seed": 2}}
+    write_params(project.root, {"pipeline": pipeline, "studies": {"tiny": changed}})
+    other = Project.open(project.root)
+    prepare("tiny", other.study("tiny"), other.root)
+    assert not other.searched("tiny")  # `study plan` lists the arm as waiting
+    with pytest.raises(StudyError, match="searched on other data than tiny has now: run study search tiny"):
+        other.arms("tiny", ("anti_average_tuned",))
+
+
+def test_tuned_arms_are_known_where_no_data_are_prepared(project: Project) -> None:
+    write_best(project, anti_average={"recommended": FOUND})
+    shutil.rmtree(project.root / "data")
+    (arm,) = project.arms("tiny", ("anti_average_tuned",))
+    assert arm.loss.weights == FOUND["weights"]
 
 
 def test_tuned_arms_belong_to_the_studies_that_are_searched(root: Path) -> None:
