@@ -160,13 +160,17 @@ class Project:
         return cells
 
     def _controls(self, study: str, arm: Arm, seeds: list[int], train: TrainSettings) -> list[Cell]:
+        from study.losses import head_of
+
         names = [arm.control.of]
         if arm.control.match not in ("gray", "truth"):
             names.append(arm.control.match)
-        by_source = [self.cells(study, [source], seeds, train) for source in self.arms(study, tuple(names))]
+        arms = self.arms(study, tuple(names))
+        matched = [source.decode.temperature for source in arms[1:] if head_of(source.loss, self.root) == "bins"]
+        by_source = [self.cells(study, [source], seeds, train) for source in arms]
         found = []
         for sources in zip(*by_source, strict=True):
-            signature = control_signature(arm.control.match, [source.signature for source in sources])
+            signature = control_signature(arm.control.match, [source.signature for source in sources], *matched)
             found.append(replace(sources[0], arm=arm, signature=signature, sources=sources))
         return found
 

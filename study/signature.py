@@ -129,7 +129,12 @@ def cell_signature(arm: Arm, train: TrainSettings, seed: int, data_hash: str, de
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def control_signature(match: str, sources: list[str]) -> str:
-    """Signature (16 hex digits) of a control made from the cells with the signatures `sources`."""
-    facts = {"control": match, "sources": sources, "code": code_digest([PACKAGE / "control.py"])}
+def control_signature(match: str, sources: list[str], temperature: float | None = None) -> str:
+    """Signature (16 hex digits) of a control made from the cells with the signatures `sources`.
+
+    temperature: at which the arm that is matched decodes; None where it predicts no bins.
+    """
+    facts: dict[str, Any] = {"control": match, "sources": sources, "code": code_digest([PACKAGE / "control.py"])}
+    if temperature is not None:
+        facts["temperature"] = temperature
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

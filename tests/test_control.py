@@ -75,6 +75,20 @@ def test_a_control_follows_its_sources_signatures(project: Project) -> None:
     assert changed.sources[0].signature == control.sources[0].signature
 
 
+@pytest.mark.parametrize(("match", "follows"), [("zhang", True), ("anti_average", False)])
+def test_a_control_follows_the_decoding_of_an_arm_that_it_matches_and_that_predicts_bins(
+    project: Project, match: str, follows: bool
+) -> None:
+    arms = project.root / "ablations"
+    (arms / "matched.yaml").write_text(f"description: x\ncontrol: {{of: mse, match: {match}}}\n")
+    (before,) = project.cells("tiny", project.arms("tiny", ("matched",)), [0])
+    file = arms / f"{match}.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"decode": {"temperature": 0.1}}))
+    (after,) = project.cells("tiny", project.arms("tiny", ("matched",)), [0])
+    assert [source.signature for source in after.sources] == [source.signature for source in before.sources]
+    assert (after.signature != before.signature) == follows
+
+
 def test_a_control_goes_through_the_pipeline_like_any_arm(project: Project) -> None:
     from study.cells import collect
 
