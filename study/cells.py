@@ -83,7 +83,6 @@ def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
 
     main: id of the process that wants it, this one or the one that started it; ParentGone when that has ended.
     """
-    from study.control import make_control
     from study.train import ParentGone, train_cell
 
     def wanted() -> bool:
@@ -97,8 +96,19 @@ def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
         if record is None:
             if not wanted():  # a cell that this worker had been handed before the main process was killed
                 raise ParentGone
-            record = make_control(cell, folder, store) if cell.sources else train_cell(cell, folder, wanted)
+            record = _make_control(cell, folder, store) if cell.sources else train_cell(cell, folder, wanted)
     return record
+
+
+def _make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
+    from study.control import make_control
+
+    try:
+        return make_control(cell, folder, store)
+    except ZeroDivisionError as error:  # told here: the code of control.py is in the signatures of all controls
+        raise StudyError(
+            f"{cell.arm.control.of} paints every validation picture gray, and no gain makes that colourful"
+        ) from error
 
 
 def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, Any]]:

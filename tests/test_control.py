@@ -123,6 +123,16 @@ def test_a_control_that_cannot_be_made_is_told_in_one_line(project: Project, tex
     assert "\n" not in str(caught.value)
 
 
+def test_no_gain_for_a_network_that_paints_gray_is_told_in_one_line(project: Project) -> None:
+    (mse,) = project.cells("tiny", project.arms("tiny", ("mse",)), [0])
+    run_cells([mse], project.store, jobs=1)
+    weights = project.store.path(mse.signature) / "model.pt"
+    state = torch.load(weights)
+    torch.save(state | {name: torch.zeros_like(state[name]) for name in ("head.weight", "head.bias")}, weights)
+    with pytest.raises(StudyError, match=r"^mse_gain_truth seed 0: mse paints every validation picture gray"):
+        networks(project, "mse_gain_truth")
+
+
 FOUND = {"weights": {"lab": 1.0, "confidence": 12.5}, "options": {}, "decode": {}, "train": {"learning_rate": 1e-3}}
 
 
