@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,10 @@ class CellStore:
         except FileNotFoundError:
             return None
 
+    def done(self, cells: Iterable[Cell]) -> bool:
+        """Whether all of these cells are done."""
+        return all(self.record(cell.signature) is not None for cell in cells)
+
     def progress(self, cell: Cell) -> int:
         """Training pictures that a cell has seen so far, read from the end of its history."""
         if self.record(cell.signature):
@@ -74,10 +78,15 @@ class CellStore:
             return 0
 
 
-def run_cell(cell: Cell, store: CellStore) -> dict[str, Any]:
-    """Train one cell unless it is done, alone: a second process that wants the same cell waits for the first."""
-    from study.control import make_control
-    from study.train import train_cell
+def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
+    """Train one cell unless it is done, alone: a second process that wants the same cell waits for the first.
+
+    main: id of the process that wants it, this one or the one that started it; ParentGone when that has ended.
+    """
+    from study.train import ParentGone, train_cell
+
+    def wanted() -> bool:
+        return main in (os.getpid(), os.getppid())
 
     folder = store.path(cell.signature)
     with full_disk_named(folder):
@@ -85,12 +94,21 @@ def run_cell(cell: Cell, store: CellStore) -> dict[str, Any]:
     with FileLock(store.folder / f"{cell.signature}.lock"):
         record = store.record(cell.signature)
         if record is None:
-            parent = os.getppid()
-            if cell.sources:
-                record = make_control(cell, folder, store)
-            else:
-                record = train_cell(cell, folder, still_wanted=lambda: os.getppid() == parent)
+            if not wanted():  # a cell that this worker had been handed before the main process was killed
+                raise ParentGone
+            record = _make_control(cell, folder, store) if cell.sources else train_cell(cell, folder, wanted)
     return record
+
+
+def _make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
+    from study.control import make_control
+
+    try:
+        return make_control(cell, folder, store)
+    except ZeroDivisionError as error:  # told here: the code of control.py is in the signatures of all controls
+        raise StudyError(
+            f"{cell.arm.control.of} paints every validation picture gray, and no gain makes that colourful"
+        ) from error
 
 
 def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, Any]]:
@@ -98,18 +116,19 @@ def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, 
 
     Cells that controls are made from are trained too; a cell that is asked for twice is trained once.
 
-    A cell that fails does not stop the others; StudyError names the failures at the end.
+    A cell that fails does not stop the others, nor the controls that are not made from it; StudyError names the
+    failures at the end.
     """
+    failures: list[str] = []
     trained = {cell.signature: cell for each in cells for cell in (each.sources or (each,))}
     controls = {cell.signature: cell for cell in cells if cell.sources}
     for wanted in (trained, controls):  # controls are made from networks that are trained
-        missing = [cell for cell in wanted.values() if store.record(cell.signature) is None]
-        if not missing:
-            continue
-        with _progress_bar(missing, store):
-            failures = _run_missing(missing, store, min(jobs, len(missing)))
-        if failures:
-            raise StudyError("; ".join(failures) + " (finished cells are kept; run the same command to go on)")
+        missing = [cell for cell in wanted.values() if not store.done([cell]) and store.done(cell.sources)]
+        if missing:
+            with _progress_bar(missing, store):
+                failures += _run_missing(missing, store, min(jobs, len(missing)))
+    if failures:
+        raise StudyError("; ".join(failures) + " (finished cells are kept; run the same command to go on)")
     return [store.record(cell.signature) or {} for cell in cells]
 
 
@@ -119,13 +138,13 @@ def _run_missing(cells: list[Cell], store: CellStore, jobs: int) -> list[str]:
     with _environment(WORKER_ENVIRONMENT), _terminate_cleanly():
         outcomes = Parallel(
             n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, idle_worker_timeout=IDLE_SECONDS
-        )(delayed(_attempt)(cell, store) for cell in cells)
+        )(delayed(_attempt)(cell, store, os.getpid()) for cell in cells)
         return [problem for problem in outcomes if problem is not None]
 
 
-def _attempt(cell: Cell, store: CellStore) -> str | None:
+def _attempt(cell: Cell, store: CellStore, main: int) -> str | None:
     try:
-        record = run_cell(cell, store)
+        record = run_cell(cell, store, main)
     except StudyError as error:
         return f"{cell.arm.name} seed {cell.seed}: {error}"
     except Exception as error:  # one broken cell must not take the others with it; the text reaches the person

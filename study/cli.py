@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from study.cores import usable_cores
-from study.errors import StudyError
+from study.errors import PartlyDone, StudyError
 from study.plan import Project
 
 # Read by the libraries when they are imported; set here so that no command of ours ever phones home.
@@ -136,25 +136,42 @@ def prepare(study: str) -> None:
 def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int, ...]) -> None:
     """Train the cells of a study that are not trained yet: results/STUDY/runs/.
 
-    A killed run goes on where it was; a finished cell is never trained twice.
+    A killed run goes on where it was; a finished cell is never trained twice. An arm that fails keeps no other from
+    being trained and collected.
     """
     from study.cells import collect, run_cells
 
     own = project()
     chosen = own.arms(study, arms)
+    searches = {arm.name: own.search_digest(study, arm) for arm in chosen}  # now: another may end meanwhile
     cells = own.cells(study, chosen, own.seeds(study, seeds))
-    records = run_cells(cells, own.store, jobs or usable_cores())
-    for cell, record in zip(cells, records, strict=True):
-        end = (
-            "finished"
-            if record["status"] == "finished"
-            else "diverged at step {step}, term {term}".format(**record["diverged"])
-        )
-        click.echo(f"{cell.arm.name} seed {cell.seed}: {end}, {record['seconds']:.0f} s ({cell.signature})")
+    failures = []
+    try:
+        run_cells(cells, own.store, jobs or usable_cores())
+    except StudyError as error:
+        failures.append(str(error))
+    for cell in cells:
+        if record := own.store.record(cell.signature):
+            end = (
+                "finished"
+                if record["status"] == "finished"
+                else "diverged at step {step}, term {term}".format(**record["diverged"])
+            )
+            click.echo(f"{cell.arm.name} seed {cell.seed}: {end}, {record['seconds']:.0f} s ({cell.signature})")
+    cells_of = {arm.name: [cell for cell in cells if cell.arm == arm] for arm in chosen}
+    done = [arm for arm in chosen if own.store.done(cells_of[arm.name])]
     if not seeds:
-        for arm in chosen:
-            own_cells = [cell for cell in cells if cell.arm == arm]
-            collect(own_cells, own.store, own.results(study) / "runs" / arm.name, own.search_digest(study, arm))
+        for arm in done:
+            runs = own.results(study) / "runs" / arm.name
+            collect(cells_of[arm.name], own.store, runs, searches[arm.name])
+    _raise_failures(failures, some_done=bool(done))
+
+
+def _raise_failures(failures: list[str], some_done: bool) -> None:
+    """Raise what went wrong with some arms, if anything: all of it as PartlyDone, or where none came through the
+    first."""
+    if failures:
+        raise PartlyDone("; ".join(failures)) if some_done else StudyError(failures[0])
 
 
 @study.command()
@@ -240,13 +257,22 @@ def time_(study: str, again: bool = False) -> None:
 @STUDY
 @ARMS
 def evaluate(study: str, arms: tuple[str, ...]) -> None:
-    """Score trained cells on the test pictures: results/STUDY/scores/, predictions/ and metrics/."""
+    """Score trained cells on the test pictures: results/STUDY/scores/, predictions/ and metrics/.
+
+    An arm that cannot be scored keeps no other from it.
+    """
     from study.evaluate import evaluate
 
-    own = project()
+    own, done, failures = project(), 0, []
     for arm in own.arms(study, arms):
-        scores = evaluate(own, study, arm)
+        try:
+            scores = evaluate(own, study, arm)
+        except StudyError as error:
+            failures.append(str(error))
+            continue
+        done += 1
         click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
+    _raise_failures(failures, some_done=done > 0)
 
 
 @study.command()
@@ -348,12 +374,24 @@ def check(arms: tuple[str, ...]) -> None:
 def run(context: click.Context, study: str) -> None:
     """Every step of one study, one after the other: prepare, search where it is declared, train, ..., report.
 
-    For the studies that `dvc repro` does not run; what is trained already is not trained again.
+    For the studies that `dvc repro` does not run; what is trained already is not trained again. Where some arms fail
+    in training or scoring, the others are compared and reported all the same, and the command fails at the end.
     """
     searched = project().study(study).search is not None
+    failures = []
     for step in (prepare, *([search] if searched else []), train, time_, evaluate, compare, track, report):
+        if step is time_ and failures:  # it times all arms side by side, and those that fail may not take a step
+            click.echo(f"steps are not timed, as not all arms are trained; run: study time {study}")
+            continue
         click.secho(f"study {step.name} {study}", bold=True)
-        context.invoke(step, study=study)
+        try:
+            context.invoke(step, study=study)
+        except PartlyDone as error:
+            failures.append(str(error))
+        except StudyError as error:
+            raise StudyError("; ".join([*failures, str(error)])) from error
+    if failures:
+        raise StudyError("; ".join(failures))
 
 
 @study.command()

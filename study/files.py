@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import FileLock
 
 from study.errors import StudyError
 
@@ -75,25 +77,49 @@ def atomic_write_json(path: Path, value: Any) -> None:
 def fresh_directory(path: Path) -> Iterator[Path]:
     """Give an empty directory to fill; when the block ends well it takes the place of `path` as a whole.
 
-    When the block raises, `path` is left as it was.
+    When the block raises, `path` is left as it was; also when it is interrupted, or killed and called again. A second
+    writer of the same `path`, in this process or another, waits for the first.
     """
     path = Path(path)
     with full_disk_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        try:
-            yield temporary
-            os.chmod(temporary, 0o755)
-            if path.exists():
-                old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-                os.replace(path, old / path.name)
-                os.replace(temporary, path)
-                shutil.rmtree(old)
+        with _only_writer(path):
+            _clear_up_after_the_dead(path)
+            fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
+            try:
+                yield fresh
+                os.chmod(fresh, 0o755)
+                _put_into_place(fresh, path)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _only_writer(path: Path) -> FileLock:
+    # Not beside the target, where git and DVC would find it.
+    locks = Path(tempfile.gettempdir(), f"colorization-loss-study-{os.getuid()}")
+    locks.mkdir(mode=0o700, exist_ok=True)
+    return FileLock(locks / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}.lock")
+
+
+def _put_into_place(fresh: Path, path: Path) -> None:
+    old = fresh.with_suffix(".old")
+    try:
+        if path.exists():
+            os.replace(path, old)
+        os.replace(fresh, path)
+    finally:
+        if old.exists():  # back to where it was, or to where its successor was, to be removed with that
+            os.replace(old, fresh if path.exists() else path)
+
+
+def _clear_up_after_the_dead(path: Path) -> None:
+    """Remove what killed writers left beside `path`, and put back what was there when one was killed in the middle."""
+    for left in path.parent.iterdir():
+        if re.fullmatch(rf"\.{re.escape(path.name)}\.\w{{8}}\.(new|old)", left.name):
+            if left.suffix == ".old" and not path.exists():
+                os.replace(left, path)
             else:
-                os.replace(temporary, path)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def sha256_array(array: np.ndarray) -> str:

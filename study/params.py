@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from study.errors import StudyError
 from study.yaml_files import Real, Strict, checked, read_yaml
@@ -90,6 +90,10 @@ class TrainSettings(Strict):
         return math.ceil(self.images / self.batch)
 
 
+def _off(value: Any) -> Any:
+    return "off" if value is False else value  # as YAML 1.1 reads off
+
+
 class EvaluateSettings(Strict):
     """lpips: "auto" measures it when its weights are in torch's hub cache or can be fetched, "off" never, or a path.
 
@@ -98,7 +102,7 @@ class EvaluateSettings(Strict):
     usable photographs ("showcase", for data that must not be published).
     """
 
-    lpips: str = "auto"
+    lpips: Annotated[str, BeforeValidator(_off)] = "auto"
     pictures: int = Field(default=10, ge=1, le=200)
     kept: int = Field(default=400, ge=1, le=10_000)
     show: Literal["test", "showcase"] = "test"

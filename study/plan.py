@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,7 +77,7 @@ class Project:
     def arms(self, study: str, names: Sequence[str] = ()) -> list[Arm]:
         """The arms of `study` called `names`, or all of them when none is named; tuned ones as its search left them.
 
-        StudyError for an unknown arm, and for a tuned one before the search.
+        StudyError for an unknown arm, and for a tuned one before the search on the data that are prepared.
         """
         return [self._as_tuned(study, load_arm(self.root, name)) for name in (names or self.arm_names(study))]
 
@@ -84,7 +85,10 @@ class Project:
         if arm.tuned is None:
             return arm
         if not self.searched(study):
-            raise StudyError(f"the weights of {arm.name} are not searched on {study} yet: run study search {study}")
+            state = f"are not searched on {study} yet"
+            if self._best(study).is_file():
+                state = f"were searched on other data than {study} has now"
+            raise StudyError(f"the weights of {arm.name} {state}: run study search {study}")
         try:
             found = read_yaml(self._best(study))["families"][arm.tuned.family][arm.tuned.choice]
         except KeyError as error:
@@ -101,8 +105,14 @@ class Project:
         )
 
     def searched(self, study: str) -> bool:
-        """Whether a search on `study` has found weights for the tuned arms."""
-        return self._best(study).is_file()
+        """Whether a search on the data of `study` has found weights for the tuned arms.
+
+        Where no data are prepared there is nothing to compare, and nothing to be trained either.
+        """
+        best, manifest = self._best(study), self.root / "data" / study / "manifest.json"
+        if not (best.is_file() and manifest.is_file()):
+            return best.is_file()
+        return read_yaml(best).get("data") == json.loads(manifest.read_text())["data_hash"]
 
     def _best(self, study: str) -> Path:
         return self.results(study) / "search" / "best.yaml"
@@ -150,13 +160,17 @@ class Project:
         return cells
 
     def _controls(self, study: str, arm: Arm, seeds: list[int], train: TrainSettings) -> list[Cell]:
+        from study.losses import head_of
+
         names = [arm.control.of]
         if arm.control.match not in ("gray", "truth"):
             names.append(arm.control.match)
-        by_source = [self.cells(study, [source], seeds, train) for source in self.arms(study, tuple(names))]
+        arms = self.arms(study, tuple(names))
+        matched = [source.decode.temperature for source in arms[1:] if head_of(source.loss, self.root) == "bins"]
+        by_source = [self.cells(study, [source], seeds, train) for source in arms]
         found = []
         for sources in zip(*by_source, strict=True):
-            signature = control_signature(arm.control.match, [source.signature for source in sources])
+            signature = control_signature(arm.control.match, [source.signature for source in sources], *matched)
             found.append(replace(sources[0], arm=arm, signature=signature, sources=sources))
         return found
 

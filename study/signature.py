@@ -16,10 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from study.errors import StudyError
 from study.params import Arm, TrainSettings
-
-PACKAGE = Path(__file__).parent
+from study.syntax import PACKAGE, modules_of, parsed
 
 # The modules that decide what every cell and its history hold, whatever its loss; the module of the loss itself is
 # added for each cell, so that a new loss leaves the cells of the others alone. Some metrics are among them because
@@ -54,7 +52,7 @@ def code_digest(paths: Iterable[Path], device: str = "cpu") -> str:
 
 
 def _meaning(file: Path, device: str) -> str:
-    tree = _parsed(file, device)
+    tree = parsed(file, device)
     for node in ast.walk(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node):
@@ -62,45 +60,13 @@ def _meaning(file: Path, device: str) -> str:
     return ast.unparse(tree)
 
 
-def _parsed(file: Path, device: str) -> ast.Module:
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise StudyError(f"{file} cannot be read as Python: {error}") from error
-    return tree if device == "cuda" else WithoutCards().visit(tree)
-
-
-def asks_for_card(node: ast.AST) -> bool:
-    """Whether a statement is `if x.is_cuda:` or `if x.is_cuda and ...:`."""
-    if not isinstance(node, ast.If):
-        return False
-    every = node.test.values if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And) else [node.test]
-    return any(isinstance(test, ast.Attribute) and test.attr == "is_cuda" for test in every)
-
-
-class WithoutCards(ast.NodeTransformer):
-    """Takes out of a syntax tree what only a graphics card runs; an else stays in its place."""
-
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        """The statement, or what is left of it."""
-        self.generic_visit(node)
-        return node.orelse if asks_for_card(node) else node
-
-
 def with_imports(file: Path, device: str = "cpu") -> list[Path]:
-    """`file` and the modules of this package that it imports on `device`, directly or not, beyond TRAINING_CODE;
+    """`file` and the modules of the project that it imports on `device`, beyond those that are in every signature;
     sorted."""
-    known = {PACKAGE / name for name in TRAINING_CODE}
-    found, todo = set(), [file]
-    while todo:
-        current = todo.pop()
-        found.add(current)
-        for node in ast.walk(_parsed(current, device)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study."):
-                module = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
-                if module.is_file() and module not in known | found:
-                    todo.append(module)
-    return sorted(found)
+    # The kernels are in the signature of every cell of a graphics card. Those that a loss imports are in it twice, but
+    # for their __init__.py: with it the cells that are trained would get other signatures.
+    known = {PACKAGE / name for name in (*TRAINING_CODE, "kernels/__init__.py")}
+    return sorted(modules_of(file, device, known))
 
 
 @cache
@@ -129,7 +95,12 @@ def cell_signature(arm: Arm, train: TrainSettings, seed: int, data_hash: str, de
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def control_signature(match: str, sources: list[str]) -> str:
-    """Signature (16 hex digits) of a control made from the cells with the signatures `sources`."""
-    facts = {"control": match, "sources": sources, "code": code_digest([PACKAGE / "control.py"])}
+def control_signature(match: str, sources: list[str], temperature: float | None = None) -> str:
+    """Signature (16 hex digits) of a control made from the cells with the signatures `sources`.
+
+    temperature: at which the arm that is matched decodes; None where it predicts no bins.
+    """
+    facts: dict[str, Any] = {"control": match, "sources": sources, "code": code_digest([PACKAGE / "control.py"])}
+    if temperature is not None:
+        facts["temperature"] = temperature
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

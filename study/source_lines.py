@@ -10,9 +10,7 @@ import io
 import tokenize
 from pathlib import Path
 
-from study.signature import WithoutCards, asks_for_card
-
-PACKAGE = Path(__file__).parent
+from study.syntax import asks_for_card, modules_of
 
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
@@ -31,21 +29,6 @@ def code_lines(source: str) -> int:
         if token.type not in _LAYOUT:
             lines.update(range(token.start[0], token.end[0] + 1))
     return len(lines - left_out)
-
-
-def modules_of(file: Path) -> set[Path]:
-    """`file` and every module of this package that it imports, directly or not."""
-    found: set[Path] = set()
-    todo = [file]
-    while todo:
-        current = todo.pop()
-        found.add(current)
-        for node in ast.walk(WithoutCards().visit(ast.parse(current.read_text(encoding="utf-8")))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("study."):
-                module = PACKAGE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
-                if module.is_file() and module not in found:
-                    todo.append(module)
-    return found
 
 
 def own_lines(file: Path, other: Path) -> int:

@@ -69,3 +69,25 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_params(root: Path, params: dict) -> None:
     """Write params.yaml."""
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+FAILING = """
+from study.losses import Loss, register
+
+
+@register("failing")
+class Failing(Loss):
+    head = "ab"
+    terms = {"failing": 1.0}
+
+    def compute(self, prediction, target):
+        raise RuntimeError("no such\\nluck")
+"""
+
+
+def write_failing_arm(root: Path) -> None:
+    """An arm `failing`, whose loss raises an error."""
+    (root / "ablations" / "losses" / "failing.py").write_text(FAILING)
+    (root / "ablations" / "failing.yaml").write_text(
+        "description: raises\nloss: {name: failing, file: ablations/losses/failing.py}\n"
+    )

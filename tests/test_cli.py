@@ -6,11 +6,13 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +20,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
+from study import cells
 from study.cli import main
+from study.files import sha256_file
 from study.plan import Project
-from tests.conftest import TINY_STUDY, write_params
+from tests.conftest import REPOSITORY, TINY_STUDY, write_failing_arm, write_params
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,14 @@ def fails(*arguments: str, cwd: Path, **environment: str) -> str:
     return lines[0]
 
 
-def one_study(root: Path, **changes: object) -> None:
-    pipeline = {"studies": ["tiny"], "arms": ["mse", "zhang"], "baseline": "mse"}
+def one_study(root: Path, arms: Sequence[str] = ("mse", "zhang"), **changes: object) -> None:
+    pipeline = {"studies": ["tiny"], "arms": [*arms], "baseline": "mse" if "mse" in arms else arms[0]}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY | changes}})
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose tiny study went through every step."""
-    import shutil
-
-    from tests.conftest import REPOSITORY
-
     root = tmp_path_factory.mktemp("trained")
     shutil.copytree(REPOSITORY / "ablations", root / "ablations")
     one_study(root)
@@ -170,9 +171,59 @@ def test_a_wrong_arm_is_told_and_leaves_the_results_alone(trained: Path) -> None
     assert before == sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.is_file())
 
 
-def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(trained: Path, tmp_path: Path) -> None:
-    import shutil
+def test_an_arm_that_fails_keeps_no_other_from_the_report_and_is_told_at_the_end(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    write_failing_arm(root)
+    one_study(root, ["failing", "mse", "huber"])
+    line = fails("run", "tiny", cwd=root, LOKY_MAX_CPU_COUNT="1")  # in this process
+    assert "failing seed 1 failed: RuntimeError: no such luck (finished cells are kept; run the same" in line
+    assert line.endswith("failing seed 0 of tiny is not trained: run study train tiny failing")
+    table = pd.read_csv(root / "results" / "tiny" / "tables" / "cells.csv")
+    assert dict(zip(table["arm"], table["status"], strict=True)) == {
+        "failing": "missing", "mse": "finished", "huber": "finished",
+    }  # fmt: skip
+    assert "huber" in (root / "reports" / "tiny" / "report.md").read_text()
 
+
+def test_what_cannot_go_on_without_an_arm_ends_the_run_and_all_of_it_is_told(root: Path) -> None:
+    write_failing_arm(root)
+    one_study(root, ["failing", "huber"])
+    line = fails("run", "tiny", cwd=root, LOKY_MAX_CPU_COUNT="1")
+    assert line.startswith("study: failing seed 0 failed: RuntimeError")
+    assert "no scored cell of the baseline failing in tiny" in line
+    assert (root / "results" / "tiny" / "runs" / "huber" / "seed-1" / "model.pt").exists()
+    assert not (root / "reports").exists()
+
+
+def test_a_tuned_arm_notes_the_search_that_it_was_trained_with_not_one_that_ended_meanwhile(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_study(root)
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    best = root / "results" / "tiny" / "search" / "best.yaml"
+    best.parent.mkdir(parents=True)
+    found = {"weights": {"lab": 1.0}, "options": {}, "decode": {}, "train": {}}
+    content = {
+        "data": Project.open(root).prepared("tiny").manifest["data_hash"],
+        "families": {"anti_average": {"recommended": found}},
+    }
+    best.write_text(yaml.safe_dump(content))
+    before = sha256_file(best)[:16]
+    run_cells = cells.run_cells
+
+    def search_ends(*arguments: object) -> object:
+        best.write_text(yaml.safe_dump(content | {"more": "trials"}))
+        return run_cells(*arguments)
+
+    monkeypatch.setattr(cells, "run_cells", search_ends)
+    done = study("train", "tiny", "anti_average_tuned", "--jobs", "1", cwd=root)
+    assert done.returncode == 0, done.stderr
+    record = root / "results" / "tiny" / "runs" / "anti_average_tuned" / "seed-0" / "record.json"
+    assert json.loads(record.read_text())["search"] == before
+
+
+def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(trained: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     arm = root / "ablations" / "zhang.yaml"
@@ -202,8 +253,6 @@ def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(trained: Pat
 def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(
     trained: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     table = root / "results" / "tiny" / "tables" / "claims.csv"
@@ -219,8 +268,6 @@ def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables
 
 
 def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     arm = root / "ablations" / "zhang.yaml"
@@ -307,7 +354,7 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
     one_study(root, train=TINY_STUDY["train"] | {"images": 10_000_000, "checkpoint_seconds": 0})
     assert study("prepare", "tiny", cwd=root).returncode == 0
     project = Project.open(root)
-    cells = project.cells("tiny", project.arms("tiny", ("mse",)), [0, 1])
+    todo = project.cells("tiny", project.arms("tiny", ("mse",)), [0, 1])
     run = subprocess.Popen(
         [sys.executable, "-m", "study", "train", "tiny", "mse", "--jobs", "2"],
         cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
@@ -315,7 +362,7 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 180
-    while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in cells):
+    while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGINT)
@@ -323,4 +370,4 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
     assert run.returncode == 130, errors
     assert "interrupted; finished cells and checkpoints are kept" in errors.splitlines()[-1]
     assert "Traceback" not in errors
-    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in cells)
+    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo)

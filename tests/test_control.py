@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,20 @@ def test_a_control_follows_its_sources_signatures(project: Project) -> None:
     assert changed.sources[0].signature == control.sources[0].signature
 
 
+@pytest.mark.parametrize(("match", "follows"), [("zhang", True), ("anti_average", False)])
+def test_a_control_follows_the_decoding_of_an_arm_that_it_matches_and_that_predicts_bins(
+    project: Project, match: str, follows: bool
+) -> None:
+    arms = project.root / "ablations"
+    (arms / "matched.yaml").write_text(f"description: x\ncontrol: {{of: mse, match: {match}}}\n")
+    (before,) = project.cells("tiny", project.arms("tiny", ("matched",)), [0])
+    file = arms / f"{match}.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"decode": {"temperature": 0.1}}))
+    (after,) = project.cells("tiny", project.arms("tiny", ("matched",)), [0])
+    assert [source.signature for source in after.sources] == [source.signature for source in before.sources]
+    assert (after.signature != before.signature) == follows
+
+
 def test_a_control_goes_through_the_pipeline_like_any_arm(project: Project) -> None:
     from study.cells import collect
 
@@ -108,13 +123,24 @@ def test_a_control_that_cannot_be_made_is_told_in_one_line(project: Project, tex
     assert "\n" not in str(caught.value)
 
 
+def test_no_gain_for_a_network_that_paints_gray_is_told_in_one_line(project: Project) -> None:
+    (mse,) = project.cells("tiny", project.arms("tiny", ("mse",)), [0])
+    run_cells([mse], project.store, jobs=1)
+    weights = project.store.path(mse.signature) / "model.pt"
+    state = torch.load(weights)
+    torch.save(state | {name: torch.zeros_like(state[name]) for name in ("head.weight", "head.bias")}, weights)
+    with pytest.raises(StudyError, match=r"^mse_gain_truth seed 0: mse paints every validation picture gray"):
+        networks(project, "mse_gain_truth")
+
+
 FOUND = {"weights": {"lab": 1.0, "confidence": 12.5}, "options": {}, "decode": {}, "train": {"learning_rate": 1e-3}}
 
 
 def write_best(project: Project, **families: dict) -> None:
     folder = project.results("tiny") / "search"
     folder.mkdir(parents=True)
-    (folder / "best.yaml").write_text(yaml.safe_dump({"families": families}))
+    found = {"data": project.prepared("tiny").manifest["data_hash"], "families": families}
+    (folder / "best.yaml").write_text(yaml.safe_dump(found))
 
 
 def test_a_tuned_arm_takes_what_the_search_found(project: Project) -> None:
@@ -137,6 +163,26 @@ def test_a_tuned_arm_before_the_search_says_what_to_run(project: Project) -> Non
     write_best(project, zhang={"recommended": FOUND})
     with pytest.raises(StudyError, match="no recommended point of anti_average"):
         project.arms("tiny", ("anti_average_tuned",))
+
+
+def test_weights_that_were_searched_on_other_data_are_not_taken(project: Project) -> None:
+    write_best(project, anti_average={"recommended": FOUND})
+    assert project.searched("tiny")
+    pipeline = {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}
+    changed = TINY_STUDY | {"data": TINY_STUDY["data"] | {"seed": 2}}
+    write_params(project.root, {"pipeline": pipeline, "studies": {"tiny": changed}})
+    other = Project.open(project.root)
+    prepare("tiny", other.study("tiny"), other.root)
+    assert not other.searched("tiny")  # `study plan` lists the arm as waiting
+    with pytest.raises(StudyError, match="searched on other data than tiny has now: run study search tiny"):
+        other.arms("tiny", ("anti_average_tuned",))
+
+
+def test_tuned_arms_are_known_where_no_data_are_prepared(project: Project) -> None:
+    write_best(project, anti_average={"recommended": FOUND})
+    shutil.rmtree(project.root / "data")
+    (arm,) = project.arms("tiny", ("anti_average_tuned",))
+    assert arm.loss.weights == FOUND["weights"]
 
 
 def test_tuned_arms_belong_to_the_studies_that_are_searched(root: Path) -> None:

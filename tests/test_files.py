@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.extra import numpy as arrays
 
 from study.errors import StudyError
@@ -49,6 +52,79 @@ def test_fresh_directory_replaces_as_a_whole_or_not_at_all(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+RENAME = os.replace
+
+
+def contents(folder: Path) -> dict[str, list[str]]:
+    return {path.name: sorted(inner.name for inner in path.iterdir()) for path in folder.iterdir()}
+
+
+def write(target: Path, name: str) -> None:
+    with fresh_directory(target) as folder:
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("renames", "left"),
+    [(0, ["first"]), (1, ["first"]), (2, ["second"])],
+    ids=["before the old content is moved", "in the middle", "after the new one is in place"],
+)
+def test_ctrl_c_while_a_directory_is_replaced_leaves_one_content_or_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int, left: list[str]
+) -> None:
+    target = tmp_path / "out"
+    write(target, "first")
+    done = []
+
+    def rename(source: Path, destination: Path) -> None:
+        if renames or done:
+            RENAME(source, destination)
+        done.append(source)
+        if len(done) == max(renames, 1):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "replace", rename)
+    with pytest.raises(KeyboardInterrupt):
+        write(target, "second")
+    assert contents(tmp_path) == {"out": left}
+
+
+def test_a_writer_that_is_killed_in_the_middle_loses_nothing_and_leaves_nothing_in_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    write(target, "first")
+    code = (
+        "import os, signal\nfrom pathlib import Path\nfrom study.files import fresh_directory\n"
+        "replace = os.replace\n"
+        "def rename(*paths):\n    replace(*paths)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "os.replace = rename\n"
+        "with fresh_directory(Path('out')) as folder:\n    (folder / 'second').touch()\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not target.exists()
+    (tmp_path / ".out.other.12345678.new").mkdir()  # of a writer of out.other
+    with pytest.raises(RuntimeError), fresh_directory(target):
+        raise RuntimeError
+    assert contents(tmp_path) == {"out": ["first"], ".out.other.12345678.new": []}
+
+
+def test_of_two_writers_one_waits_for_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "out"
+    write(target, "first")
+    second = threading.Thread(target=write, args=(target, "third"))
+
+    def rename(source: Path, destination: Path) -> None:
+        RENAME(source, destination)
+        if not second.ident:
+            second.start()
+            second.join(0.3)  # if it does not wait, it writes now, while the target is away
+
+    monkeypatch.setattr(os, "replace", rename)
+    write(target, "second")
+    second.join()
+    assert contents(tmp_path) == {"out": ["third"]}
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_told_in_one_line_with_what_to_do() -> None:
     with (
@@ -76,6 +152,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.uint8, (2, 3)))
 def test_hash_depends_on_values_shape_and_type(array: np.ndarray) -> None:
     assert sha256_array(array) == sha256_array(array.copy())

@@ -123,6 +123,17 @@ def test_values_out_of_range_are_named(root: Path, key: str, value: object) -> N
     assert key.split("__")[-1] in message or key.split("__")[0] in message
 
 
+def test_lpips_may_be_switched_off_as_the_documentation_writes_it(root: Path) -> None:
+    text = (root / "params.yaml").read_text()
+    assert "lpips: 'off'" in text
+    for written in ("off", "'off'", "Off"):
+        (root / "params.yaml").write_text(text.replace("'off'", written))
+        assert load_params(root).studies["tiny"].evaluate.lpips == "off"
+    assert "evaluate.lpips: input should be a valid string (got True)" in params_error(
+        root, studies__tiny__evaluate__lpips=True
+    )
+
+
 def test_folder_shares_must_leave_something_to_train(root: Path) -> None:
     message = params_error(root, studies__tiny__data={"source": "folder", "path": "x", "val": 0.6, "test": 0.4})
     assert "leave a share for training" in message

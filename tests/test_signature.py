@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study import signature
+from study import signature, syntax
 from study.errors import StudyError
-from study.signature import PACKAGE, TRAINING_CODE, code_digest, with_imports
+from study.signature import TRAINING_CODE, code_digest, with_imports
+from study.syntax import PACKAGE
 from tests.conftest import REPOSITORY
 
 CODE = '"""Doc."""\n\ndef f(x):\n    """Doc of f."""\n    return x + 1  # why\n'
@@ -55,7 +56,8 @@ def test_what_a_processor_cannot_reach_counts_for_graphics_cards_alone(tmp_path:
 def test_kernels_count_for_graphics_cards_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     package = tmp_path / "study"
     shutil.copytree(PACKAGE, package)
-    monkeypatch.setattr(signature, "PACKAGE", package)
+    for module in (signature, syntax):
+        monkeypatch.setattr(module, "PACKAGE", package)
     digest_on = signature.training_code_digest.__wrapped__  # without its cache
     before = {device: digest_on(device) for device in ("cpu", "cuda")}
     (package / "kernels" / "color.py").write_text("x = 1\n")
@@ -63,6 +65,18 @@ def test_kernels_count_for_graphics_cards_alone(monkeypatch: pytest.MonkeyPatch,
     classification = package / "losses" / "classification.py"
     assert package / "kernels" / "classification.py" in with_imports(classification, "cuda")
     assert package / "kernels" / "classification.py" not in with_imports(classification, "cpu")
+
+
+def test_helpers_of_a_loss_of_ones_own_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own, helper = tmp_path / "own.py", tmp_path / "helper.py"
+    own.write_text("from helper import error\nfrom study.losses import Loss, PerceptualLoss, register\n")
+    helper.write_text("error = abs\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_digest(with_imports(own))
+    helper.write_text("error = max\n")
+    assert code_digest(with_imports(own)) != before
+    assert PACKAGE / "losses" / "perceptual.py" in with_imports(own)
+    assert not set(with_imports(own)) & {PACKAGE / name for name in TRAINING_CODE}
 
 
 def test_code_that_does_not_parse_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from study.source_lines import PACKAGE, code_lines, modules_of, own_lines
+from study.source_lines import code_lines, own_lines
+from study.syntax import PACKAGE, modules_of
 
 SOURCE = '''"""A docstring
 of two lines."""
@@ -39,12 +40,6 @@ def test_code_lines_of_a_worked_example() -> None:
 @pytest.mark.parametrize(("source", "count"), [("", 0), ("\n\n# nothing\n", 0), ('"""Words."""\n', 0), ("x = 1", 1)])
 def test_nothing_is_no_code(source: str, count: int) -> None:
     assert code_lines(source) == count
-
-
-def test_modules_that_a_loss_needs() -> None:
-    classification = PACKAGE / "losses" / "classification.py"
-    assert {PACKAGE / "bins.py", PACKAGE / "losses" / "base.py", classification} <= modules_of(classification)
-    assert PACKAGE / "bins.py" not in modules_of(PACKAGE / "losses" / "anti_average.py")
 
 
 def test_shared_modules_do_not_count() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -16,12 +17,13 @@ import pandas as pd
 import pytest
 import torch
 
-from study.cells import CellStore, collect, run_cells
+from study.cells import CellStore, collect, run_cell, run_cells
+from study.errors import StudyError
 from study.model import build_model
 from study.plan import Project
 from study.prepare import prepare
-from study.train import Cell, load_model, weights_digest
-from tests.conftest import TINY_STUDY, write_params
+from study.train import Cell, ParentGone, load_model, weights_digest
+from tests.conftest import TINY_STUDY, write_failing_arm, write_params
 
 
 @pytest.fixture
@@ -150,17 +152,17 @@ def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
 
 
 def test_workers_stop_when_the_process_that_started_them_dies(root: Path) -> None:
-    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 10_000_000}}
+    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 10_000_000}, "seeds": [0, 1, 2, 3, 4]}
     pipeline = {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": slower}})
     project = Project.open(root)
     prepare("tiny", project.study("tiny"), root)
-    todo = cells(project, "mse")
+    todo = cells(project, "mse", seeds=[0, 1, 2, 3, 4])
     command = [sys.executable, "-m", "study", "train", "tiny", "--jobs", "2"]
     run = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 180
     try:
-        while min(project.store.progress(cell) for cell in todo) == 0:
+        while len(begun := [cell for cell in todo if project.store.progress(cell)]) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)
     finally:
@@ -171,7 +173,26 @@ def test_workers_stop_when_the_process_that_started_them_dies(root: Path) -> Non
         assert time.monotonic() < deadline, "the workers go on without their parent"
         before = now
         time.sleep(1.5)
-    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo)
+    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in begun)
+    assert [cell for cell in todo if project.store.progress(cell)] == begun  # nor do they begin what they were handed
+
+
+def test_a_single_job_goes_on_when_the_shell_that_it_was_started_from_ends(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = itertools.count(100_000_000)  # no process has such an id
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    (record,) = run_cells(cells(project, "mse", seeds=[0]), project.store, jobs=1)
+    assert record["status"] == "finished"
+
+
+def test_a_worker_whose_main_process_is_dead_trains_nothing(project: Project) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (cell,) = cells(project, "mse", seeds=[0])
+    with pytest.raises(ParentGone):
+        run_cell(cell, project.store, dead.pid)
+    assert list(project.store.path(cell.signature).iterdir()) == []
 
 
 EXPLODING = textwrap.dedent(
@@ -205,6 +226,17 @@ def test_a_diverging_loss_ends_its_cell_with_a_record_and_the_others_go_on(proje
     assert records[0]["diverged"] == {"step": 6, "term": "wild"}
     assert not (project.store.path(todo[0].signature) / "model.pt").exists()
     assert json.loads((project.store.path(todo[0].signature) / "record.json").read_text()) == records[0]
+
+
+def test_a_cell_that_fails_stops_neither_the_others_nor_their_controls(project: Project, root: Path) -> None:
+    write_failing_arm(root)
+    (root / "ablations" / "matched.yaml").write_text("description: x\ncontrol: {of: mse, match: failing}\n")
+    todo = cells(project, "failing", "matched", "mse", "gray", seeds=[0])
+    with pytest.raises(StudyError) as caught:
+        run_cells(todo, project.store, jobs=1)
+    told = "failing seed 0 failed: RuntimeError: no such luck (finished cells are kept; run the same command to go on)"
+    assert str(caught.value) == told
+    assert [project.store.done([cell]) for cell in todo] == [False, False, True, True]
 
 
 def test_signature_follows_what_matters_and_ignores_the_rest(project: Project, root: Path) -> None:
