@@ -15,7 +15,8 @@ import numpy as np
 
 from study import stats
 from study.errors import StudyError
-from study.params import Arm, DecodeSettings
+from study.metrics import METRICS as CARDS
+from study.params import Arm, CompareSettings, DecodeSettings
 from study.search.candidates import Candidate, Candidates
 from study.search.front import knee
 from study.search.objectives import METRICS, OBJECTIVES
@@ -82,18 +83,25 @@ def honest_scores(search: Search, arms: list[Arm]) -> list[Honest | None]:
             results.append(None)
             continue
         honest: Honest = {"seconds": sum(seconds[start : start + len(seeds)])}
-        compare = search.project.study(search.study).compare
         for name in of_arm[0]:
             table = np.stack([score[name] for score in of_arm])
-            table = table[:, np.isfinite(table).all(0)]  # no chroma ratio where the truth is gray
-            weights = stats.bootstrap_weights(*table.shape, compare.resamples, np.random.default_rng(compare.seed))
-            mean, low, high = (float(value[0]) for value in stats.interval(table[None], weights))
-            honest[name] = {"mean": mean, "low": low, "high": high}
+            honest[name] = with_interval(name, table, search.project.study(search.study).compare)
         honest["fidelity"] = honest["ab_rmse"]
         by_seed = [search.judge.summary(score)["vividness"] for score in of_arm]
         honest["vividness"] = {"mean": float(np.mean(by_seed)), "low": None, "high": None}
         results.append(honest)
     return results
+
+
+def with_interval(name: str, scores: np.ndarray, compare: CompareSettings) -> dict[str, float]:
+    """Mean of scores (seeds, pictures) of the metric `name` (or of `diversity`) with its 95 % interval.
+
+    The interval ends where the metric's values do: two seeds that lie apart would have it reach far beyond.
+    """
+    weights = stats.bootstrap_weights(*scores.shape, compare.resamples, np.random.default_rng(compare.seed))
+    mean, low, high = (float(value[0]) for value in stats.interval(scores[None], weights))
+    card = CARDS["hue_diversity_gap" if name == "diversity" else name]
+    return {"mean": mean, "low": max(low, float(card.low)), "high": min(high, float(card.high))}
 
 
 def means(honest: Honest) -> dict[str, float]:
