@@ -18,6 +18,7 @@ from study.errors import StudyError
 from study.metrics import METRICS as CARDS
 from study.params import Arm, CompareSettings, DecodeSettings
 from study.search.candidates import Candidate, Candidates
+from study.search.deciding import finalists_digest
 from study.search.front import knee
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, Search, digest
@@ -145,12 +146,18 @@ def _known(search: Search, arm: Arm) -> Honest:
 
 
 def _key(search: Search, arms: dict[str, Arm]) -> str:
+    """Short hash of all that decides the scores of these arms on the fresh seeds, and what is chosen by them."""
+    cells = search.project.cells(search.study, list(arms.values()), [FRESH_SEEDS], search.full)
     return digest(
         {
-            "arms": {name: arm.model_dump() for name, arm in arms.items()},
-            "full": search.full.model_dump(),
+            # Each arm's cell stands for its loss, data, training settings and the code of all these.
+            "arms": {
+                name: [arm.name, cell.signature, arm.decode.model_dump()]
+                for (name, arm), cell in zip(arms.items(), cells, strict=True)
+            },
             "fresh_seeds": search.settings.fresh_seeds,
             "compare": search.project.study(search.study).compare.model_dump(),
+            "code": finalists_digest(search.device),
         }
     )
 
