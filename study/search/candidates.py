@@ -212,13 +212,3 @@ class Candidates:
                 with self.storage.lock("claims"):
                     self.optuna.set_user_attr(key, known)
             return known
-
-    def add_seconds(self, seconds: float) -> None:
-        """Add to the time that the search of this family has taken, all processes and runs together."""
-        with self.storage.lock("claims"):
-            self.optuna.set_user_attr("wall_seconds", self.wall_seconds + seconds)
-
-    @property
-    def wall_seconds(self) -> float:
-        """Time that the search of this family has taken so far."""
-        return self.optuna.user_attrs.get("wall_seconds", 0.0)

@@ -7,7 +7,6 @@ the finalists are trained again in full on seeds that nothing else has used, and
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -114,28 +113,18 @@ def settle(search: Search, family: Candidates, front: list[Candidate]) -> dict[s
     """The choices of a family with their honest scores, `recommended` among them; computed once, then remembered.
 
     Returns {"choices": {name: {"trial", "weights", "options", "decode", "train", "honest"}}, "steps": the steps of
-    refinement, "cells": how many networks were trained in full}. Empty choices when no candidate came through.
+    refinement, "cells": how many networks were trained in full, "seconds": of their training}. Empty choices when no
+    candidate came through.
     """
     picked = choose(front, search.settings.finalists, family.space.colors) if front else {}
     key = _key(search, {name: candidate.arm for name, candidate in picked.items()})
-
-    def compute() -> dict[str, Any]:
-        started = time.perf_counter()
-        found = _settle(search, family.space, picked)
-        family.add_seconds(time.perf_counter() - started)
-        return found
-
-    return family.remembered(f"finalists {key}", compute)
+    return family.remembered(f"finalists {key}", lambda: _settle(search, family.space, picked))
 
 
-def honest_baseline(search: Search, family: Candidates) -> dict[str, Any]:
-    """The baseline's honest scores and the seconds they took: {"honest", "wall"}; remembered with `family`."""
-
-    def compute() -> dict[str, Any]:
-        started = time.perf_counter()
-        return {"honest": _known(search, search.baseline), "wall": time.perf_counter() - started}
-
-    return family.remembered(f"baseline {_key(search, {'baseline': search.baseline})}", compute)
+def honest_baseline(search: Search, family: Candidates) -> Honest:
+    """The baseline's honest scores; remembered with `family`."""
+    key = _key(search, {"baseline": search.baseline})
+    return family.remembered(f"baseline {key}", lambda: _known(search, search.baseline))
 
 
 def _known(search: Search, arm: Arm) -> Honest:
@@ -173,7 +162,7 @@ def _settle(search: Search, space: FamilySpace, picked: dict[str, Candidate]) ->
         if scores[candidate.index] is not None
     }
     if not choices:
-        return {"choices": {}, "steps": [], "cells": 0}
+        return {"choices": {}, "steps": [], "cells": 0, "seconds": 0.0}
     arms = {name: picked[name].arm for name in choices}
     steps: list[dict[str, Any]] = []
     best = recommend({name: means(choice["honest"]) for name, choice in choices.items()}, space.colors)
@@ -184,9 +173,12 @@ def _settle(search: Search, space: FamilySpace, picked: dict[str, Candidate]) ->
     choices.setdefault("recommended", choices[best])
     if search.slack is not None:
         choices["recommended"] = _within_limits(search, choices)
-    trained = {digest(choice["weights"] | choice["options"] | choice["train"]) for choice in choices.values()}
-    trained |= {digest(step["weights"] | step["options"] | step["train"]) for step in steps}
-    return {"choices": choices, "steps": steps, "cells": len(trained) * search.settings.fresh_seeds}
+    trained = {
+        digest(point["weights"] | point["options"] | point["train"]): point["honest"]["seconds"]
+        for point in (*choices.values(), *steps)
+    }
+    cells = len(trained) * search.settings.fresh_seeds
+    return {"choices": choices, "steps": steps, "cells": cells, "seconds": sum(trained.values())}
 
 
 def _gap(honest: Honest) -> float:

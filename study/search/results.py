@@ -16,7 +16,7 @@ from study.files import atomic_write_json, atomic_write_text, fresh_directory
 from study.search import objectives
 from study.search.advice import advice
 from study.search.candidates import Candidate, Candidates
-from study.search.finalists import means
+from study.search.finalists import Honest, means
 from study.search.front import hypervolume
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
@@ -24,9 +24,7 @@ from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
 FINALIST_COLUMNS = ["family", "choice", "trial", "metric", "tuned", "honest", "low", "high", "seeds"]
 
 
-def write_results(
-    search: Search, settled: dict[str, dict[str, Any]], baseline: dict[str, Any], folder: Path
-) -> dict[str, Any]:
+def write_results(search: Search, settled: dict[str, dict[str, Any]], baseline: Honest, folder: Path) -> dict[str, Any]:
     """Write the four files of a search and return the content of search.json.
 
     settled: the choices of every family, as `finalists.settle` gives them. baseline: as `honest_baseline` gives it.
@@ -143,7 +141,7 @@ def _ratios(family: Candidates, point: dict[str, Any]) -> dict[str, float]:
 
 
 def _everything(
-    search: Search, settled: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]], baseline: dict[str, Any]
+    search: Search, settled: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]], baseline: Honest
 ) -> dict[str, Any]:
     settings = search.settings
     everyone = [candidate for candidates in judged.values() for candidate in candidates if search.is_full(candidate)]
@@ -153,10 +151,10 @@ def _everything(
     families = {}
     for name, found in settled.items():
         family, candidates = search.open(name), judged[name]
-        networks: dict[str, int] = {}
+        networks: dict[str, list[float]] = {}
         for candidate in candidates:
-            networks[candidate.network] = max(networks.get(candidate.network, 0), len(candidate.seconds))
-        cells = sum(networks.values())
+            networks[candidate.network] = max(networks.get(candidate.network, []), candidate.seconds, key=len)
+        cells = sum(map(len, networks.values()))
         families[name] = {
             "candidates": len(candidates),
             "stopped": sum(
@@ -166,7 +164,8 @@ def _everything(
             "judged_networks": cells,
             "finalist_networks": found["cells"],
             "pictures": cells * search.short.images + found["cells"] * search.full.images,
-            "seconds": round(family.wall_seconds, 1),
+            # Not the time that the search took, which is short where the networks were there.
+            "training_seconds": round(sum(map(sum, networks.values())) + found["seconds"], 1),
             "front": [candidate.index for candidate in search.eligible(candidates)],
             "hypervolume": _history([c.values if search.is_full(c) else None for c in candidates], best, worst),
             "importance": importance(candidates, family),
@@ -191,13 +190,13 @@ def _everything(
         },
         "objectives": _definitions(),
         "truth": search.judge.truth,
-        "baseline": {"arm": search.baseline.name, "tuned": search.baseline_scores, "honest": baseline["honest"]},
+        "baseline": {"arm": search.baseline.name, "tuned": search.baseline_scores, "honest": baseline},
         "ideal_point": dict(zip(OBJECTIVES, best.tolist(), strict=True)),
         "reference_point": dict(zip(OBJECTIVES, worst.tolist(), strict=True)),
         "families": families,
     }
-    seconds = baseline["wall"] + sum(family["seconds"] for family in families.values())
-    return everything | {"seconds": round(seconds, 1)} | advice(search, everything)
+    seconds = baseline["seconds"] + sum(family["training_seconds"] for family in families.values())
+    return everything | {"training_seconds": round(seconds, 1)} | advice(search, everything)
 
 
 def _definitions() -> dict[str, str]:

@@ -203,7 +203,6 @@ class Search:
         family, settings = self.open(name), self.settings
         size = settings.batch if self.storage.alone else min(self.jobs, settings.batch)
         while batch := family.claim(settings.trials, size):
-            started = time.perf_counter()
             try:
                 self.judge_batch(batch, family.finished(settings.trials))
                 for candidate in batch:
@@ -211,7 +210,6 @@ class Search:
             except BaseException:
                 family.give_back(batch)
                 raise
-            family.add_seconds(time.perf_counter() - started)
             self._report_progress(name, family, left_after)
 
     def _report_progress(self, name: str, family: Candidates, left_after: int) -> None:
