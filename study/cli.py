@@ -187,6 +187,9 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     show_default=True,
     help="Limit of `--objective constrained`: by how many percent ab RMSE may exceed the baseline's.",
 )
+@click.option(
+    "--again", is_flag=True, help="Forget what was found out about these families by this objective; networks are kept."
+)
 def search(
     study: str,
     trials: int | None,
@@ -195,6 +198,7 @@ def search(
     storage: str | None,
     objective: str,
     at_most: float,
+    again: bool,
 ) -> None:
     """Search the weights that work on a study's data, on its validation pictures: results/STUDY/search/.
 
@@ -213,6 +217,7 @@ def search(
         storage=storage,
         objective=objective,
         slack=at_most / 100,
+        again=again,
     )
     click.echo(found["sentence"] or "no candidate came through: lower the ranges of ablations/search_space.yaml")
 

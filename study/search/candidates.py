@@ -19,6 +19,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from study.errors import StudyError
 from study.params import Arm
 from study.search.objectives import OBJECTIVES
 from study.search.space import FamilySpace
@@ -100,6 +101,17 @@ class Candidates:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(names))
         return study
+
+    def forget(self) -> None:
+        """Forget all candidates and what is remembered. StudyError while another process judges some of them."""
+        with self.storage.lock("claims"):
+            self._sweep()
+            if self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                raise StudyError(
+                    f"candidates of {self.space.name} are being judged by another process: search again when none is"
+                )
+            optuna.delete_study(study_name=self.name, storage=self.storage.optuna)
+            self.optuna = self._new()
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -202,6 +214,10 @@ class Candidates:
                 candidate.diverged = trial.state == TrialState.PRUNED
                 found[index] = candidate
         return [found[index] for index in sorted(found)]
+
+    def knows(self, key: str) -> bool:
+        """Whether something is `remembered` under this key."""
+        return key in self.optuna.user_attrs
 
     def remembered(self, key: str, compute: Callable[[], Any]) -> Any:
         """What `compute` returned the first time, for all processes; it must be fit for JSON."""

@@ -109,16 +109,30 @@ def means(honest: Honest) -> dict[str, float]:
     return {name: honest[name]["mean"] for name in (*METRICS, *OBJECTIVES)}
 
 
-def settle(search: Search, family: Candidates, front: list[Candidate]) -> dict[str, Any]:
+def settle(search: Search, family: Candidates) -> dict[str, Any]:
     """The choices of a family with their honest scores, `recommended` among them; computed once, then remembered.
 
     Returns {"choices": {name: {"trial", "weights", "options", "decode", "train", "honest"}}, "steps": the steps of
     refinement, "cells": how many networks were trained in full, "seconds": of their training}. Empty choices when no
     candidate came through.
     """
-    picked = choose(front, search.settings.finalists, family.space.colors) if front else {}
-    key = _key(search, {name: candidate.arm for name, candidate in picked.items()})
-    return family.remembered(f"finalists {key}", lambda: _settle(search, family.space, picked))
+    picked = _picked(search, family)
+    return family.remembered(_memory(search, picked), lambda: _settle(search, family.space, picked))
+
+
+def is_settled(search: Search, family: Candidates) -> bool:
+    """Whether all candidates of a family are judged and its choices remembered."""
+    judged = len(family.finished(search.settings.trials)) == search.settings.trials
+    return judged and family.knows(_memory(search, _picked(search, family)))
+
+
+def _picked(search: Search, family: Candidates) -> dict[str, Candidate]:
+    front = search.eligible(family.finished(search.settings.trials))
+    return choose(front, search.settings.finalists, family.space.colors) if front else {}
+
+
+def _memory(search: Search, picked: dict[str, Candidate]) -> str:
+    return f"finalists {_key(search, {name: candidate.arm for name, candidate in picked.items()})}"
 
 
 def honest_baseline(search: Search, family: Candidates) -> Honest:

@@ -19,7 +19,7 @@ import yaml
 
 from study.errors import StudyError
 from study.plan import Project
-from study.search import search
+from study.search import deciding, search
 from study.search.front import hypervolume, knee, non_dominated
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import Search
@@ -75,6 +75,43 @@ def test_a_finished_search_is_only_written_anew(project: Project) -> None:
     assert (project.root / ".search" / "tiny.log").read_bytes() == log
     assert {path: path.stat().st_mtime_ns for path in project.store.folder.rglob("*")} == cells
     assert lines == []
+
+
+def content(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in found(project, "").iterdir()}
+
+
+def test_a_family_that_is_searched_alone_leaves_the_others_as_they_are(project: Project) -> None:
+    before = content(project)
+    search(project, "tiny", jobs=1, families=["zhang"], report=lambda line: None)
+    assert content(project) == before
+
+
+def test_a_family_alone_with_another_budget_than_the_others_is_refused(project: Project) -> None:
+    before = content(project)
+    with pytest.raises(StudyError, match=r"has 6 candidates of anti_average, .*: search with --trials 6, or"):
+        search(project, "tiny", jobs=1, families=["zhang"], trials=3, report=lambda line: None)
+    assert content(project) == before
+
+
+def test_a_family_alone_is_refused_where_the_others_are_of_other_code(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(project)
+    (tmp_path / "stats.py").write_text("changed = True\n")
+    monkeypatch.setattr(deciding, "FINALISTS", (tmp_path / "stats.py",))
+    with pytest.raises(StudyError, match="has of anti_average is of other code"):
+        search(project, "tiny", jobs=1, families=["zhang"], report=lambda line: None)
+    assert content(project) == before
+
+
+def test_searched_again_a_family_is_judged_anew_and_trained_never(project: Project) -> None:
+    before, lines = content(project), []
+    cells = {path: path.stat().st_mtime_ns for path in project.store.folder.rglob("*")}
+    search(project, "tiny", jobs=1, families=["zhang"], report=lines.append, again=True)
+    assert [line.split(";")[0] for line in lines[:2]] == ["zhang: 3 of 6 candidates", "zhang: 6 of 6 candidates"]
+    assert content(project) == before  # the time that the trainings took included
+    assert {path: path.stat().st_mtime_ns for path in project.store.folder.rglob("*")} == cells
 
 
 def test_the_enqueued_points_come_first(project: Project) -> None:
