@@ -1,7 +1,9 @@
-"""From a front to a recommendation: the finalists, their honest scores, and a last step towards the truth's chroma.
+"""From a front to a recommendation: the finalists, their honest scores, and steps towards the truth's chroma.
 
 The best of many candidates was partly lucky, and candidates are trained for a shorter time than the study's arms. So
-the finalists are trained again in full on seeds that nothing else has used, and only those scores recommend anything.
+the finalists are trained again in full on fresh seeds, by which no candidate was judged. Those scores, called honest
+in the files, are free of that luck. But they choose among a few finalists and steps, so that a recommended point may
+score a little better on them than it is. The study's own seeds and test pictures choose nothing: they are the judge.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def choose(front: list[Candidate], count: int, colors: bool) -> dict[str, Candid
 
     knee: nearest to the ideal point with the objectives scaled to 0..1 over the front. vivid, faithful: the ends with
     the smallest vividness gap and the smallest ab_rmse. The others, "next-1" and so on, are those that would be
-    recommended if the search's own scores were honest.
+    recommended if the search's own scores were free of luck.
     """
     values = np.array([candidate.values for candidate in front])
     named = {"knee": front[knee(values)]}
@@ -96,12 +98,13 @@ def honest_scores(search: Search, arms: list[Arm]) -> list[Honest | None]:
 def with_interval(name: str, scores: np.ndarray, compare: CompareSettings) -> dict[str, float]:
     """Mean of scores (seeds, pictures) of the metric `name` (or of `diversity`) with its 95 % interval.
 
-    The interval ends where the metric's values do: two seeds that lie apart would have it reach far beyond.
+    The interval ends where the metric does: two seeds that lie apart would have it reach far beyond. No mean of these
+    is below 0, not even that of the chroma ratio, whose pictures may be.
     """
     weights = stats.bootstrap_weights(*scores.shape, compare.resamples, np.random.default_rng(compare.seed))
     mean, low, high = (float(value[0]) for value in stats.interval(scores[None], weights))
     card = CARDS["hue_diversity_gap" if name == "diversity" else name]
-    return {"mean": mean, "low": max(low, float(card.low)), "high": min(high, float(card.high))}
+    return {"mean": mean, "low": max(low, 0.0), "high": min(high, float(card.high))}
 
 
 def means(honest: Honest) -> dict[str, float]:
@@ -200,7 +203,7 @@ def _gap(honest: Honest) -> float:
 
 
 def _within_limits(search: Search, choices: dict[str, Any]) -> dict[str, Any]:
-    """The most vivid choice that honestly keeps the limits, or else the one that misses them least."""
+    """The most vivid choice that keeps the limits on the fresh seeds, or else the one that misses them least."""
     baseline = _known(search, search.baseline)
 
     def rank(choice: dict[str, Any]) -> tuple[float, float]:
@@ -240,8 +243,9 @@ def _refine(
     """Move `arm` along its knob towards the truth's chroma by secant steps; None when no step comes nearer.
 
     The first step doubles or halves; the later ones go where the line through the last two points meets a chroma
-    ratio of 1. Every step is trained in full on the fresh seeds, or only decoded anew where that is all it takes, and
-    noted in `steps`. The nearest point wins.
+    ratio of 1, inside the searched range or not. Every step is trained in full on the fresh seeds, or only decoded
+    anew where that is all it takes, which then may be done more often, and noted in `steps`. The nearest point wins,
+    by the same fresh seeds.
     """
     knob = _knob(space, arm)
     if knob is None:

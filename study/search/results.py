@@ -14,7 +14,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from study.files import atomic_write_json, atomic_write_text, fresh_directory
 from study.search import objectives
-from study.search.advice import advice
+from study.search.advice import advice, seeds_in_words
 from study.search.candidates import Candidate, Candidates
 from study.search.finalists import Honest, means
 from study.search.front import hypervolume
@@ -122,7 +122,10 @@ def _best(search: Search, settled: dict[str, dict[str, Any]], everything: dict[s
         "budget": everything["budget"],
         "families": families,
     }
-    head = f"# Written by `study search {search.study}`. Scores are those on fresh seeds, validation pictures.\n"
+    head = (
+        f"# Written by `study search {search.study}`. Scores are those on validation pictures and fresh seeds. These\n"
+        "# seeds chose what is recommended; the study's own seeds and its test pictures had no say in it.\n"
+    )
     return head + yaml.dump(content, Dumper=_NoAliases, sort_keys=False, allow_unicode=True)
 
 
@@ -172,6 +175,8 @@ def _everything(
             "scales": family.space.scales if family.space.family.units != "own" else {},
             "choices": found["choices"],
             "steps": found["steps"],
+            "step_count": len(found["steps"]),
+            "outside": family.space.outside(found["choices"]["recommended"]) if found["choices"] else {},
         }
     everything = {
         "study": search.study,
@@ -184,9 +189,7 @@ def _everything(
             "full_images": search.full.images,
             "search_seeds": [SEARCH_SEEDS + k for k in range(settings.seeds)],
             "fresh_seeds": [FRESH_SEEDS + k for k in range(settings.fresh_seeds)],
-            "says": f"every family: {settings.trials} candidates of at most {settings.seeds} seeds and "
-            f"{search.short.images:,} training pictures; finalists in full ({search.full.images:,} pictures) on "
-            f"{settings.fresh_seeds} fresh seeds",
+            "says": _budget_in_words(search, families),
         },
         "objectives": _definitions(),
         "truth": search.judge.truth,
@@ -197,6 +200,25 @@ def _everything(
     }
     seconds = baseline["seconds"] + sum(family["training_seconds"] for family in families.values())
     return everything | {"training_seconds": round(seconds, 1)} | advice(search, everything)
+
+
+def _budget_in_words(search: Search, families: dict[str, dict[str, Any]]) -> str:
+    settings = search.settings
+    said = (
+        f"every family: {settings.trials} candidates of at most {seeds_in_words(settings.seeds)} and "
+        f"{search.short.images:,} training pictures; finalists in full ({search.full.images:,} pictures) on "
+        f"{seeds_in_words(settings.fresh_seeds, 'fresh ')}; by the same seeds one of them is recommended"
+    )
+    if any(family["step_count"] for family in families.values()):
+        steps = ", ".join(f"{name} {family['step_count']}" for name, family in families.items())
+        said += f", or one of the steps from there towards the truth's chroma ({steps})"
+    for name, family in families.items():
+        for setting, found in family["outside"].items():
+            said += (
+                f"; the {setting.replace('_', ' ')} of {name} has left the searched {found['low']:g} to "
+                f"{found['high']:g} by such steps and is {found['value']:g}"
+            )
+    return said
 
 
 def _definitions() -> dict[str, str]:

@@ -28,7 +28,7 @@ from study.search.storage import SearchStorage
 from study.train import Cell, load_model, prepare_torch, resolve_device
 
 # Seeds that no study uses for its arms: those on which candidates are judged, and those on which the finalists are
-# trained again. The first may have been lucky for the winner, the second cannot have been.
+# trained again. The first were lucky for the best of many candidates; the second choose among a few finalists.
 SEARCH_SEEDS, FRESH_SEEDS = 10_000, 20_000
 SECONDS_BETWEEN_LOOKS = 1.0
 

@@ -74,5 +74,6 @@ def test_no_interval_reaches_beyond_the_values_that_a_metric_can_have() -> None:
     colorful = with_interval("colorfulness", 100 * apart, compare)
     assert (colorful["mean"], colorful["low"]) == (pytest.approx(60), 0.0)
     assert colorful["high"] > 200
+    assert with_interval("chroma_ratio", apart, compare)["low"] == 0.0
     gap = with_interval("diversity", apart, compare)
     assert (gap["low"], gap["high"]) == (0.0, 1.0)

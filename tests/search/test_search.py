@@ -241,8 +241,26 @@ def test_the_sentence_says_what_the_numbers_say(project: Project) -> None:
     honest = facts["families"][use["family"]]["choices"]["recommended"]["honest"]
     price = round(100 * (honest["ab_rmse"]["mean"] / plain["ab_rmse"]["mean"] - 1))
     assert f"On tiny use {use['family']} with {use['settings']}:" in facts["sentence"]
-    assert f"restores {100 * honest['chroma_ratio']['mean']:.0f} % of the chroma" in facts["sentence"]
+    mean, low, high = (f"{100 * honest['chroma_ratio'][key]:.0f}" for key in ("mean", "low", "high"))
+    said = f"the 2 fresh seeds that chose it, it restores {mean} % of the chroma (95 % interval {low} to {high} %)"
+    assert said in facts["sentence"]
     assert f"{abs(price)} % {'more' if price > 0 else 'less'} ab RMSE" in facts["sentence"]
+
+
+def test_it_is_told_how_many_steps_were_taken_and_where_they_led(project: Project) -> None:
+    facts = json.loads(found(project, "search.json").read_text())
+    counts = {name: family["step_count"] for name, family in facts["families"].items()}
+    assert counts == {name: len(family["steps"]) for name, family in facts["families"].items()}
+    says = facts["budget"]["says"]
+    assert f"(anti_average {counts['anti_average']}, zhang {counts['zhang']})" in says
+    zhang = facts["families"]["zhang"]
+    temperature = zhang["choices"]["recommended"]["decode"]["temperature"]
+    beyond = {"temperature": {"value": temperature, "low": 0.05, "high": 1.0}} if temperature < 0.05 else {}
+    assert zhang["outside"] == beyond
+    told = f"temperature of zhang has left the searched 0.05 to 1 by such steps and is {temperature:g}"
+    assert (told in says) == bool(beyond)
+    told = f"temperature {temperature:g} (outside the searched 0.05 to 1):"
+    assert (told in facts["sentences"]["zhang"]) == bool(beyond)
 
 
 def test_more_trials_go_on_from_what_is_there(project: Project, tmp_path: Path) -> None:
