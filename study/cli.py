@@ -202,7 +202,8 @@ def search(
 ) -> None:
     """Search the weights that work on a study's data, on its validation pictures: results/STUDY/search/.
 
-    A killed search goes on where it was; a finished one is only written anew.
+    A killed search goes on where it was; a finished one is only written anew, and judged anew where data, settings
+    or the code that decides have changed.
     """
     from study.search import search
 
