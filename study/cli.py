@@ -204,6 +204,9 @@ def _raise_failures(failures: list[str], some_done: bool) -> None:
     show_default=True,
     help="Limit of `--objective constrained`: by how many percent ab RMSE may exceed the baseline's.",
 )
+@click.option(
+    "--again", is_flag=True, help="Forget what was found out about these families by this objective; networks are kept."
+)
 def search(
     study: str,
     trials: int | None,
@@ -212,10 +215,12 @@ def search(
     storage: str | None,
     objective: str,
     at_most: float,
+    again: bool,
 ) -> None:
     """Search the weights that work on a study's data, on its validation pictures: results/STUDY/search/.
 
-    A killed search goes on where it was; a finished one is only written anew.
+    A killed search goes on where it was; a finished one is only written anew, and judged anew where data, settings
+    or the code that decides have changed.
     """
     from study.search import search
 
@@ -230,6 +235,7 @@ def search(
         storage=storage,
         objective=objective,
         slack=at_most / 100,
+        again=again,
     )
     click.echo(found["sentence"] or "no candidate came through: lower the ranges of ablations/search_space.yaml")
 

@@ -20,6 +20,7 @@ from study.data.law import ColorLaw
 from study.data.showcase import PHOTOGRAPHS, photographs
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json
+from study.influence import chroma_ratio_influence
 from study.params import Arm, EvaluateSettings
 from study.plan import Project
 from study.scored import scoring_digest
@@ -201,12 +202,9 @@ def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _chroma_ratio_as_influence(table: pd.DataFrame, test: TestSet) -> pd.DataFrame:
-    # What the metric gives of each picture, 1 + (C - T) / mean T, has the ratio r of the sums of C and T as its mean,
-    # but a spread of its own: that of a gray prediction would be the spread of the truth's chroma. r + (C - r T) /
-    # mean T, each picture's influence on the ratio (delta method), has the same mean and the spread of the ratio.
     rows = (table["metric"] == "chroma_ratio") & (table["kind"] == "all")
-    values, truth = table.loc[rows, "value"].to_numpy(), test.true_chroma.numpy()
-    table.loc[rows, "value"] = values + (1 - values.mean()) * (truth / truth.mean() - 1)
+    values = table.loc[rows, "value"].to_numpy()
+    table.loc[rows, "value"] = chroma_ratio_influence(values, test.true_chroma.numpy())
     return table
 
 

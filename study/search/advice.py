@@ -36,7 +36,7 @@ def advice(search: Search, everything: dict[str, Any]) -> dict[str, Any]:
         sentence += (
             f" If hue matters more, use {_name(pieces)}: the hue diversity of a picture is off by "
             f"{pieces['diversity']:.3f} in place of {scores[use]['diversity']:.3f}, with "
-            f"{100 * pieces['chroma_ratio']:.0f} % of the chroma, for {_price(pieces)}."
+            f"{_chroma(search, pieces)}, for {_price(pieces)}."
         )
     else:
         sentence += " No other point of any family brings hue diversity clearly nearer to the truth."
@@ -46,10 +46,10 @@ def advice(search: Search, everything: dict[str, Any]) -> dict[str, Any]:
 def _sentence(search: Search, key: tuple[str, str], point: dict[str, Any], everything: dict[str, Any]) -> str:
     pieces, plain = _pieces(search, key, point, everything), means(everything["baseline"]["honest"])
     return (
-        f"{_name(pieces)}: on validation pictures and fresh seeds it restores "
-        f"{100 * pieces['chroma_ratio']:.0f} % of the chroma where "
-        f"{everything['baseline']['arm']} restores {100 * plain['chroma_ratio']:.0f} %, for {_price(pieces)}, and hue "
-        f"diversity {_change(plain['hue_diversity'], pieces['hue_diversity'])} where the truth has "
+        f"{_name(pieces)}: on validation pictures and the {seeds_in_words(search.settings.fresh_seeds, 'fresh ')} that "
+        f"chose it, it restores {_chroma(search, pieces)} where {everything['baseline']['arm']} restores "
+        f"{100 * plain['chroma_ratio']:.0f} %, for {_price(pieces)}, and hue diversity "
+        f"{_change(plain['hue_diversity'], pieces['hue_diversity'])} where the truth has "
         f"{everything['truth']['hue_diversity']:.2f}."
     )
 
@@ -61,6 +61,7 @@ def _pieces(search: Search, key: tuple[str, str], point: dict[str, Any], everyth
         "choice": key[1],
         "settings": search.open(key[0]).space.in_words(point),
         "chroma_ratio": score["chroma_ratio"],
+        "chroma_interval": [point["honest"]["chroma_ratio"][end] for end in ("low", "high")],
         "price": score["ab_rmse"] / plain["ab_rmse"] - 1,
         "hue_diversity": score["hue_diversity"],
         "diversity": score["diversity"],
@@ -69,6 +70,17 @@ def _pieces(search: Search, key: tuple[str, str], point: dict[str, Any], everyth
 
 def _name(pieces: dict[str, Any]) -> str:
     return f"{pieces['family']} with {pieces['settings']}"
+
+
+def _chroma(search: Search, pieces: dict[str, Any]) -> str:
+    low, high = (f"{100 * end:.0f}" for end in pieces["chroma_interval"])
+    over = " over the pictures alone" if search.settings.fresh_seeds == 1 else ""
+    return f"{100 * pieces['chroma_ratio']:.0f} % of the chroma (95 % interval{over} {low} to {high} %)"
+
+
+def seeds_in_words(count: int, kind: str = "") -> str:
+    """ "1 seed", "2 fresh seeds"."""
+    return f"{count} {kind}seed{'' if count == 1 else 's'}"
 
 
 def _price(pieces: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from study.errors import StudyError
 from study.params import Arm
 from study.search.objectives import OBJECTIVES
 from study.search.space import FamilySpace
@@ -100,6 +101,17 @@ class Candidates:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(names))
         return study
+
+    def forget(self) -> None:
+        """Forget all candidates and what is remembered. StudyError while another process judges some of them."""
+        with self.storage.lock("claims"):
+            self._sweep()
+            if self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                raise StudyError(
+                    f"candidates of {self.space.name} are being judged by another process: search again when none is"
+                )
+            optuna.delete_study(study_name=self.name, storage=self.storage.optuna)
+            self.optuna = self._new()
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -203,6 +215,10 @@ class Candidates:
                 found[index] = candidate
         return [found[index] for index in sorted(found)]
 
+    def knows(self, key: str) -> bool:
+        """Whether something is `remembered` under this key."""
+        return key in self.optuna.user_attrs
+
     def remembered(self, key: str, compute: Callable[[], Any]) -> Any:
         """What `compute` returned the first time, for all processes; it must be fit for JSON."""
         with self.storage.lock(f"{self.name} {key}"):
@@ -212,13 +228,3 @@ class Candidates:
                 with self.storage.lock("claims"):
                     self.optuna.set_user_attr(key, known)
             return known
-
-    def add_seconds(self, seconds: float) -> None:
-        """Add to the time that the search of this family has taken, all processes and runs together."""
-        with self.storage.lock("claims"):
-            self.optuna.set_user_attr("wall_seconds", self.wall_seconds + seconds)
-
-    @property
-    def wall_seconds(self) -> float:
-        """Time that the search of this family has taken so far."""
-        return self.optuna.user_attrs.get("wall_seconds", 0.0)

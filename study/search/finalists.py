@@ -1,13 +1,14 @@
-"""From a front to a recommendation: the finalists, their honest scores, and a last step towards the truth's chroma.
+"""From a front to a recommendation: the finalists, their honest scores, and steps towards the truth's chroma.
 
 The best of many candidates was partly lucky, and candidates are trained for a shorter time than the study's arms. So
-the finalists are trained again in full on seeds that nothing else has used, and only those scores recommend anything.
+the finalists are trained again in full on fresh seeds, by which no candidate was judged. Those scores, called honest
+in the files, are free of that luck. But they choose among a few finalists and steps, so that a recommended point may
+score a little better on them than it is. The study's own seeds and test pictures choose nothing: they are the judge.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,10 @@ import numpy as np
 
 from study import stats
 from study.errors import StudyError
-from study.params import Arm, DecodeSettings
+from study.metrics import METRICS as CARDS
+from study.params import Arm, CompareSettings, DecodeSettings
 from study.search.candidates import Candidate, Candidates
+from study.search.deciding import finalists_digest
 from study.search.front import knee
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, Search, digest
@@ -37,7 +40,7 @@ def choose(front: list[Candidate], count: int, colors: bool) -> dict[str, Candid
 
     knee: nearest to the ideal point with the objectives scaled to 0..1 over the front. vivid, faithful: the ends with
     the smallest vividness gap and the smallest ab_rmse. The others, "next-1" and so on, are those that would be
-    recommended if the search's own scores were honest.
+    recommended if the search's own scores were free of luck.
     """
     values = np.array([candidate.values for candidate in front])
     named = {"knee": front[knee(values)]}
@@ -82,13 +85,9 @@ def honest_scores(search: Search, arms: list[Arm]) -> list[Honest | None]:
             results.append(None)
             continue
         honest: Honest = {"seconds": sum(seconds[start : start + len(seeds)])}
-        compare = search.project.study(search.study).compare
         for name in of_arm[0]:
             table = np.stack([score[name] for score in of_arm])
-            table = table[:, np.isfinite(table).all(0)]  # no chroma ratio where the truth is gray
-            weights = stats.bootstrap_weights(*table.shape, compare.resamples, np.random.default_rng(compare.seed))
-            mean, low, high = (float(value[0]) for value in stats.interval(table[None], weights))
-            honest[name] = {"mean": mean, "low": low, "high": high}
+            honest[name] = with_interval(name, table, search.project.study(search.study).compare)
         honest["fidelity"] = honest["ab_rmse"]
         by_seed = [search.judge.summary(score)["vividness"] for score in of_arm]
         honest["vividness"] = {"mean": float(np.mean(by_seed)), "low": None, "high": None}
@@ -96,37 +95,53 @@ def honest_scores(search: Search, arms: list[Arm]) -> list[Honest | None]:
     return results
 
 
+def with_interval(name: str, scores: np.ndarray, compare: CompareSettings) -> dict[str, float]:
+    """Mean of scores (seeds, pictures) of the metric `name` (or of `diversity`) with its 95 % interval.
+
+    The interval ends where the metric does: two seeds that lie apart would have it reach far beyond. No mean of these
+    is below 0, not even that of the chroma ratio, whose pictures may be.
+    """
+    weights = stats.bootstrap_weights(*scores.shape, compare.resamples, np.random.default_rng(compare.seed))
+    mean, low, high = (float(value[0]) for value in stats.interval(scores[None], weights))
+    card = CARDS["hue_diversity_gap" if name == "diversity" else name]
+    return {"mean": mean, "low": max(low, 0.0), "high": min(high, float(card.high))}
+
+
 def means(honest: Honest) -> dict[str, float]:
     """The means of honest scores."""
     return {name: honest[name]["mean"] for name in (*METRICS, *OBJECTIVES)}
 
 
-def settle(search: Search, family: Candidates, front: list[Candidate]) -> dict[str, Any]:
+def settle(search: Search, family: Candidates) -> dict[str, Any]:
     """The choices of a family with their honest scores, `recommended` among them; computed once, then remembered.
 
     Returns {"choices": {name: {"trial", "weights", "options", "decode", "train", "honest"}}, "steps": the steps of
-    refinement, "cells": how many networks were trained in full}. Empty choices when no candidate came through.
+    refinement, "cells": how many networks were trained in full, "seconds": of their training}. Empty choices when no
+    candidate came through.
     """
-    picked = choose(front, search.settings.finalists, family.space.colors) if front else {}
-    key = _key(search, {name: candidate.arm for name, candidate in picked.items()})
-
-    def compute() -> dict[str, Any]:
-        started = time.perf_counter()
-        found = _settle(search, family.space, picked)
-        family.add_seconds(time.perf_counter() - started)
-        return found
-
-    return family.remembered(f"finalists {key}", compute)
+    picked = _picked(search, family)
+    return family.remembered(_memory(search, picked), lambda: _settle(search, family.space, picked))
 
 
-def honest_baseline(search: Search, family: Candidates) -> dict[str, Any]:
-    """The baseline's honest scores and the seconds they took: {"honest", "wall"}; remembered with `family`."""
+def is_settled(search: Search, family: Candidates) -> bool:
+    """Whether all candidates of a family are judged and its choices remembered."""
+    judged = len(family.finished(search.settings.trials)) == search.settings.trials
+    return judged and family.knows(_memory(search, _picked(search, family)))
 
-    def compute() -> dict[str, Any]:
-        started = time.perf_counter()
-        return {"honest": _known(search, search.baseline), "wall": time.perf_counter() - started}
 
-    return family.remembered(f"baseline {_key(search, {'baseline': search.baseline})}", compute)
+def _picked(search: Search, family: Candidates) -> dict[str, Candidate]:
+    front = search.eligible(family.finished(search.settings.trials))
+    return choose(front, search.settings.finalists, family.space.colors) if front else {}
+
+
+def _memory(search: Search, picked: dict[str, Candidate]) -> str:
+    return f"finalists {_key(search, {name: candidate.arm for name, candidate in picked.items()})}"
+
+
+def honest_baseline(search: Search, family: Candidates) -> Honest:
+    """The baseline's honest scores; remembered with `family`."""
+    key = _key(search, {"baseline": search.baseline})
+    return family.remembered(f"baseline {key}", lambda: _known(search, search.baseline))
 
 
 def _known(search: Search, arm: Arm) -> Honest:
@@ -137,12 +152,18 @@ def _known(search: Search, arm: Arm) -> Honest:
 
 
 def _key(search: Search, arms: dict[str, Arm]) -> str:
+    """Short hash of all that decides the scores of these arms on the fresh seeds, and what is chosen by them."""
+    cells = search.project.cells(search.study, list(arms.values()), [FRESH_SEEDS], search.full)
     return digest(
         {
-            "arms": {name: arm.model_dump() for name, arm in arms.items()},
-            "full": search.full.model_dump(),
+            # Each arm's cell stands for its loss, data, training settings and the code of all these.
+            "arms": {
+                name: [arm.name, cell.signature, arm.decode.model_dump()]
+                for (name, arm), cell in zip(arms.items(), cells, strict=True)
+            },
             "fresh_seeds": search.settings.fresh_seeds,
             "compare": search.project.study(search.study).compare.model_dump(),
+            "code": finalists_digest(search.device),
         }
     )
 
@@ -158,7 +179,7 @@ def _settle(search: Search, space: FamilySpace, picked: dict[str, Candidate]) ->
         if scores[candidate.index] is not None
     }
     if not choices:
-        return {"choices": {}, "steps": [], "cells": 0}
+        return {"choices": {}, "steps": [], "cells": 0, "seconds": 0.0}
     arms = {name: picked[name].arm for name in choices}
     steps: list[dict[str, Any]] = []
     best = recommend({name: means(choice["honest"]) for name, choice in choices.items()}, space.colors)
@@ -169,9 +190,12 @@ def _settle(search: Search, space: FamilySpace, picked: dict[str, Candidate]) ->
     choices.setdefault("recommended", choices[best])
     if search.slack is not None:
         choices["recommended"] = _within_limits(search, choices)
-    trained = {digest(choice["weights"] | choice["options"] | choice["train"]) for choice in choices.values()}
-    trained |= {digest(step["weights"] | step["options"] | step["train"]) for step in steps}
-    return {"choices": choices, "steps": steps, "cells": len(trained) * search.settings.fresh_seeds}
+    trained = {
+        digest(point["weights"] | point["options"] | point["train"]): point["honest"]["seconds"]
+        for point in (*choices.values(), *steps)
+    }
+    cells = len(trained) * search.settings.fresh_seeds
+    return {"choices": choices, "steps": steps, "cells": cells, "seconds": sum(trained.values())}
 
 
 def _gap(honest: Honest) -> float:
@@ -179,7 +203,7 @@ def _gap(honest: Honest) -> float:
 
 
 def _within_limits(search: Search, choices: dict[str, Any]) -> dict[str, Any]:
-    """The most vivid choice that honestly keeps the limits, or else the one that misses them least."""
+    """The most vivid choice that keeps the limits on the fresh seeds, or else the one that misses them least."""
     baseline = _known(search, search.baseline)
 
     def rank(choice: dict[str, Any]) -> tuple[float, float]:
@@ -219,8 +243,9 @@ def _refine(
     """Move `arm` along its knob towards the truth's chroma by secant steps; None when no step comes nearer.
 
     The first step doubles or halves; the later ones go where the line through the last two points meets a chroma
-    ratio of 1. Every step is trained in full on the fresh seeds, or only decoded anew where that is all it takes, and
-    noted in `steps`. The nearest point wins.
+    ratio of 1, inside the searched range or not. Every step is trained in full on the fresh seeds, or only decoded
+    anew where that is all it takes, which then may be done more often, and noted in `steps`. The nearest point wins,
+    by the same fresh seeds.
     """
     knob = _knob(space, arm)
     if knob is None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from study.color import lab_to_rgb, rgb_to_lab
 from study.errors import StudyError
+from study.influence import chroma_ratio_influence
 from study.metrics import ab_rmse, chroma_ratio, colorfulness, hue_diversity, mean_chroma
 from study.metrics.vividness import MIN_TRUE_CHROMA
 from study.model import Colorizer
@@ -41,6 +42,7 @@ class Judge:
             colorful.append(colorfulness(lab_to_rgb(lab)))
             diverse.append(hue_diversity(lab[:, 1:]))
             strength.append(mean_chroma(lab[:, 1:]))
+        self.chroma = torch.cat(strength).double().cpu().numpy()  # of each picture
         self.true_chroma = float(torch.cat(strength).double().mean())
         if self.true_chroma < MIN_TRUE_CHROMA:
             raise StudyError("the validation pictures are all but gray: there is no colour to search weights for")
@@ -62,7 +64,8 @@ class Judge:
             values["hue_diversity"].append(hue_diversity(ab))
         table = {name: torch.cat(parts) for name, parts in values.items()}
         table["diversity"] = (table["hue_diversity"] - self.true_diversity).abs()
-        return {name: column.double().cpu().numpy() for name, column in table.items()}
+        scores = {name: column.double().cpu().numpy() for name, column in table.items()}
+        return scores | {"chroma_ratio": chroma_ratio_influence(scores["chroma_ratio"], self.chroma)}
 
     def scores(self, model: Colorizer, temperature: float) -> dict[str, float]:
         """The four metrics and the three objectives of one network."""

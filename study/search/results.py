@@ -14,9 +14,9 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from study.files import atomic_write_json, atomic_write_text, fresh_directory
 from study.search import objectives
-from study.search.advice import advice
+from study.search.advice import advice, seeds_in_words
 from study.search.candidates import Candidate, Candidates
-from study.search.finalists import means
+from study.search.finalists import Honest, means
 from study.search.front import hypervolume
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
@@ -24,9 +24,7 @@ from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
 FINALIST_COLUMNS = ["family", "choice", "trial", "metric", "tuned", "honest", "low", "high", "seeds"]
 
 
-def write_results(
-    search: Search, settled: dict[str, dict[str, Any]], baseline: dict[str, Any], folder: Path
-) -> dict[str, Any]:
+def write_results(search: Search, settled: dict[str, dict[str, Any]], baseline: Honest, folder: Path) -> dict[str, Any]:
     """Write the four files of a search and return the content of search.json.
 
     settled: the choices of every family, as `finalists.settle` gives them. baseline: as `honest_baseline` gives it.
@@ -124,7 +122,10 @@ def _best(search: Search, settled: dict[str, dict[str, Any]], everything: dict[s
         "budget": everything["budget"],
         "families": families,
     }
-    head = f"# Written by `study search {search.study}`. Scores are those on fresh seeds, validation pictures.\n"
+    head = (
+        f"# Written by `study search {search.study}`. Scores are those on validation pictures and fresh seeds. These\n"
+        "# seeds chose what is recommended; the study's own seeds and its test pictures had no say in it.\n"
+    )
     return head + yaml.dump(content, Dumper=_NoAliases, sort_keys=False, allow_unicode=True)
 
 
@@ -143,7 +144,7 @@ def _ratios(family: Candidates, point: dict[str, Any]) -> dict[str, float]:
 
 
 def _everything(
-    search: Search, settled: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]], baseline: dict[str, Any]
+    search: Search, settled: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]], baseline: Honest
 ) -> dict[str, Any]:
     settings = search.settings
     everyone = [candidate for candidates in judged.values() for candidate in candidates if search.is_full(candidate)]
@@ -153,10 +154,10 @@ def _everything(
     families = {}
     for name, found in settled.items():
         family, candidates = search.open(name), judged[name]
-        networks: dict[str, int] = {}
+        networks: dict[str, list[float]] = {}
         for candidate in candidates:
-            networks[candidate.network] = max(networks.get(candidate.network, 0), len(candidate.seconds))
-        cells = sum(networks.values())
+            networks[candidate.network] = max(networks.get(candidate.network, []), candidate.seconds, key=len)
+        cells = sum(map(len, networks.values()))
         families[name] = {
             "candidates": len(candidates),
             "stopped": sum(
@@ -166,13 +167,16 @@ def _everything(
             "judged_networks": cells,
             "finalist_networks": found["cells"],
             "pictures": cells * search.short.images + found["cells"] * search.full.images,
-            "seconds": round(family.wall_seconds, 1),
+            # Not the time that the search took, which is short where the networks were there.
+            "training_seconds": round(sum(map(sum, networks.values())) + found["seconds"], 1),
             "front": [candidate.index for candidate in search.eligible(candidates)],
             "hypervolume": _history([c.values if search.is_full(c) else None for c in candidates], best, worst),
             "importance": importance(candidates, family),
             "scales": family.space.scales if family.space.family.units != "own" else {},
             "choices": found["choices"],
             "steps": found["steps"],
+            "step_count": len(found["steps"]),
+            "outside": family.space.outside(found["choices"]["recommended"]) if found["choices"] else {},
         }
     everything = {
         "study": search.study,
@@ -185,19 +189,36 @@ def _everything(
             "full_images": search.full.images,
             "search_seeds": [SEARCH_SEEDS + k for k in range(settings.seeds)],
             "fresh_seeds": [FRESH_SEEDS + k for k in range(settings.fresh_seeds)],
-            "says": f"every family: {settings.trials} candidates of at most {settings.seeds} seeds and "
-            f"{search.short.images:,} training pictures; finalists in full ({search.full.images:,} pictures) on "
-            f"{settings.fresh_seeds} fresh seeds",
+            "says": _budget_in_words(search, families),
         },
         "objectives": _definitions(),
         "truth": search.judge.truth,
-        "baseline": {"arm": search.baseline.name, "tuned": search.baseline_scores, "honest": baseline["honest"]},
+        "baseline": {"arm": search.baseline.name, "tuned": search.baseline_scores, "honest": baseline},
         "ideal_point": dict(zip(OBJECTIVES, best.tolist(), strict=True)),
         "reference_point": dict(zip(OBJECTIVES, worst.tolist(), strict=True)),
         "families": families,
     }
-    seconds = baseline["wall"] + sum(family["seconds"] for family in families.values())
-    return everything | {"seconds": round(seconds, 1)} | advice(search, everything)
+    seconds = baseline["seconds"] + sum(family["training_seconds"] for family in families.values())
+    return everything | {"training_seconds": round(seconds, 1)} | advice(search, everything)
+
+
+def _budget_in_words(search: Search, families: dict[str, dict[str, Any]]) -> str:
+    settings = search.settings
+    said = (
+        f"every family: {settings.trials} candidates of at most {seeds_in_words(settings.seeds)} and "
+        f"{search.short.images:,} training pictures; finalists in full ({search.full.images:,} pictures) on "
+        f"{seeds_in_words(settings.fresh_seeds, 'fresh ')}; by the same seeds one of them is recommended"
+    )
+    if any(family["step_count"] for family in families.values()):
+        steps = ", ".join(f"{name} {family['step_count']}" for name, family in families.items())
+        said += f", or one of the steps from there towards the truth's chroma ({steps})"
+    for name, family in families.items():
+        for setting, found in family["outside"].items():
+            said += (
+                f"; the {setting.replace('_', ' ')} of {name} has left the searched {found['low']:g} to "
+                f"{found['high']:g} by such steps and is {found['value']:g}"
+            )
+    return said
 
 
 def _definitions() -> dict[str, str]:

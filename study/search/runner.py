@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,15 @@ from study.plan import Project
 from study.prepare import Prepared
 from study.search import objectives
 from study.search.candidates import Candidate, Candidates
+from study.search.deciding import trials_digest
 from study.search.front import clearly_dominated, knee, non_dominated, paired_noise
 from study.search.objectives import Judge
 from study.search.space import Space, load_space, open_family
 from study.search.storage import SearchStorage
-from study.signature import code_digest
 from study.train import Cell, load_model, prepare_torch, resolve_device
 
 # Seeds that no study uses for its arms: those on which candidates are judged, and those on which the finalists are
-# trained again. The first may have been lucky for the winner, the second cannot have been.
+# trained again. The first were lucky for the best of many candidates; the second choose among a few finalists.
 SEARCH_SEEDS, FRESH_SEEDS = 10_000, 20_000
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -112,12 +111,17 @@ class Search:
                 "seeds": self.settings.seeds,
                 "batch": self.settings.batch,
                 "seed": self.settings.seed,
-                "slack": self.slack,
-                "judge": code_digest([Path(objectives.__file__)]),
+                "limits": None if self.slack is None else self._limits(),
+                "code": trials_digest(self.device),
             }
             constraints = None if self.slack is None else self._violations
             self.families[name] = Candidates(self.storage, self.study, space, facts, self.settings.seed, constraints)
         return self.families[name]
+
+    def _limits(self) -> dict[str, Any]:
+        """What decides whether a candidate keeps the limits: the slack, and the network that they are told against."""
+        (cell,) = self.project.cells(self.study, [self.baseline], [SEARCH_SEEDS], self.short)
+        return {"slack": self.slack, "baseline": cell.signature, "decode": self.baseline.decode.model_dump()}
 
     def _violations(self, candidate: Candidate) -> dict[str, float]:
         baseline = self.baseline_scores
@@ -199,7 +203,6 @@ class Search:
         family, settings = self.open(name), self.settings
         size = settings.batch if self.storage.alone else min(self.jobs, settings.batch)
         while batch := family.claim(settings.trials, size):
-            started = time.perf_counter()
             try:
                 self.judge_batch(batch, family.finished(settings.trials))
                 for candidate in batch:
@@ -207,7 +210,6 @@ class Search:
             except BaseException:
                 family.give_back(batch)
                 raise
-            family.add_seconds(time.perf_counter() - started)
             self._report_progress(name, family, left_after)
 
     def _report_progress(self, name: str, family: Candidates, left_after: int) -> None:

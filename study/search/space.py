@@ -206,13 +206,30 @@ class FamilySpace:
             "train": arm.train.model_dump(exclude_none=True),
         }
 
+    def outside(self, point: dict[str, Any]) -> dict[str, dict[str, float]]:
+        """The numbers of a point that lie outside the searched range: {name: {"value", "low", "high"}}, in the arm's
+        own units. No candidate has any; a step that leads on from one may."""
+        found = {}
+        for axis in self._axes:
+            kind, name = axis.split("_", 1)
+            scale = self.scales[name] if kind == "w" else 1.0
+            low, high = (rounded(end * scale) for end in self._span(axis))
+            value = point[{"w": "weights", "d": "decode", "t": "train"}[kind]][name]
+            if not (low <= value <= high or (value == 0 and self._may_be_zero(axis))):
+                found[name] = {"value": value, "low": low, "high": high}
+        return found
+
     def in_words(self, point: dict[str, Any]) -> str:
         """A point as a person would say it: "saturation 3, diversity 0, confidence 10"."""
-        parts = [f"{term} {point['weights'][term]:g}" for term in self.family.weights]
+        beyond = {
+            name: f" (outside the searched {found['low']:g} to {found['high']:g})"
+            for name, found in self.outside(point).items()
+        }
+        parts = [f"{term} {point['weights'][term]:g}{beyond.get(term, '')}" for term in self.family.weights]
         for option, value in point["options"].items():
             parts.append(f"no {option}" if value is None else f"{option} {value}")
-        parts += [f"{name} {value:g}" for name, value in point["decode"].items()]
-        parts += [f"{name.replace('_', ' ')} {value:g}" for name, value in point["train"].items()]
+        for name, value in (point["decode"] | point["train"]).items():
+            parts.append(f"{name.replace('_', ' ')} {value:g}{beyond.get(name, '')}")
         return ", ".join(parts)
 
     def params(self, point: Point) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from study.params import Arm
+from study.params import Arm, CompareSettings
 from study.search.candidates import Candidate
-from study.search.finalists import choose, recommend
+from study.search.finalists import choose, recommend, with_interval
 
 
 def point(chroma_ratio: float, ab_rmse: float, diversity: float = 0.1) -> dict[str, float]:
@@ -66,3 +67,13 @@ def test_never_more_candidates_than_asked_for_or_there_are(count: int) -> None:
     front = [candidate(k, 20 - k, 0.1 * k, 0.1) for k in range(5)]
     named = choose(front, count, colors=True)
     assert len({one.index for one in named.values()}) == min(count, 5)
+
+
+def test_no_interval_reaches_beyond_the_values_that_a_metric_can_have() -> None:
+    compare, apart = CompareSettings(resamples=200), np.repeat([[0.3], [0.9]], 5, axis=1)
+    colorful = with_interval("colorfulness", 100 * apart, compare)
+    assert (colorful["mean"], colorful["low"]) == (pytest.approx(60), 0.0)
+    assert colorful["high"] > 200
+    assert with_interval("chroma_ratio", apart, compare)["low"] == 0.0
+    gap = with_interval("diversity", apart, compare)
+    assert (gap["low"], gap["high"]) == (0.0, 1.0)

@@ -9,8 +9,11 @@ from torch import Tensor, nn
 
 from study.color import lab_to_rgb, rgb_to_lab
 from study.errors import StudyError
-from study.evaluate import batch_scores
+from study.evaluate import TestSet as Pictures
+from study.evaluate import score_table
 from study.model import build_model
+from study.params import CompareSettings
+from study.search.finalists import with_interval
 from study.search.objectives import Judge
 
 
@@ -41,10 +44,11 @@ def test_scores_are_those_of_the_evaluation(pictures: np.ndarray, head: str) -> 
     lab = lab_of(pictures)
     with torch.no_grad():
         ab = model.predict(lab[:, :1], 0.2)
-    expected = batch_scores(ab, lab, torch.full((313,), 1 / 313), judge.true_chroma, None)
+    test = Pictures(lab, [f"picture {k}" for k in range(len(lab))], torch.full((313,), 1 / 313), None, None)
+    expected = dict(score_table(ab, test, None).groupby("metric")["value"].apply(np.array))
     for name in ("ab_rmse", "chroma_ratio", "colorfulness", "hue_diversity"):
-        assert scores[name] == pytest.approx(expected[name].double().numpy(), rel=1e-6)
-    assert scores["diversity"] == pytest.approx(expected["hue_diversity_gap"].double().numpy(), abs=1e-6)
+        assert scores[name] == pytest.approx(expected[name], rel=1e-6)
+    assert scores["diversity"] == pytest.approx(expected["hue_diversity_gap"], abs=1e-6)
 
 
 def test_the_truth_is_best_in_every_objective(pictures: np.ndarray) -> None:
@@ -68,6 +72,17 @@ def test_gray_restores_nothing_and_half_the_colour_half(pictures: np.ndarray) ->
     colorful = (spread + 0.3 * np.hypot(rg.mean((1, 2)), yb.mean((1, 2)))).mean()
     assert half["vividness"] == pytest.approx((0.5 + 1 - colorful / judge.truth["colorfulness"]) / 2, rel=1e-5)
     assert half["diversity"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_painter_of_a_fixed_share_of_the_chroma_has_that_ratio_without_any_doubt(
+    pictures: np.ndarray, share: float
+) -> None:
+    mixed = pictures.copy()
+    mixed[0] = mixed[0].mean(-1, keepdims=True)  # pictures differ in how much colour they have to lose
+    scores = Judge(mixed, "cpu").per_image(Painter(share * lab_of(mixed)[:, 1:]), 0.38)["chroma_ratio"]
+    found = with_interval("chroma_ratio", np.stack([scores, scores]), CompareSettings(resamples=200))
+    assert [found["low"], found["high"]] == pytest.approx([share, share], abs=1e-5)
 
 
 def test_vividness_is_a_gap_to_both_sides(pictures: np.ndarray) -> None:

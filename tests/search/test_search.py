@@ -19,7 +19,7 @@ import yaml
 
 from study.errors import StudyError
 from study.plan import Project
-from study.search import search
+from study.search import deciding, search
 from study.search.front import hypervolume, knee, non_dominated
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import Search
@@ -75,6 +75,43 @@ def test_a_finished_search_is_only_written_anew(project: Project) -> None:
     assert (project.root / ".search" / "tiny.log").read_bytes() == log
     assert {path: path.stat().st_mtime_ns for path in project.store.folder.rglob("*")} == cells
     assert lines == []
+
+
+def content(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in found(project, "").iterdir()}
+
+
+def test_a_family_that_is_searched_alone_leaves_the_others_as_they_are(project: Project) -> None:
+    before = content(project)
+    search(project, "tiny", jobs=1, families=["zhang"], report=lambda line: None)
+    assert content(project) == before
+
+
+def test_a_family_alone_with_another_budget_than_the_others_is_refused(project: Project) -> None:
+    before = content(project)
+    with pytest.raises(StudyError, match=r"has 6 candidates of anti_average, .*: search with --trials 6, or"):
+        search(project, "tiny", jobs=1, families=["zhang"], trials=3, report=lambda line: None)
+    assert content(project) == before
+
+
+def test_a_family_alone_is_refused_where_the_others_are_of_other_code(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content(project)
+    (tmp_path / "stats.py").write_text("changed = True\n")
+    monkeypatch.setattr(deciding, "FINALISTS", (tmp_path / "stats.py",))
+    with pytest.raises(StudyError, match="has of anti_average is of other code"):
+        search(project, "tiny", jobs=1, families=["zhang"], report=lambda line: None)
+    assert content(project) == before
+
+
+def test_searched_again_a_family_is_judged_anew_and_trained_never(project: Project) -> None:
+    before, lines = content(project), []
+    cells = {path: path.stat().st_mtime_ns for path in project.store.folder.rglob("*")}
+    search(project, "tiny", jobs=1, families=["zhang"], report=lines.append, again=True)
+    assert [line.split(";")[0] for line in lines[:2]] == ["zhang: 3 of 6 candidates", "zhang: 6 of 6 candidates"]
+    assert content(project) == before  # the time that the trainings took included
+    assert {path: path.stat().st_mtime_ns for path in project.store.folder.rglob("*")} == cells
 
 
 def test_the_enqueued_points_come_first(project: Project) -> None:
@@ -204,8 +241,26 @@ def test_the_sentence_says_what_the_numbers_say(project: Project) -> None:
     honest = facts["families"][use["family"]]["choices"]["recommended"]["honest"]
     price = round(100 * (honest["ab_rmse"]["mean"] / plain["ab_rmse"]["mean"] - 1))
     assert f"On tiny use {use['family']} with {use['settings']}:" in facts["sentence"]
-    assert f"restores {100 * honest['chroma_ratio']['mean']:.0f} % of the chroma" in facts["sentence"]
+    mean, low, high = (f"{100 * honest['chroma_ratio'][key]:.0f}" for key in ("mean", "low", "high"))
+    said = f"the 2 fresh seeds that chose it, it restores {mean} % of the chroma (95 % interval {low} to {high} %)"
+    assert said in facts["sentence"]
     assert f"{abs(price)} % {'more' if price > 0 else 'less'} ab RMSE" in facts["sentence"]
+
+
+def test_it_is_told_how_many_steps_were_taken_and_where_they_led(project: Project) -> None:
+    facts = json.loads(found(project, "search.json").read_text())
+    counts = {name: family["step_count"] for name, family in facts["families"].items()}
+    assert counts == {name: len(family["steps"]) for name, family in facts["families"].items()}
+    says = facts["budget"]["says"]
+    assert f"(anti_average {counts['anti_average']}, zhang {counts['zhang']})" in says
+    zhang = facts["families"]["zhang"]
+    temperature = zhang["choices"]["recommended"]["decode"]["temperature"]
+    beyond = {"temperature": {"value": temperature, "low": 0.05, "high": 1.0}} if temperature < 0.05 else {}
+    assert zhang["outside"] == beyond
+    told = f"temperature of zhang has left the searched 0.05 to 1 by such steps and is {temperature:g}"
+    assert (told in says) == bool(beyond)
+    told = f"temperature {temperature:g} (outside the searched 0.05 to 1):"
+    assert (told in facts["sentences"]["zhang"]) == bool(beyond)
 
 
 def test_more_trials_go_on_from_what_is_there(project: Project, tmp_path: Path) -> None:

@@ -133,6 +133,37 @@ def test_proposals_fill_the_declared_ranges_and_zero(project: Project) -> None:
     assert len({arm.loss.weights.get("saturation") for arm in arms}) > 200
 
 
+def test_what_a_step_led_out_of_the_range_is_told_and_no_candidate_is_there(project: Project) -> None:
+    train, rate = {"learning_rate": {"low": 1e-3, "high": 1e-1}}, {"learning_rate": 0.2}
+    write(project, weights=WEIGHTS, train=train, enqueue=[{"name": "far", "weights": {"confidence": 70}}])
+    family = opened(project)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(50):
+        assert family.outside(family.point(family.arm(family.suggest(study.ask()), "x"))) == {}
+    inside = {"weights": {"saturation": 0.0, "confidence": 60.0}, "options": {}, "decode": {}, "train": {}}
+    assert family.outside(inside | {"train": {"learning_rate": 0.1}}) == {}
+    stepped = inside | {"weights": {"saturation": 0.002, "confidence": 70.1}, "train": rate}
+    assert family.outside(stepped) == {
+        "saturation": {"value": 0.002, "low": 0.01, "high": 10.0},
+        "confidence": {"value": 70.1, "low": 0.5, "high": 70.0},
+        "learning_rate": {"value": 0.2, "low": 0.001, "high": 0.1},
+    }
+    assert family.in_words(stepped) == (
+        "confidence 70.1 (outside the searched 0.5 to 70), saturation 0.002 (outside the searched 0.01 to 10), "
+        "learning rate 0.2 (outside the searched 0.001 to 0.1)"
+    )
+
+
+def test_a_range_in_other_units_is_told_in_the_arms_own(project: Project) -> None:
+    write(project, weights={"saturation": {"low": 0.01, "high": 10}}, units="gradient_ratio")
+    family = opened(project)
+    scale = family.scales["saturation"]
+    point = family.point(family.arm({"w_saturation": 10.0}, "x"))
+    assert family.outside(point) == {}
+    point["weights"]["saturation"] *= 1.01
+    assert family.outside(point)["saturation"]["high"] == pytest.approx(10 * scale, rel=0.005)
+
+
 def test_a_loss_of_ones_own_can_be_searched(project: Project) -> None:
     (project.root / "ablations" / "losses" / "mine.py").write_text(
         "from study.losses import Loss, register\n\n\n"

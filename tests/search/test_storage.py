@@ -148,6 +148,24 @@ def test_a_result_is_computed_once_and_remembered(project: Project) -> None:
     assert calls == [1]
 
 
+def test_nothing_is_left_of_what_is_forgotten_and_nothing_is_while_somebody_judges_it(project: Project) -> None:
+    with open_storage(project.root, "forgotten", None) as storage:
+        family = candidates(project, storage)
+        first, second = family.claim(budget=2, batch=2)
+        family.tell(judged(first))
+        family.remembered("answer", lambda: 42)
+        with pytest.raises(StudyError, match="candidates of anti_average are being judged by another process"):
+            family.forget()
+        assert len(family.finished(2)) == 1
+        family.give_back([second])
+        family.forget()
+        for known in (family, candidates(project, storage)):
+            assert known.finished(2) == []
+            assert not known.knows("answer")
+        again = family.claim(budget=2, batch=2)
+        assert [candidate.params for candidate in again] == [first.params, second.params]
+
+
 def test_the_journal_opens_as_a_plain_optuna_storage(project: Project) -> None:
     with open_storage(project.root, "plain", None) as storage:
         family = candidates(project, storage)
