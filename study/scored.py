@@ -41,7 +41,12 @@ class Runs:
 
 def scoring_digest(project: Project, study: str) -> str:
     """What the scores of a network depend on beside it: a hash (16 hex digits) of test pictures and scoring code."""
-    code = [PACKAGE / "evaluate.py", PACKAGE / "data" / "law.py", *sorted((PACKAGE / "metrics").glob("*.py"))]
+    code = [
+        PACKAGE / "evaluate.py",
+        PACKAGE / "influence.py",
+        PACKAGE / "data" / "law.py",
+        *sorted((PACKAGE / "metrics").glob("*.py")),
+    ]
     pictures = project.prepared(study).manifest["splits"]["test"]["sha256"]
     return hashlib.sha256(f"{pictures}\n{code_digest(code)}".encode()).hexdigest()[:16]
 

@@ -101,8 +101,8 @@ def budget(result: StudyResult) -> str:
     became = [f"{stopped} of all {len(search.trials)} candidates were dominated early and stopped"] if stopped else []
     became += [f"{diverged} diverged"] if diverged else []
     said = said[:1].upper() + said[1:].rstrip(".") + (f"; {listed(became)}" if became else "")
-    seconds = search.facts.get("seconds")
-    said += f". It took {duration(float(seconds))}." if isinstance(seconds, int | float) else "."
+    seconds = search.facts.get("training_seconds")
+    said += f". Its networks trained for {duration(float(seconds))}." if isinstance(seconds, int | float) else "."
     return said + " Test pictures were not seen by the search."
 
 
