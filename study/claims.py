@@ -23,6 +23,7 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from study import evidence, stats
+from study.errors import StudyError
 from study.metrics import METRICS
 from study.yaml_files import Real, Strict, checked, read_yaml
 
@@ -180,6 +181,21 @@ def load_claims(root: Path) -> list[Any]:
     """The claims of ablations/claims.yaml, none when there is no such file; StudyError in one line for a wrong one."""
     path = root / "ablations" / "claims.yaml"
     return checked(_Ledger, read_yaml(path), "ablations/claims.yaml").claims if path.exists() else []
+
+
+def check_arms(claims: list[Any], known: list[str]) -> None:
+    """StudyError in one line for a claim about an arm that is not `known`; it would never be testable."""
+    for claim in claims:
+        for name in _arms_of(claim):
+            if name not in known:
+                raise StudyError(f"ablations/claims.yaml: {claim.id}: there is no arm {name!r}")
+
+
+def _arms_of(claim: Any) -> list[str]:
+    fields = claim.model_dump(include={"arm", "against", "baseline", "doses"})
+    named = [fields.get("arm"), fields.get("baseline"), *fields.get("doses", {}).values()]
+    against = fields.get("against") or []
+    return [name for name in [*named, *([against] if isinstance(against, str) else against)] if name]
 
 
 def claim_rows(claims: list[Any], sources: evidence.Sources) -> pd.DataFrame:

@@ -50,12 +50,10 @@ def study() -> None:
 @ARMS
 def plan(study: str, arms: tuple[str, ...]) -> None:
     """Show which cells a study consists of and how far each one is."""
-    from study.params import load_arm
-
     own = project()
     settings = own.study(study)
     names = arms or own.arm_names(study)
-    waiting = [] if own.searched(study) else [name for name in names if load_arm(own.root, name).tuned]
+    waiting = own.waiting(study, names)
     ready = [name for name in names if name not in waiting]
     cells = own.cells(study, own.arms(study, ready), settings.seeds) if ready else []
     click.echo(f"{study}: {settings.title}")
@@ -278,6 +276,9 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
             continue
         done += 1
         click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
+    for name in arms:
+        if name not in own.arm_names(study):
+            click.echo(f"{name} is not among the arms of {study} in params.yaml, so it is compared with none")
     _raise_failures(failures, some_done=done > 0)
 
 
@@ -325,6 +326,8 @@ def report(study: str, open_: bool) -> None:
     page = write_report(own.results(study), own.root / "reports" / study)
     write_index(own.root / "reports", list(own.params.studies))
     click.echo(str(page.relative_to(own.root)))
+    if not (own.results(study) / "predictions").is_dir():
+        click.echo(f"without pictures: there is no results/{study}/predictions; run: study run {study}")
     if open_:
         click.launch(page.as_uri())
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from study import stats
-from study.claims import claim_rows, load_claims
+from study.claims import check_arms, claim_rows, load_claims
 from study.companions import read_companions
 from study.errors import StudyError
 from study.evidence import Sources
@@ -24,7 +24,7 @@ from study.facts import casts_of_averages, study_facts
 from study.files import atomic_write_json
 from study.losses import source_of
 from study.metrics import METRICS, Metric
-from study.params import Arm
+from study.params import Arm, arm_names
 from study.plan import Project
 from study.scored import Runs, read_runs, score_matrices
 from study.step_times import StepTimes, read_step_times
@@ -53,6 +53,7 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     arms = project.arms(study)
     baseline = project.params.pipeline.baseline
     claims = load_claims(project.root)
+    check_arms(claims, arm_names(project.root))
     runs = read_runs(project, study, arms)
     if not runs.seeds(baseline):
         raise StudyError(

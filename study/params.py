@@ -165,6 +165,13 @@ class Study(Strict):
             raise ValueError("the same seed is listed twice")
         return seeds
 
+    @field_validator("arms")
+    @classmethod
+    def _distinct_arms(cls, arms: list[str] | None) -> list[str] | None:
+        if arms and len(set(arms)) != len(arms):
+            raise ValueError("the same arm is listed twice")
+        return arms
+
     @model_validator(mode="after")
     def _fits(self) -> Study:
         if self.data.size % 2**self.train.levels:
@@ -229,6 +236,9 @@ class Params(Strict):
                     f"studies.{name} names arms of its own, so it cannot be part of the pipeline: run it with "
                     f"study run {name}"
                 )
+        for name, study in self.studies.items():
+            if study.arms and self.pipeline.baseline not in study.arms:
+                raise ValueError(f"studies.{name}.arms lacks the baseline {self.pipeline.baseline}")
         for name in self.pipeline.search:
             if self.studies[name].search is None:
                 raise ValueError(f"pipeline.search names {name!r}, but studies.{name} has no search block")

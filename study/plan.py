@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.cells import CellStore
 from study.errors import StudyError
@@ -19,6 +19,7 @@ from study.params import (
     Params,
     Study,
     TrainSettings,
+    Tuned,
     find_root,
     get_study,
     load_arm,
@@ -89,12 +90,11 @@ class Project:
             if self._best(study).is_file():
                 state = f"were searched on other data than {study} has now"
             raise StudyError(f"the weights of {arm.name} {state}: run study search {study}")
-        try:
-            found = read_yaml(self._best(study))["families"][arm.tuned.family][arm.tuned.choice]
-        except KeyError as error:
+        found = self._point(study, arm.tuned)
+        if found is None:
             raise StudyError(
                 f"the search on {study} has no {arm.tuned.choice} point of {arm.tuned.family}: run study search {study}"
-            ) from error
+            )
         loss = arm.loss.model_copy(update={"weights": found["weights"], "options": arm.loss.options | found["options"]})
         return arm.model_copy(
             update={
@@ -103,6 +103,15 @@ class Project:
                 "train": ArmTraining.model_validate(found["train"]),
             }
         )
+
+    def waiting(self, study: str, names: Sequence[str]) -> list[str]:
+        """Those of the arms called `names` whose weights a search of `study` has yet to find."""
+        arms = [load_arm(self.root, name) for name in names]
+        done = self.searched(study)
+        return [arm.name for arm in arms if arm.tuned and not (done and self._point(study, arm.tuned))]
+
+    def _point(self, study: str, tuned: Tuned) -> dict[str, Any] | None:
+        return read_yaml(self._best(study))["families"].get(tuned.family, {}).get(tuned.choice)
 
     def searched(self, study: str) -> bool:
         """Whether a search on the data of `study` has found weights for the tuned arms.

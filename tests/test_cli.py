@@ -112,6 +112,29 @@ def test_plan_tells_what_waits_for_a_search_and_what_is_made_of_other_arms(train
     assert "training left" not in done.stdout
 
 
+def test_an_arm_of_a_family_that_was_not_searched_waits_for_its_weights(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    (root / "results" / "tiny" / "search").mkdir()
+    data = json.loads((root / "data" / "tiny" / "manifest.json").read_text())["data_hash"]
+    (root / "results" / "tiny" / "search" / "best.yaml").write_text(f"data: {data}\nfamilies: {{zhang: {{}}}}\n")
+    done = study("plan", "tiny", "mse", "anti_average_tuned", cwd=root)
+    assert re.search(r"anti_average_tuned +waits for its weights: study search tiny", done.stdout), done.stderr
+
+
+def test_a_claim_about_an_arm_that_does_not_exist_is_told_in_one_line(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    claims = root / "ablations" / "claims.yaml"
+    claims.write_text(claims.read_text().replace("arm: saturation\n", "arm: saturatoin\n"))
+    assert "saturation_term: there is no arm 'saturatoin'" in fails("compare", "tiny", cwd=root)
+    assert "there is no arm 'saturatoin'" in study("doctor", cwd=root).stdout
+
+
 def test_doctor_finds_nothing_amiss(trained: Path) -> None:
     done = study("doctor", cwd=trained)
     assert done.returncode == 0, done.stdout

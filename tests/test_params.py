@@ -193,3 +193,16 @@ def test_a_control_in_the_wrong_list_is_told(root: Path, place: str, name: str, 
 def test_a_control_of_an_unknown_arm_lists_the_known_ones(root: Path) -> None:
     message = arm_error(root, "description: x\ncontrol: {of: nope, match: truth}\n")
     assert "unknown arm 'nope'; known: anti_average" in message
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        (["mse", "zhang", "mse"], "studies.tiny.arms: the same arm is listed twice"),
+        (["zhang", "huber"], "studies.tiny.arms lacks the baseline mse"),
+    ],
+)
+def test_arms_of_a_study_are_distinct_and_include_the_baseline(root: Path, arms: list[str], says: str) -> None:
+    other = TINY_STUDY | {"title": "Another, so that tiny is not part of the pipeline"}
+    changes = {"pipeline__studies": ["other"], "studies": {"other": other, "tiny": TINY_STUDY | {"arms": arms}}}
+    assert says in params_error(root, **changes)

@@ -53,7 +53,7 @@ def _which(result: StudyResult) -> Line:
     base = result.estimates.get((result.baseline, AMOUNT)) if best != result.baseline else None
     settings = tuning.weights_in_words(arm)
     head = [verdict, " Nearest in chroma is ", Code(best), f" ({settings})" if settings else ""]
-    head += [", whose weights were searched" if arm.tuned else "", f": {percent(own.mean)} of the truth’s"]
+    head += [", whose settings were searched" if arm.tuned else "", f": {percent(own.mean)} of the truth’s"]
     detail = [f"{result.metrics[AMOUNT].label.capitalize()} {told_value(result, best, AMOUNT)}"]
     if base:
         head += [", where ", Code(result.baseline), f" paints {percent(base.mean)}"]
@@ -165,7 +165,8 @@ def _fails(result: StudyResult) -> Line | None:
         counts = own["verdict"].value_counts()
         if not len(own) or not counts.get("refuted", 0) + counts.get("confirmed", 0):
             continue
-        counted = f"{counts.get('refuted', 0)} are refuted and {counts.get('confirmed', 0)} confirmed"
+        many = counts.get("refuted", 0)
+        counted = f"{many} {'is' if many == 1 else 'are'} refuted and {counts.get('confirmed', 0)} confirmed"
         lead = " Of " if by == "loss" else "; of "
         head += [f"{lead}{plural(len(own), 'check')} of {what}, {counted}"]
         refuted = own[own["verdict"] == "refuted"]

@@ -284,7 +284,12 @@ def _search(folder: Path, generator: np.random.Generator) -> None:
     finalists += [row | {"choice": "vivid"} for row in finalists if row["choice"] == "knee"]  # one candidate, two names
     pd.DataFrame(finalists).to_csv(folder / "finalists.csv", index=False, float_format="%.8g")
     says = "every family: 24 candidates of at most 2 seeds and 7,680 training pictures"
-    content = {"budget": {"says": says, "seeds": 2}, "training_seconds": 321.4, "families": families, "sentence": SENTENCE}
+    content = {
+        "budget": {"says": says, "seeds": 2},
+        "training_seconds": 321.4,
+        "families": families,
+        "sentence": SENTENCE,
+    }
     (folder / "search.json").write_text(json.dumps(content))
     (folder / "best.yaml").write_text(yaml.safe_dump({"families": best}, sort_keys=False))
 

@@ -136,7 +136,7 @@ def test_the_answer_is_about_the_tuned_arm_with_its_weights_and_its_control(ever
     lines = {line["label"]: f"{line['headline']} {line['detail']}" for line in content["answer"]}
     assert content["recommended"] == "anti_average_tuned"
     expected = "anti_average_tuned (lab 1, saturation 3.12, diversity 0, confidence 12.4, learning rate 0.0041)"
-    assert lines["Which loss"].startswith(expected)
+    assert f"Nearest in chroma is {expected}" in lines["Which loss"]
     assert "One gain on the output of mse, the control mse_gain_truth, paints" in lines["What it costs"]
     assert "Against it anti_average_tuned is worse on chroma ratio; equivalent on " in lines["What it costs"]
     assert "1 is refuted and 2 confirmed" in lines["What fails"]

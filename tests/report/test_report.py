@@ -341,12 +341,15 @@ def test_the_index_links_to_every_report_with_its_headline_and_is_the_same_again
 
 
 def test_the_index_follows_the_given_order_and_compares_the_arms_that_studies_share(make_results, tmp_path):
-    for name, arms in (("ant", FEW[:2]), ("bee", FEW[:3]), ("cat", FEW[:2])):
+    for name, arms in (("ant", FEW[:2]), ("bee", FEW), ("cat", FEW[:2])):
         write_report(make_results(study=name, arms=arms, images=0, kinds=None), tmp_path / name)
     found = Page(write_index(tmp_path, ["cat", "unknown", "bee"]).read_text())
     assert [one["text"] for one in found.find("code")][:3] == ["cat", "bee", "ant"]
     named = {row["text"] for row in found.find("th")}
-    assert FEW[1][0] in named and FEW[2][0] not in named
+    recommended = json.loads((tmp_path / "bee" / "report.json").read_text())["recommended"]
+    assert {FEW[1][0], recommended} <= named
+    assert len({FEW[2][0], FEW[3][0]} - {recommended} - named) == 1  # in one study alone, and not what it recommends
+    assert "No loss here restores the truth’s chroma" in "".join(one["text"] for one in found.find("b"))
 
 
 def test_a_report_needs_tables_and_no_torch(usual, tmp_path):
