@@ -140,7 +140,7 @@ def test_the_answer_is_about_the_tuned_arm_with_its_weights_and_its_control(ever
     assert "One gain on the output of mse, the control mse_gain_truth, paints" in lines["What it costs"]
     assert "Against it anti_average_tuned is worse on chroma ratio; equivalent on " in lines["What it costs"]
     assert "1 is refuted and 2 confirmed" in lines["What fails"]
-    assert "Refuted: 2a." in lines["What fails"]
+    assert "Refuted: The saturation term raises saturation over MSE (2a)." in lines["What fails"]
     assert "the saturation term and the diversity term have less than" in lines["What fails"]
     assert content["search"] == [SENTENCE]
 
