@@ -10,7 +10,6 @@ from collections import Counter
 
 from study.report import tuning
 from study.report.costs import SEPIA, costs
-from study.report.evidence import claims_table
 from study.report.progress import idle_terms
 from study.report.result import StudyResult
 from study.report.style import VERDICTS, listed, plural
@@ -94,7 +93,8 @@ def in_a_word(result: StudyResult) -> str:
     }
     free = [name for name, price in prices.items() if not price]
     if free or result.baseline in restored:
-        return f"{listed(free or [result.baseline])} restores the truth’s chroma without more error."
+        names = free or [result.baseline]
+        return f"{listed(names)} restore{'s' * (len(names) == 1)} the truth’s chroma without more error."
     more = "more error or more sepia" if sepia and any(SEPIA in price for price in prices.values()) else "more error"
     return f"No loss here restores the truth’s chroma without {more}."
 
@@ -104,8 +104,7 @@ def _standing(result: StudyResult, best: str) -> list[str]:
     if best == nearest(result, AMOUNT, [arm for arm in result.arms if not arm.control]):
         return []
     label = result.metrics[FIDELITY[0]].label
-    rest = "; of the searched arms it is the nearest" if result.arm(best).tuned else ""
-    return [f" None comes surely closer, and of those as close it has the smallest {label}{rest}."]
+    return [f" None comes surely closer, and of those as close it has the smallest {label}."]
 
 
 def _commitment(result: StudyResult, best: str) -> list[str]:
@@ -160,8 +159,8 @@ def _fails(result: StudyResult) -> Line | None:
             detail += [f" Of its gradient, {names} {'has' if len(idle) == 1 else 'have'} less than "
                        f"{max(0.1, math.ceil(1000 * most) / 10):g} %{' each' if len(idle) > 1 else ''}."]  # fmt: skip
     for by, what in (("loss", "claims made for the loss"), ("study", "this study’s own against it")):
-        own = claims_table(result)
-        own = own[own["by"] == by]
+        table = result.tables["claims"]
+        own = table[table["by"] == by]
         counts = own["verdict"].value_counts()
         if not len(own) or not counts.get("refuted", 0) + counts.get("confirmed", 0):
             continue

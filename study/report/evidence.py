@@ -54,16 +54,9 @@ class Claim:
         return f"{self.estimate} {self.interval}".strip() if self.estimate != "–" else ""
 
 
-def claims_table(result: StudyResult) -> pd.DataFrame:
-    """Rows of claims.csv; tables of earlier versions say neither who makes a claim nor what is too little to matter."""
-    table = result.tables["claims"]
-    absent = {"by": "loss", "margin": math.nan, "number": ""}
-    return table.assign(**{name: value for name, value in absent.items() if name not in table})
-
-
 def claims(result: StudyResult) -> list[Claim]:
     """The claims in their declared order."""
-    return [_claim(result, row) for row in claims_table(result).itertuples()]
+    return [_claim(result, row) for row in result.tables["claims"].itertuples()]
 
 
 def _claim(result: StudyResult, row: object) -> Claim:
@@ -134,24 +127,16 @@ def theory_sheet(result: StudyResult) -> s.Sheet:
             _pair(row.a, row.b),
             s.value(row.distance, 1),
             s.chip(row.explained),
-            *_changes(row),
+            *(s.value(change, 1, sign=True) for change in (row.predicted_change, row.change)),
+            s.words(row.note),
         ]
         for row in theory_rows(result).itertuples()
     ]
     head = [s.Column("arm", words=True), s.Column("kind", words=True), s.Column("predicted chroma"),
             s.Column("measured chroma"), s.Column("true chroma"), s.Column("predicted a, b"),
-            s.Column("measured a, b"), s.Column("distance", "Lab"), s.Column("explained", words=True)]  # fmt: skip
-    if "change" in result.tables["theory"]:
-        head += [s.Column("predicted change"), s.Column("change"), s.Column("note", words=True)]
+            s.Column("measured a, b"), s.Column("distance", "Lab"), s.Column("explained", words=True),
+            s.Column("predicted change"), s.Column("change"), s.Column("note", words=True)]  # fmt: skip
     return s.sheet("theory", "What theory predicts and what the networks did", head, rows, "theory")
-
-
-def _changes(row: object) -> list[s.Field]:
-    """Change of chroma against plain squared error, predicted and measured, where the table has it."""
-    if not hasattr(row, "change"):
-        return []
-    changes = (row.predicted_change, row.change)
-    return [*(s.value(change, 1, sign=True) for change in changes), s.words(getattr(row, "note", ""))]
 
 
 def _pair(a: float, b: float) -> s.Field:
@@ -203,10 +188,8 @@ def theory_sentences(result: StudyResult) -> list[str]:
 
 def _null(told: pd.DataFrame) -> str:
     """How much of that the optimum of plain squared error would explain by itself: many arms hardly leave it."""
-    if "mse_explains" not in told:
-        return ""
     same = int((told["mse_explains"] == "yes").sum())
-    far = told[told["predicted_change"].abs() > TELLING] if "predicted_change" in told else told[:0]
+    far = told[told["predicted_change"].abs() > TELLING]
     text = f" The optimum of plain squared error, predicted for every arm, would explain {same} of them"
     if not len(far):
         return f"{text}."

@@ -18,7 +18,8 @@ from study.report.result import Pictures, Search, StudyResult, Usage
 # Columns that hold words; every other column of a table holds numbers. An arm may be called "nan" or "1e3".
 WORDS = {"study", "arm", "baseline", "metric", "kind", "split", "name", "status", "detail", "signature", "command",
          "verdict", "unit", "better", "says", "weakness", "id", "comparison", "why", "explained", "term",
-         "flattened", "family", "state", "front", "choice", "note", "stopped", "enqueued", "number"}  # fmt: skip
+         "flattened", "family", "state", "front", "choice", "note", "stopped", "enqueued", "number", "by",
+         "mse_explains"}  # fmt: skip
 # Columns that hold words in one table and numbers in another.
 OWN_WORDS = {"claims": {"predicted"}, "factorial": {"effect"}, "paired": {"seeds_needed"}}
 NEEDED = {
@@ -35,9 +36,10 @@ NEEDED = {
 # Tables that a study may lack: the report is silent on what they would have said.
 OPTIONAL = {
     "claims": ("id", "says", "verdict", "estimate", "low", "high", "p", "p_min", "p_t_holm", "metric",
-               "comparison", "unit", "predicted", "why"),
+               "comparison", "unit", "predicted", "why", "number", "by", "margin"),
     "theory": ("arm", "kind", "predicted_a", "predicted_b", "predicted_chroma", "a", "b", "chroma", "chroma_low",
-               "chroma_high", "true_chroma", "distance", "explained"),
+               "chroma_high", "true_chroma", "distance", "explained", "predicted_change", "change", "note",
+               "mse_explains"),
     "ledger": ("arm", "term", "weight", "first", "last", "mean", "seeds"),
     "factorial": ("metric", "effect", "estimate", "low", "high", "shapley"),
     "convergence": ("arm", "metric", "end", "change", "low", "high", "margin", "flattened"),

@@ -62,14 +62,12 @@ def nearest(result: StudyResult, metric: str, among: Sequence[Arm] | None = None
 
 
 def recommended_arm(result: StudyResult) -> str | None:
-    """The arm that the answer is about: RULE says it to readers.
+    """The arm that the answer is about.
 
-    A tuned arm where one was measured, because its weights were searched for fidelity, vividness and hue diversity
-    together; otherwise any arm that is trained. Among them the one whose amount of colour is nearest to the truth's;
-    where intervals do not tell others from it, the one of them with the smallest error.
+    Of those that are trained the one whose amount of colour is nearest to the truth's; where intervals do not tell
+    others from it, the one of them with the smallest error.
     """
-    tuned = [arm for arm in result.arms if arm.tuned and (arm.name, AMOUNT) in result.estimates]
-    among = tuned or [arm for arm in result.arms if not arm.control]
+    among = [arm for arm in result.arms if not arm.control]
     best = nearest(result, AMOUNT, among)
     if best is None:
         return None
@@ -109,10 +107,10 @@ def told_excess(result: StudyResult, arm: str, metric: str) -> str:
         return ""
     change = own.mean / base.mean - 1
     label = result.metrics[metric].label
-    if abs(change) < 0.005:
-        return f"no more {label}"
     found = result.comparisons.get((arm, metric))
     open_ = " (undecided)" if found and found.verdict == "undecided" else ""
+    if abs(change) < 0.005:
+        return f"no more {label}{open_}"
     return f"{percent(abs(change))} {'more' if change > 0 else 'less'} {label}{open_}"
 
 

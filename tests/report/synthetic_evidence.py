@@ -100,7 +100,8 @@ def add_evidence(results: Path) -> None:
         {"id": c[0], "says": c[1], "verdict": c[2], "estimate": c[3], "low": c[4], "high": c[5],
          "p_holm": 0.25 if c[3] == c[3] else math.nan, "p": 0.0625 if c[3] == c[3] else math.nan, "p_min": 0.0625,
          "p_t_holm": 0.0123 if c[3] == c[3] else math.nan,
-         "metric": c[6], "comparison": c[7], "unit": "1", "predicted": c[8], "why": c[9], "number": f"{i + 1}a"}
+         "metric": c[6], "comparison": c[7], "unit": "1", "predicted": c[8], "why": c[9], "number": f"{i + 1}a",
+         "by": "study" if i == len(CLAIMS) - 1 else "loss", "margin": 0.5}
         for i, c in enumerate(CLAIMS)
     ])  # fmt: skip
     _theory(tables, study, facts, generator)
@@ -153,7 +154,8 @@ def _theory(tables: Path, study: str, facts: dict[str, Any], generator: np.rando
              "chroma": values["chroma"], "chroma_low": values["chroma"] - 1, "chroma_high": values["chroma"] + 1,
              "true_chroma": laws[kind]["mean_chroma"], "distance": distance,
              "explained": ("yes" if distance < 3 else "no") if theory else "no theory",
-             "predicted_change": 0.8 if theory else math.nan, "change": 0.9, "note": "" if theory else "bins"}
+             "predicted_change": 0.8 if theory else math.nan, "change": 0.9, "note": "" if theory else "bins",
+             "mse_explains": "no" if theory else ""}
         )  # fmt: skip
     if rows:
         _write(tables / "theory.csv", study, rows)
