@@ -18,17 +18,15 @@ from study.doctor import Check
 from study.errors import StudyError
 from study.losses import Loss, build_loss
 from study.losses.base import HEADS
-from study.params import load_arm
+from study.params import NAME, load_arm
 from study.plan import Project
+from study.trial import PICTURES, SPECIAL, Trial, gradient
 
-PICTURES = 3
 STEPS = 20
 PRECISIONS = ("float32", "float64", "bfloat16 autocast")
-SPECIAL = ("all-gray", "constant", "single-coloured-pixel", "extreme")
-FAR_OUT = 1e4  # what a network that is about to diverge predicts: Lab units, or logits
 STEP_SIZES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-
-Results = dict[str, Tensor]
+# What stands beside the terms in the history of a cell.
+TAKEN = ("total", "lr", "grad_norm", "images_per_s")
 
 
 class Fault(Exception):
@@ -44,8 +42,10 @@ def check_arm(project: Project, name: str) -> list[Check]:
     arm = load_arm(project.root, name)
     try:
         loss = build_loss(arm.loss, _prior(project.root), project.root)
-    except Exception as error:  # a constructor of somebody else's may raise anything
+    except (Exception, SystemExit) as error:  # a file and a constructor of somebody else's may raise anything
         return [Check("it can be built", False, str(error) if isinstance(error, StudyError) else _one_line(error))]
+    if "_parameters" not in vars(loss):
+        return [Check("it can be built", False, "its __init__ must begin with super().__init__()")]
     weights = ", ".join(f"{term} {weight:g}" for term, weight in loss.weights.items())
     return [Check("it can be built", True, f"{arm.loss.name}: {weights}"), *check_loss(loss)]
 
@@ -60,7 +60,7 @@ def check_loss(loss: Loss) -> list[Check]:
     checks = []
     for what, examine in _EXAMINATIONS.items():
         try:
-            checks.append(Check(what, True, examine(_Trial(loss))))
+            checks.append(Check(what, True, examine(Trial(loss))))
         except Fault as fault:
             checks.append(Check(what, False, str(fault)))
         except Exception as error:  # whatever a loss of somebody else's raises
@@ -72,93 +72,7 @@ def check_loss(loss: Loss) -> list[Check]:
     return checks
 
 
-class _Trial:
-    """Calls a loss as training does: with ab at half resolution, with logits, or with Lab pictures."""
-
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
-        self.bins = loss.head == "bins"
-        self.side = 32 if loss.needs_lightness else 8  # LPIPS needs 31
-        generator = torch.Generator().manual_seed(0)
-        shape = (PICTURES, 1, self.side, self.side)
-        self.lightness = 20 + 60 * torch.rand(shape, generator=generator, dtype=torch.float64)
-
-    def target(self) -> Tensor:
-        """Colourful pictures (N,2,S,S), every pixel of chroma 5 or more; float64 like all pictures here."""
-        return self._colors(1)
-
-    def prediction(self) -> Tensor:
-        """A prediction unlike the target: colourful ab, or logits."""
-        return 3 * self._noise(BINS, 2) if self.bins else self._colors(2)
-
-    def special_target(self, kind: str) -> Tensor:
-        """Pictures that losses stumble over, within the range that true colours have."""
-        return self._special(kind, self._constant(20.0, -30.0), self._constant(0.0, 0.0), 110.0)
-
-    def special_prediction(self, kind: str) -> Tensor:
-        """The same as a prediction; extreme ones are far outside of what true colours are."""
-        if not self.bins:
-            return self._special(kind, self._constant(20.0, -30.0), self._constant(0.0, 0.0), FAR_OUT)
-        constant = self._noise(BINS, 3)[:, :, :1, :1].repeat(1, 1, self.side, self.side)
-        return self._special(kind, constant, torch.zeros_like(constant), FAR_OUT)
-
-    def inputs(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """What the loss is called with; new tensors, so that nothing it does to them reaches other calls."""
-        if self.loss.needs_lightness:
-            lightness = self.lightness.to(target)[: len(target)]
-            return torch.cat([lightness.to(prediction), prediction], 1), torch.cat([lightness, target], 1)
-        return prediction.clone(), target.clone()
-
-    def values(self, prediction: Tensor, target: Tensor, precision: str = "float64") -> Results:
-        """The loss's results, total and terms."""
-        dtype = torch.float64 if precision == "float64" else torch.float32
-        prediction, target = prediction.to(dtype), target.to(dtype)
-        if precision == "bfloat16 autocast":
-            with torch.autocast("cpu", torch.bfloat16):
-                return self.loss(*self.inputs(prediction.to(torch.bfloat16), target))
-        return self.loss(*self.inputs(prediction, target))
-
-    def results(self, prediction: Tensor, target: Tensor, precision: str = "float64") -> tuple[Results, Tensor]:
-        """The loss's results, and the gradient of its total with respect to the prediction."""
-        prediction = prediction.clone().requires_grad_()
-        out = self.values(prediction, target, precision)
-        return out, gradient(out["total"], prediction)
-
-    def _colors(self, seed: int) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        shape = (2, PICTURES, self.side, self.side)
-        size, turn = torch.rand(shape, generator=generator, dtype=torch.float64)
-        # Hues of each picture within two thirds of the circle, so that pictures differ in how diverse they are.
-        hue = 4.2 * turn * torch.linspace(0.5, 1, PICTURES, dtype=torch.float64).view(-1, 1, 1) - 1
-        chroma = 5 + 55 * size
-        return torch.stack([chroma * hue.cos(), chroma * hue.sin()], dim=1)
-
-    def _noise(self, channels: int, seed: int) -> Tensor:
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(PICTURES, channels, self.side, self.side, generator=generator, dtype=torch.float64)
-
-    def _constant(self, a: float, b: float) -> Tensor:
-        return torch.tensor([a, b], dtype=torch.float64).view(1, 2, 1, 1).repeat(PICTURES, 1, self.side, self.side)
-
-    def _special(self, kind: str, constant: Tensor, empty: Tensor, far: float) -> Tensor:
-        if kind == "constant":
-            return constant
-        if kind == "single-coloured-pixel":
-            empty[:, :2, 1, 2] = torch.tensor([40.0, 25.0], dtype=torch.float64)
-        elif kind == "extreme":
-            empty += far * self._noise(empty.shape[1], 4).sign()
-        return empty
-
-
-def gradient(value: Tensor, prediction: Tensor) -> Tensor:
-    """Gradient of `value` with respect to the prediction; 0 where it does not depend on it."""
-    if not value.requires_grad:
-        return torch.zeros_like(prediction)
-    (found,) = torch.autograd.grad(value, prediction, retain_graph=True, allow_unused=True)
-    return torch.zeros_like(prediction) if found is None else found
-
-
-def _input(trial: _Trial) -> str:
+def _input(trial: Trial) -> str:
     loss = trial.loss
     if loss.head not in HEADS:
         raise Fault(f"head is {loss.head!r}; it must be one of {', '.join(HEADS)}")
@@ -169,7 +83,29 @@ def _input(trial: _Trial) -> str:
     return "Lab pictures (N,3,H,W)" if loss.needs_lightness else "ab (N,2,h,w) at half resolution"
 
 
-def _terms(trial: _Trial) -> str:
+def _names(trial: Trial) -> str:
+    for name in trial.loss.terms:
+        if name in TAKEN:
+            raise Fault(f"no term may be called {name}: the history of a cell has a row of that name")
+        if not NAME.fullmatch(name):
+            raise Fault(f"{name!r} is no name of a term (letters, digits, _ and . only; a letter first)")
+    return ", ".join(trial.loss.terms)
+
+
+def _parameters(trial: Trial) -> str:
+    wanting = [name for name, parameter in trial.loss.named_parameters() if parameter.requires_grad]
+    if wanting:
+        raise Fault(
+            f"the parameter {wanting[0]} asks for a gradient, but only the network is trained: make it a buffer "
+            "(register_buffer), or call requires_grad_(False)"
+        )
+    return "nothing of the loss itself asks for training"
+
+
+def _terms(trial: Trial) -> str:
+    terms = trial.loss.compute(*trial.inputs(trial.prediction().float(), trial.target().float()))
+    if not isinstance(terms, dict):
+        raise Fault(f"compute must return a dict of its terms, it returned {type(terms).__name__}")
     out = trial.values(trial.prediction(), trial.target(), "float32")
     declared = {"total", *trial.loss.terms}
     if set(out) != declared:
@@ -183,7 +119,7 @@ def _terms(trial: _Trial) -> str:
     return ", ".join(f"{name} {value.item():.4g}" for name, value in out.items())
 
 
-def _weighted_sum(trial: _Trial) -> str:
+def _weighted_sum(trial: Trial) -> str:
     terms = trial.loss.terms
     for weights in (dict(trial.loss.weights), {name: 1.5 + i for i, name in enumerate(terms)}):
         trial.loss.set_weights(weights)
@@ -195,7 +131,7 @@ def _weighted_sum(trial: _Trial) -> str:
     return "with the arm's weights and with others"
 
 
-def _weight_zero(trial: _Trial) -> str:
+def _weight_zero(trial: Trial) -> str:
     if len(trial.loss.terms) == 1:
         return "it has a single term"
     for name in trial.loss.terms:
@@ -210,7 +146,7 @@ def _weight_zero(trial: _Trial) -> str:
     return "each term was tried alone"
 
 
-def _finite(trial: _Trial, kind: str) -> str:
+def _finite(trial: Trial, kind: str) -> str:
     cases = {
         f"{kind} prediction": (trial.special_prediction(kind), trial.target()),
         f"{kind} target": (trial.prediction(), trial.special_target(kind)),
@@ -228,7 +164,7 @@ def _finite(trial: _Trial, kind: str) -> str:
     return f"as prediction, as target and as both; {', '.join(PRECISIONS)}"
 
 
-def _reaches(trial: _Trial) -> str:
+def _reaches(trial: Trial) -> str:
     _, slope = trial.results(trial.prediction(), trial.target(), "float32")
     norms = slope.flatten(1).norm(dim=1)
     if not (norms > 0).all():
@@ -237,7 +173,7 @@ def _reaches(trial: _Trial) -> str:
     return f"norm {slope.norm().item():.3g}"
 
 
-def _finite_differences(trial: _Trial) -> str:
+def _finite_differences(trial: Trial) -> str:
     """Along random directions; of several step sizes the one that agrees best counts.
 
     A wrong gradient disagrees at all of them, a right one agrees at one, also with a kink nearby or with float32
@@ -250,7 +186,7 @@ def _finite_differences(trial: _Trial) -> str:
     slopes = {name: gradient(out[name], prediction).double() for name in asked}
     worst = 0.0
     for seed in range(10, 13):
-        direction = trial._noise(prediction.shape[1], seed)
+        direction = trial.noise(prediction.shape[1], seed)
         with torch.no_grad():
             both = [
                 (size, *(trial.values(prediction + sign * size * direction, target) for sign in (1, -1)))
@@ -271,7 +207,7 @@ def _finite_differences(trial: _Trial) -> str:
     return f"total and every term, along 3 random directions; largest difference {worst:.0e} of the gradient's norm"
 
 
-def _batch_order(trial: _Trial) -> str:
+def _batch_order(trial: Trial) -> str:
     prediction, target = trial.prediction(), trial.target()
     order = torch.tensor([2, 0, 1])
     lightness = trial.lightness
@@ -288,7 +224,7 @@ def _batch_order(trial: _Trial) -> str:
     return f"{PICTURES} pictures in another order give the same"
 
 
-def _deterministic(trial: _Trial) -> str:
+def _deterministic(trial: Trial) -> str:
     state = torch.get_rng_state()
     (one, slope), (two, other) = (trial.results(trial.prediction(), trial.target(), "float32") for _ in range(2))
     for name in one:
@@ -301,7 +237,7 @@ def _deterministic(trial: _Trial) -> str:
     return "the same pictures twice give the same bits"
 
 
-def _leaves_inputs(trial: _Trial) -> str:
+def _leaves_inputs(trial: Trial) -> str:
     leaf = trial.prediction().float().requires_grad_()
     prediction, target = trial.inputs(leaf, trial.target().float())
     copies = prediction.detach().clone(), target.clone()
@@ -315,7 +251,7 @@ def _leaves_inputs(trial: _Trial) -> str:
     return "prediction and target are as they were"
 
 
-def _mismatch(trial: _Trial) -> str:
+def _mismatch(trial: Trial) -> str:
     prediction, target = trial.inputs(trial.prediction().float(), trial.target().float())
     others = target[..., 1:], target[:1]  # the second would be broadcast silently
     for other in others:
@@ -332,7 +268,7 @@ def _mismatch(trial: _Trial) -> str:
     return "a ValueError names both shapes"
 
 
-def _learns(trial: _Trial) -> str:
+def _learns(trial: Trial) -> str:
     prediction, target = trial.prediction().float(), trial.target()
     step = 0.5 * prediction.numel() ** 0.5  # half a Lab unit, or half a logit, per value
     totals = []
@@ -346,7 +282,7 @@ def _learns(trial: _Trial) -> str:
     return f"total {totals[0]:.4g} -> {totals[-1]:.4g} in {STEPS} steps against its gradient"
 
 
-def _gives_away(trial: _Trial) -> str:
+def _gives_away(trial: Trial) -> str:
     """Somebody who scales or clips a gradient in place must not change what the next backward pass gives."""
     prediction = trial.prediction().requires_grad_()
     total = trial.values(prediction, trial.target())["total"]
@@ -360,18 +296,32 @@ def _gives_away(trial: _Trial) -> str:
     return "a second backward pass gives the same"
 
 
-def _perfect(trial: _Trial) -> str:
-    if trial.bins:
-        return "for losses on ab only"
-    target = trial.target()
-    perfect = trial.values(target, target)["total"].item()
-    gray = trial.values(torch.zeros_like(target), target)["total"].item()
-    verdict = "" if perfect <= gray else "; note: this loss prefers gray to the truth"
-    return f"the true colours cost {perfect:.4g}, gray {gray:.4g}{verdict}"
+def _truth(trial: Trial) -> str:
+    """A minimum at more or at less colour than the truth has may be meant; at other hues, or at both, it is not."""
+    target, prediction = trial.target(), trial.prediction()
+    if trial.values(prediction, target)["total"] == trial.values(prediction, trial.colors(3))["total"]:
+        raise Fault("the total is the same whatever the target is")
+    truth, opposite, less, more, gray = (
+        trial.values(trial.painting(factor * target), target)["total"].item() for factor in (1, -1, 0.5, 1.5, 0)
+    )
+    least = truth - 1e-6 * abs(truth)
+    if opposite < least:
+        raise Fault(
+            f"the true colours cost {truth:.4g}, the opposite hues {opposite:.4g}: it leads away from the truth"
+        )
+    if less < least and more < least:
+        raise Fault(
+            f"the true colours cost {truth:.4g}, with half the chroma {less:.4g} and with one and a half {more:.4g}: "
+            "it leads away from the truth"
+        )
+    verdict = "" if truth <= gray else "; note: this loss prefers gray to the truth"
+    return f"the true colours cost {truth:.4g}, the opposite hues {opposite:.4g}, gray {gray:.4g}{verdict}"
 
 
-_EXAMINATIONS: dict[str, Callable[[_Trial], str]] = {
+_EXAMINATIONS: dict[str, Callable[[Trial], str]] = {
     "input": _input,
+    "names of the terms": _names,
+    "parameters": _parameters,
     "terms": _terms,
     "total is the weighted sum": _weighted_sum,
     "weight 0 contributes nothing": _weight_zero,
@@ -384,7 +334,7 @@ _EXAMINATIONS: dict[str, Callable[[_Trial], str]] = {
     "a gradient may be written into": _gives_away,
     "shapes are checked": _mismatch,
     "it can be learned": _learns,
-    "perfect and gray": _perfect,
+    "it follows the truth": _truth,
 }
 
 _WITHOUT_THESE = ("input", "terms")

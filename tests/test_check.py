@@ -9,9 +9,10 @@ import torch
 import yaml
 from torch import Tensor
 
+from study.bins import soft_encode
 from study.check import check_arm, check_loss
 from study.errors import StudyError
-from study.losses import Loss, MSELoss, check_same_shape
+from study.losses import ClassificationLoss, Loss, MSELoss, check_same_shape
 from study.losses.base import common_precision
 from study.params import arm_names
 from study.plan import Project
@@ -62,7 +63,7 @@ def test_every_arm_that_ships_passes(name: str, root: Path) -> None:
         arm = yaml.safe_load(path.read_text())
         path.write_text(yaml.safe_dump(arm | {"loss": arm["loss"] | {"options": {"weights": "untrained"}}}))
     checks = check_arm(Project.open(root), name)
-    assert len(checks) == 18
+    assert len(checks) == 20
     assert [check for check in checks if not check.passed] == []
 
 
@@ -288,8 +289,82 @@ def test_a_loss_that_prefers_gray_is_noted_but_does_not_fail() -> None:
             return {"lab": prediction.square().mean() + 1e-3 * (prediction - target).square().mean()}
 
     checks = {check.what: check for check in check_loss(Muted())}
-    assert checks["perfect and gray"].passed
-    assert "note: this loss prefers gray to the truth" in checks["perfect and gray"].found
+    assert checks["it follows the truth"].passed
+    assert "note: this loss prefers gray to the truth" in checks["it follows the truth"].found
+
+
+def test_a_loss_that_leads_away_from_the_truth_or_does_not_look_at_it() -> None:
+    class Negative(Squared):
+        def broken(self, prediction, target):
+            return {"lab": -(prediction - target).square().mean()}
+
+    class NegativeChroma(Squared):  # the opposite hues have the same chroma
+        def broken(self, prediction, target):
+            chroma, true_chroma = ((x.square().sum(1) + 1).sqrt() for x in (prediction, target))
+            return {"lab": -(chroma - true_chroma).abs().mean()}
+
+    class Blind(Squared):
+        def broken(self, prediction, target):
+            return {"lab": prediction.square().mean()}
+
+    class NegativeLogits(ClassificationLoss):
+        def compute(self, prediction, target):
+            return {name: -value for name, value in super().compute(prediction, target).items()}
+
+    class Vivid(Squared):  # more colour than the truth has is something that one may want
+        def broken(self, prediction, target):
+            return {"lab": (prediction - 1.3 * target).square().mean()}
+
+    for loss in (Negative(), NegativeChroma(), NegativeLogits(rebalance=None)):
+        found = failed(loss)
+        assert set(found) == {"it follows the truth"}
+        assert "it leads away from the truth" in found["it follows the truth"]
+    assert failed(Blind()) == {"it follows the truth": "the total is the same whatever the target is"}
+    assert failed(Vivid()) == {}
+
+
+def test_parameters_that_nobody_trains() -> None:
+    class Learnable(Squared):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def broken(self, prediction, target):
+            return {"lab": (self.scale * (prediction - target)).square().mean()}
+
+    class Fixed(Learnable):
+        def __init__(self):
+            super().__init__()
+            self.scale.requires_grad_(False)
+
+    found = failed(Learnable())
+    assert set(found) == {"parameters"}
+    assert found["parameters"].startswith("the parameter scale asks for a gradient, but only the network is trained")
+    assert failed(Fixed()) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("lr", "no term may be called lr"), ("total", "no term may be called total"), ("a,b", "is no name of a term")],
+)
+def test_names_that_terms_may_not_have(name: str, says: str) -> None:
+    class Named(Squared):
+        terms = {name: 1.0}
+
+        def broken(self, prediction, target):
+            return {name: super().broken(prediction, target)["lab"]}
+
+    assert says in failed(Named())["names of the terms"]
+
+
+@pytest.mark.parametrize("returned", [None, 3.0, "tensor"])
+def test_results_that_are_no_dict(returned: object) -> None:
+    class Bare(Squared):
+        def broken(self, prediction, target):
+            return (prediction - target).square().mean() if returned == "tensor" else returned
+
+    kind = "Tensor" if returned == "tensor" else type(returned).__name__
+    assert failed(Bare()) == {"terms": f"compute must return a dict of its terms, it returned {kind}"}
 
 
 def test_logits_and_lab_pictures_are_tried_too() -> None:
@@ -300,8 +375,8 @@ def test_logits_and_lab_pictures_are_tried_too() -> None:
         def compute(self, prediction, target):
             if prediction.shape[::2] != target.shape[::2] or prediction.shape[3] != target.shape[3]:
                 raise ValueError(f"got logits {tuple(prediction.shape)} and target {tuple(target.shape)}")
-            wanted = target.abs().sum(1).long().remainder(313)
-            return {"entropy": torch.nn.functional.cross_entropy(prediction.to(target.dtype), wanted)}
+            nearest = soft_encode(target)[0][:, 0]
+            return {"entropy": torch.nn.functional.cross_entropy(prediction.to(target.dtype), nearest)}
 
     class Lightness(MSELoss):
         needs_lightness = True
@@ -329,7 +404,7 @@ class Sharp(Loss):
 def test_the_command_prints_a_line_per_check_and_fails_in_one_line(root: Path) -> None:
     done = study("check", "mse", "zhang", cwd=root)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("  ok    ") == 36
+    assert done.stdout.count("  ok    ") == 40
     assert "FAIL" not in done.stdout
     (root / "ablations" / "losses" / "sharp.py").write_text(BROKEN)
     (root / "ablations" / "sharp.yaml").write_text(
@@ -354,7 +429,19 @@ def test_the_command_tells_what_cannot_be_built(root: Path) -> None:
     (root / "ablations" / "crash.yaml").write_text(
         "description: x\nloss: {name: sharp, file: ablations/losses/crash.py}\n"
     )
-    done = study("check", "odd", "crash", cwd=root)
+    (root / "ablations" / "losses" / "bare.py").write_text(
+        BROKEN.replace("    def compute", "    def __init__(self):\n        self.eps = 1\n\n    def compute").replace(
+            "sharp", "bare"
+        )
+    )
+    (root / "ablations" / "losses" / "leaving.py").write_text("import sys\n\nsys.exit('gone')\n")
+    for name in ("bare", "leaving"):
+        (root / "ablations" / f"{name}.yaml").write_text(
+            f"description: x\nloss: {{name: {name}, file: ablations/losses/{name}.py}}\n"
+        )
+    done = study("check", "odd", "crash", "bare", "leaving", cwd=root)
+    assert "FAIL  it can be built: its __init__ must begin with super().__init__()" in done.stdout
+    assert "FAIL  it can be built: SystemExit: gone (leaving.py, line 3)" in done.stdout
     assert "FAIL  it can be built: loss 'pinball': quantile must be above 0 and below 1, got 2" in done.stdout
     assert "FAIL  it can be built: ZeroDivisionError: division by zero (crash.py, line 9)" in done.stdout
     assert done.stderr.count("\n") == 1

@@ -107,7 +107,7 @@ def history(result: StudyResult) -> Drawing | None:
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
         axes.set_xlabel("candidates tried")
         _above(axes, "hypervolume of the front", "↑ better")
-        axes.legend(frameon=False, loc="lower right", fontsize=9.5)
+        axes.legend(frameon=False, loc="best", fontsize=9.5)
         told = "; ".join(f"{family} {values[-1]:.4g}" for family, values in lines.items())
         return drawing(figure, "search-history", "Progress of the search", f"Hypervolume at the end: {told}.")
 

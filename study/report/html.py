@@ -37,8 +37,8 @@ def goal(metric: Metric) -> str:
 
 
 def breakable(text: str) -> list[str]:
-    """A name in pieces after which a line may break."""
-    return re.findall(r"[^_.\s]*[_.\s]*", text)[:-1] or [text]
+    """A name in pieces after which a line may break; numbers stay whole."""
+    return re.findall(r"(?:[^_.\s]|\.(?=\d))*(?:[_\s]|\.(?!\d))*", text)[:-1] or [text]
 
 
 def micro(parts: Micro, color: str) -> Markup:

@@ -184,5 +184,5 @@ def lengths_sentence(result: StudyResult) -> str:
         tail = f"; two places or more: {listed(_few(far))}" if far else "; no arm moves two places"
         tau = number(taus[first, last], 2)
         said.append(f"{label}: the order of the {len(wide)} arms after {count(first)} and {count(last)} images "
-                    f"agrees to {tau} (Kendall’s tau: 1 the same, 0 unrelated){tail}.")  # fmt: skip
+                    f"agrees to {tau}{'' if said else ' (Kendall’s tau: 1 the same, 0 unrelated)'}{tail}.")  # fmt: skip
     return " ".join(said)

@@ -48,11 +48,11 @@
     button.addEventListener("pointerleave", () => light(lit));
   }
 
-  // Figures that go on beyond the edge of the window, which the style sheet then tells on narrow ones.
+  // Figures and tables that go on beyond the edge of the window, which the style sheet then tells on narrow ones.
   const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => target.classList.toggle("more", target.scrollWidth > target.clientWidth + 4)));
-  all("figure.sideways, .panels.wide figure").forEach((figure) => {
-    watch.observe(figure);
-    figure.addEventListener("scroll", () => figure.classList.add("moved"), { once: true, passive: true });
+  all("figure.sideways, .panels.wide figure, .scroll").forEach((box) => {
+    watch.observe(box);
+    box.addEventListener("scroll", () => box.classList.add("moved"), { once: true, passive: true });
   });
 
   // The slider over two columns of one row of pictures; the pictures are those of the table below.
