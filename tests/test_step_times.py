@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from study import step_times
 from study.errors import StudyError
 from study.plan import Project
 from study.prepare import prepare
 from study.step_times import read_step_times, time_steps
+from study.train import Cell
 from tests.conftest import TINY_STUDY, write_params
 
 SLEEPING = textwrap.dedent(
@@ -80,12 +82,28 @@ def test_every_loss_is_timed_in_every_round_and_nothing_but_the_file_is_left(roo
     assert times.of["mse_gain"].tolist() == times.of["mse"].tolist()  # a control of it
 
 
-def test_what_is_timed_stays_until_something_changes_or_one_asks(project: Project, root: Path) -> None:
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The cells that were timed, time by time; the n-th time every step takes n ms, without a process of its own."""
+    taken: list[set[str]] = []
+
+    def instead(cells: dict[str, Cell], processes: int, rounds: int) -> dict[str, list[list[float]]]:
+        taken.append({cell.arm.name for cell in cells.values()})
+        return {key: [[float(len(taken))] * rounds] * processes for key in cells}
+
+    monkeypatch.setattr(step_times, "_in_processes", instead)
+    return taken
+
+
+def test_what_is_timed_stays_until_something_changes_or_one_asks(
+    project: Project, root: Path, turns: list[set[str]]
+) -> None:
     file = root / "results" / "tiny" / "step_times.json"
     first = time_steps(project, "tiny")
     assert time_steps(project, "tiny") == first
     fewer = open_with(root, ["mse", "zhang"])
     assert time_steps(fewer, "tiny") == {arm: first[arm] for arm in ("mse", "zhang")}
+    assert [len(cells) for cells in turns] == [4]  # once, and of arms that train alike one
     assert set(json.loads(file.read_text())["arms"]) > {"mse", "zhang"}  # what is known stays
     again = time_steps(fewer, "tiny", again=True)
     assert again != {arm: first[arm] for arm in ("mse", "zhang")}
@@ -97,15 +115,16 @@ def test_what_is_timed_stays_until_something_changes_or_one_asks(project: Projec
     arm = root / "ablations" / "zhang.yaml"
     arm.write_text(arm.read_text().replace("rebalance: 0.5", "rebalance: 0.4"))
     assert time_steps(fewer, "tiny")["mse"] != again["mse"]  # all of them take turns anew
+    assert turns[1:] == 4 * [{"mse", "zhang"}]
 
 
-def test_times_of_other_cells_do_not_count(project: Project, root: Path) -> None:
+def test_times_of_other_cells_do_not_count(project: Project, root: Path, turns: list[set[str]]) -> None:
     assert read_step_times(project, "tiny", project.arms("tiny")).of == {}
     time_steps(project, "tiny")
     arm = root / "ablations" / "sleeping.yaml"
     arm.write_text(arm.read_text().replace("lab: 1", "lab: 2"))
     now = read_step_times(project, "tiny", project.arms("tiny"))
-    assert set(now.of) == set(ARMS) - {"sleeping", "exploding"}
+    assert set(now.of) == set(ARMS) - {"sleeping"}
     wider = open_with(root, ARMS, train=TINY_STUDY["train"] | {"width": 8})
     assert read_step_times(wider, "tiny", wider.arms("tiny")).of == {}
     more = open_with(root, [*ARMS, "huber"])

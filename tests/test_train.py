@@ -112,7 +112,7 @@ KILLS = int(os.environ.get("STUDY_TEST_KILLS", "2"))
 
 
 def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
-    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 3000 * KILLS, "checkpoint_seconds": 0}}
+    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 1600 * KILLS, "checkpoint_seconds": 0}}
     pipeline = {"studies": ["tiny"], "arms": ["anti_average"], "baseline": "anti_average"}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": slower}})
     project = Project.open(root)
@@ -129,7 +129,7 @@ def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
         )
         # Kill at a random moment after the workers got somewhere, so that every run is hit while it trains or
         # writes, or before it starts at all.
-        goal = progress + rng.random() * 2400
+        goal = progress + rng.random() * 1300
         deadline = time.monotonic() + 30
         while run.poll() is None and time.monotonic() < deadline:
             if sum(project.store.progress(cell) for cell in todo) > goal:

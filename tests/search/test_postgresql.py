@@ -85,7 +85,7 @@ def watcher(database: str) -> Iterator[SearchStorage]:
 
 
 def test_two_processes_share_a_search_and_one_is_killed(database: str, watcher: SearchStorage, tmp_path: Path) -> None:
-    settings = {"families": ["anti_average"], "trials": 6, "images": 1024, "seeds": 1, "finalists": 1, "fresh_seeds": 1}
+    settings = {"families": ["anti_average"], "trials": 6, "images": 512, "seeds": 1, "finalists": 1, "fresh_seeds": 1}
     command = [sys.executable, "-m", "study", "search", "tiny", "--jobs", "1"]
     environment = os.environ | {"STUDY_STORAGE": database}
 
