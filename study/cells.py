@@ -6,14 +6,17 @@ trains, then model.pt, history.csv and record.json. record.json is written last:
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import signal
 import threading
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from study.errors import StudyError
-from study.files import fresh_directory, full_disk_named
+from study.files import fresh_directory, full_disk_named, read_json
 
 if TYPE_CHECKING:
     from study.train import Cell
@@ -57,7 +60,8 @@ class CellStore:
     def record(self, signature: str) -> dict[str, Any] | None:
         """The record of a cell that is done; None for all others."""
         try:
-            return json.loads((self.path(signature) / "record.json").read_text())
+            path = self.path(signature)
+            return read_json(path / "record.json", f"delete {path}, and the cell is trained anew")
         except FileNotFoundError:
             return None
 
@@ -78,6 +82,13 @@ class CellStore:
             return 0
 
 
+@cache
+def _keep_what_is_loaded() -> None:
+    """Take the libraries out of the collector's sight: every cell measures its memory, and collects before."""
+    gc.collect()
+    gc.freeze()
+
+
 def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
     """Train one cell unless it is done, alone: a second process that wants the same cell waits for the first.
 
@@ -96,6 +107,7 @@ def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
         if record is None:
             if not wanted():  # a cell that this worker had been handed before the main process was killed
                 raise ParentGone
+            _keep_what_is_loaded()
             record = _make_control(cell, folder, store) if cell.sources else train_cell(cell, folder, wanted)
     return record
 
@@ -230,3 +242,11 @@ def collect(cells: list[Cell], store: CellStore, out: Path, search: str | None =
             if search:
                 record["search"] = search
             (target / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def check_collected(out: Path, mend: str) -> None:
+    """Whether the cells in the folder of an arm can be read; StudyError that names a damaged file and what mends it."""
+    for record in sorted(out.glob("seed-*/record.json")):
+        model = record.with_name("model.pt")
+        if read_json(record, mend).get("status") == "finished" and not zipfile.is_zipfile(model):
+            raise StudyError(f"{model} is damaged or missing: {mend}")

@@ -18,15 +18,14 @@ from study.doctor import Check
 from study.errors import StudyError
 from study.losses import Loss, build_loss
 from study.losses.base import HEADS
-from study.params import NAME, load_arm
+from study.losses.rules import broken_name, untrained_parameter
+from study.params import load_arm
 from study.plan import Project
 from study.trial import PICTURES, SPECIAL, Trial, gradient
 
 STEPS = 20
 PRECISIONS = ("float32", "float64", "bfloat16 autocast")
 STEP_SIZES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-# What stands beside the terms in the history of a cell.
-TAKEN = ("total", "lr", "grad_norm", "images_per_s")
 
 
 class Fault(Exception):
@@ -84,21 +83,14 @@ def _input(trial: Trial) -> str:
 
 
 def _names(trial: Trial) -> str:
-    for name in trial.loss.terms:
-        if name in TAKEN:
-            raise Fault(f"no term may be called {name}: the history of a cell has a row of that name")
-        if not NAME.fullmatch(name):
-            raise Fault(f"{name!r} is no name of a term (letters, digits, _ and . only; a letter first)")
+    if wrong := broken_name(trial.loss):
+        raise Fault(wrong)
     return ", ".join(trial.loss.terms)
 
 
 def _parameters(trial: Trial) -> str:
-    wanting = [name for name, parameter in trial.loss.named_parameters() if parameter.requires_grad]
-    if wanting:
-        raise Fault(
-            f"the parameter {wanting[0]} asks for a gradient, but only the network is trained: make it a buffer "
-            "(register_buffer), or call requires_grad_(False)"
-        )
+    if wrong := untrained_parameter(trial.loss):
+        raise Fault(wrong)
     return "nothing of the loss itself asks for training"
 
 

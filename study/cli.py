@@ -265,11 +265,13 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
 
     An arm that cannot be scored keeps no other from it.
     """
+    from study.cells import check_collected
     from study.evaluate import evaluate
 
     own, done, failures = project(), 0, []
     for arm in own.arms(study, arms):
         try:
+            check_collected(own.results(study) / "runs" / arm.name, f"run: study train {study} {arm.name}")
             scores = evaluate(own, study, arm)
         except StudyError as error:
             failures.append(str(error))

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,29 @@ def full_disk_named(path: Path) -> Iterator[None]:
         if error.errno in (errno.EROFS, errno.EACCES):
             raise StudyError(f"{path} cannot be written ({error.strerror}): check the folder's permissions") from error
         raise
+
+
+@contextmanager
+def damage_told(path: Path, mend: str) -> Iterator[None]:
+    """Turn what reading a file of the pipeline's own at `path` raises when it is damaged into a StudyError that says
+    what mends it."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        found = " ".join(str(error).split())[:120] or type(error).__name__
+        raise StudyError(f"{path} is damaged ({found}): {mend}") from error
+
+
+def read_json(path: Path, mend: str) -> dict[str, Any]:
+    """The JSON object in a file of the pipeline's own; StudyError that says what mends it when it is damaged.
+
+    FileNotFoundError when there is none.
+    """
+    with damage_told(path, mend):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__} in place of an object")
+        return content
 
 
 def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:

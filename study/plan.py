@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.cells import CellStore
 from study.errors import StudyError
-from study.files import sha256_file
+from study.files import read_json, sha256_file
 from study.params import (
     Arm,
     ArmTraining,
@@ -121,7 +120,7 @@ class Project:
         best, manifest = self._best(study), self.root / "data" / study / "manifest.json"
         if not (best.is_file() and manifest.is_file()):
             return best.is_file()
-        return read_yaml(best).get("data") == json.loads(manifest.read_text())["data_hash"]
+        return read_yaml(best).get("data") == read_json(manifest, f"run: study prepare {study}")["data_hash"]
 
     def _best(self, study: str) -> Path:
         return self.results(study) / "search" / "best.yaml"
@@ -150,6 +149,7 @@ class Project:
         train: other settings than the study's, for cells that are trained beside it.
         """
         from study.losses import build_loss, source_of
+        from study.losses.rules import broken_name, untrained_parameter
         from study.train import Cell, resolve_device
 
         prepared = self.prepared(study)
@@ -160,7 +160,9 @@ class Project:
             if arm.control:
                 cells += self._controls(study, arm, seeds, common)
                 continue
-            build_loss(arm.loss, prepared.prior, self.root)  # a wrong loss is told here, before anything is trained
+            loss = build_loss(arm.loss, prepared.prior, self.root)  # a wrong one is told before anything is trained
+            if wrong := broken_name(loss) or untrained_parameter(loss):
+                raise StudyError(f"loss {arm.loss.name!r}: {wrong}")
             loss_code = code_digest(with_imports(source_of(arm.loss, self.root), device), device)
             settings = common.model_copy(update=arm.train.model_dump(exclude_none=True))
             for seed in seeds:

@@ -8,7 +8,6 @@ world.npz                      generated worlds only: the known conditional law 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from study.color import rgb_to_lab
 from study.data import Source, load_source
 from study.data.law import ColorLaw
 from study.errors import StudyError
-from study.files import atomic_write_json, fresh_directory, sha256_array
+from study.files import atomic_write_json, damage_told, fresh_directory, read_json, sha256_array
 from study.model import half_resolution
 from study.params import Study
 
@@ -85,25 +84,34 @@ class Prepared:
 
     def images(self, split: str) -> np.ndarray:
         """uint8 (N,S,S,3) pictures of "train", "val" or "test"."""
-        return np.load(self.folder / f"{split}.npy")
+        return self._load(f"{split}.npy")
 
     @property
     def prior(self) -> np.ndarray:
         """float64 (313,) smoothed frequency of the colour bins in the training pictures."""
-        return np.load(self.folder / "prior.npy")
+        return self._load("prior.npy")
 
     @property
     def law(self) -> ColorLaw | None:
         """The conditional law of a generated world; None where it is not known."""
         if not (self.folder / "world.npz").exists():
             return None
-        with np.load(self.folder / "world.npz") as world:
-            return ColorLaw(tuple(world["kinds"].tolist()), world["modes"], world["probabilities"])
+        world = self._load("world.npz")
+        return ColorLaw(tuple(world["kinds"].tolist()), world["modes"], world["probabilities"])
 
     def kinds(self, split: str) -> np.ndarray:
         """uint8 (N,S,S) index of every pixel's kind, of "val" or "test" of a generated world."""
-        with np.load(self.folder / "world.npz") as world:
-            return world[f"kind_{split}"]
+        return self._load("world.npz")[f"kind_{split}"]
+
+    def _load(self, name: str) -> Any:
+        """An array, or arrays by name; StudyError when the file is damaged or missing."""
+        path, mend = self.folder / name, f"run: study prepare {self.folder.name}"
+        try:
+            with damage_told(path, mend):
+                found = np.load(path)
+                return dict(found) if path.suffix == ".npz" else found
+        except FileNotFoundError:
+            raise StudyError(f"{path} is missing: {mend}") from None
 
 
 def load_prepared(name: str, study: Study, root: Path) -> Prepared:
@@ -111,9 +119,9 @@ def load_prepared(name: str, study: Study, root: Path) -> Prepared:
     folder = root / "data" / name
     mend = f"run: study prepare {name}"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = read_json(folder / "manifest.json", mend)
     except FileNotFoundError:
         raise StudyError(f"the data of {name} is not prepared: {mend}") from None
-    if manifest["settings"] != study.data.model_dump():
+    if manifest.get("settings") != study.data.model_dump():
         raise StudyError(f"the data of {name} was prepared with other settings than params.yaml has now: {mend}")
     return Prepared(folder, manifest)

@@ -7,13 +7,13 @@ the others are listed with the command that mends them.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from study.files import damage_told, read_json
 from study.params import Arm
 from study.plan import Project
 from study.signature import PACKAGE, code_digest
@@ -57,13 +57,15 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
     lpips = {"measured": False, "reason": "nothing is evaluated"}
     results, scoring = project.results(study), scoring_digest(project, study)
     for arm in arms:
-        scores = _read_scores(results / "scores" / f"{arm.name}.parquet")
+        scores = _read_scores(results / "scores" / f"{arm.name}.parquet", f"run: study evaluate {study} {arm.name}")
         if arm.name == project.params.pipeline.baseline:
             lpips = scores.attrs.get("lpips", lpips)
         for cell in project.cells(study, [arm], project.seeds(study)):
             run = results / "runs" / arm.name / f"seed-{cell.seed}"
-            record = _read_record(run / "record.json")
-            command = f"study train {study} {arm.name} --seed {cell.seed}"
+            train = f"study train {study} {arm.name}"
+            again = f"{train} --seed {cell.seed}"  # what makes the cell once more, but collects nothing
+            command = train
+            record = _read_record(run / "record.json", f"run: {train}")
             status, detail = "missing", "not trained"
             if record is not None:
                 status, detail = record["status"], ""
@@ -71,6 +73,7 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
                     status, detail = "outdated", "trained with other settings, data or code"
                 elif status == "diverged":
                     detail = f"at step {record['diverged']['step']}, term {record['diverged']['term']}"
+                    command = again
                 elif len(scores) and scores.attrs.get("scoring") != scoring:
                     status, detail = "outdated", "evaluated on other test pictures or with other code"
                     command = f"study evaluate {study} {arm.name}"
@@ -82,7 +85,9 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
                     if len(own):
                         kept.append(own[SCORES])
                         records[arm.name, cell.seed] = record
-                        histories[arm.name, cell.seed] = pd.read_csv(run / "history.csv")
+                        command = again
+                        with damage_told(run / "history.csv", f"run: {train}"):
+                            histories[arm.name, cell.seed] = pd.read_csv(run / "history.csv")
                     else:
                         status, detail = "missing", "trained, but not evaluated"
                         command = f"study evaluate {study} {arm.name}"
@@ -104,17 +109,18 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
     return Runs(pd.DataFrame(states), records, histories, scores, lpips)
 
 
-def _read_record(path: Path) -> dict[str, Any] | None:
+def _read_record(path: Path, mend: str) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text())
+        return read_json(path, mend)
     except FileNotFoundError:
         return None
 
 
-def _read_scores(path: Path) -> pd.DataFrame:
+def _read_scores(path: Path, mend: str) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=[*SCORES, "signature"])
-    table = pd.read_parquet(path)
+    with damage_told(path, mend):
+        table = pd.read_parquet(path)
     # Plain objects: arms have different categories, and text columns take ten times as long to make.
     return table.astype(dict.fromkeys(("arm", "image", "kind", "metric"), object))
 

@@ -7,7 +7,6 @@ so do the kernels that they import.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from study.params import Arm, TrainSettings
-from study.syntax import PACKAGE, modules_of, parsed
+from study.syntax import PACKAGE, meaning, modules_of
 
 # The modules that decide what every cell and its history hold, whatever its loss; the module of the loss itself is
 # added for each cell, so that a new loss leaves the cells of the others alone. Some metrics are among them because
@@ -47,17 +46,8 @@ def code_digest(paths: Iterable[Path], device: str = "cpu") -> str:
     given."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path.name}\n{_meaning(path, device)}\n".encode())
+        digest.update(f"{path.name}\n{meaning(path, device)}\n".encode())
     return digest.hexdigest()
-
-
-def _meaning(file: Path, device: str) -> str:
-    tree = parsed(file, device)
-    for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
 
 
 def with_imports(file: Path, device: str = "cpu") -> list[Path]:

@@ -6,8 +6,10 @@ What the device cannot reach is left out: branches under a test of `is_cuda` are
 from __future__ import annotations
 
 import ast
+import copy
 import sys
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 
 from study.errors import StudyError
@@ -16,12 +18,35 @@ PACKAGE = Path(__file__).parent
 
 
 def parsed(file: Path, device: str = "cpu") -> ast.Module:
-    """The syntax tree of `file` as `device` runs it; StudyError when it cannot be read."""
+    """The syntax tree of `file` as `device` runs it, to be read only: the same text gives the same tree again.
+
+    StudyError when it cannot be read.
+    """
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        return _tree(file.read_text(encoding="utf-8"), device)
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise StudyError(f"{file} cannot be read as Python: {error}") from error
+
+
+@lru_cache(maxsize=512)
+def _tree(text: str, device: str) -> ast.Module:
+    tree = ast.parse(text)
     return tree if device == "cuda" else _WithoutCards().visit(tree)
+
+
+def meaning(file: Path, device: str = "cpu") -> str:
+    """What is left of `file` as `device` runs it without comments, docstrings and layout; StudyError like `parsed`."""
+    return _without_words(parsed(file, device))
+
+
+@lru_cache(maxsize=512)
+def _without_words(shared: ast.Module) -> str:
+    tree = copy.deepcopy(shared)
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
 def asks_for_card(node: ast.AST) -> bool:
