@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,17 +17,33 @@ Block = TypeVar("Block", bound="Strict")
 _TAGS = ("palette_world", "tiny_imagenet", "folder")
 
 
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads "1e-3" (no dot) as text; a person means a number.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number (got {str(value).lower()})")
     return value
 
 
-Real = Annotated[float, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_no_truth)]
+
+# What is wrong in the words of a person who writes YAML, by the kind of error; {} are its limits.
+_BLOCK, _LIST, _WHOLE, _NUMBER = (
+    "must be a block of settings",
+    "must be a list",
+    "must be a whole number",
+    "must be a number",
+)
+_WORDS = {
+    "extra_forbidden": "unknown key", "missing": "missing", "union_tag_not_found": "missing",
+    "union_tag_invalid": "must be one of {expected_tags}", "literal_error": "must be {expected}",
+    "dict_type": _BLOCK, "model_type": _BLOCK, "model_attributes_type": _BLOCK, "list_type": "must be a list",
+    "int_parsing": _WHOLE, "int_type": _WHOLE, "int_from_float": _WHOLE,
+    "float_parsing": _NUMBER, "float_type": _NUMBER, "finite_number": "must be a finite number",
+    "bool_parsing": "must be true or false", "bool_type": "must be true or false", "string_type": "must be text",
+    "greater_than": "must be above {gt:g}", "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}", "less_than_equal": "must be at most {le:g}",
+    "multiple_of": "must be a multiple of {multiple_of:g}", "too_short": "needs at least {min_length}",
+}  # fmt: skip
+_WITHOUT_VALUE = ("extra_forbidden", "missing", "union_tag_not_found", "too_short", "value_error")
 
 
 class Strict(BaseModel):
@@ -46,23 +63,20 @@ def checked(model: type[Block], content: Any, where: str) -> Block:
 def _one_line(error: ValidationError) -> str:
     problems = []
     for item in error.errors():
+        kind, limits, value = item["type"], item.get("ctx", {}), item["input"]
         where = ".".join(str(part) for part in item["loc"] if part not in _TAGS)
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "unknown key"
-        elif item["type"] == "missing":
-            message = "missing"
-        elif item["type"] == "union_tag_invalid":
-            message = f"must be one of {item['ctx']['expected_tags']} (got {item['ctx']['tag']!r})"
-            where = ".".join(filter(None, (where, item["ctx"]["discriminator"].strip("'"))))
-        elif not isinstance(item["input"], dict | list):
-            message = f"{message[0].lower()}{message[1:]} (got {item['input']!r})"
+        message = _WORDS[kind].format(**limits) if kind in _WORDS else item["msg"].removeprefix("Value error, ")
+        if "discriminator" in limits:
+            where = ".".join(filter(None, (where, limits["discriminator"].strip("'"))))
+            value = limits.get("tag")
+        if kind not in _WITHOUT_VALUE and not isinstance(value, dict | list):
+            message = f"{message} (got {value!r})"
         problems.append(f"{where}: {message}" if where else message)
     return "; ".join(problems)
 
 
 class _OneMeaning(yaml.SafeLoader):
-    """YAML in which a key written twice is an error instead of the second silently winning."""
+    """YAML in which a key written twice is an error instead of the second silently winning, and 6e4 a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -76,6 +90,12 @@ class _OneMeaning(yaml.SafeLoader):
                 )
             seen.add(key if isinstance(key, str) else None)
         return super().construct_mapping(node, deep)
+
+
+# YAML 1.1, which the loader knows, takes an exponent without a point for text; YAML 1.2 and people do not.
+_OneMeaning.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -460,3 +460,42 @@ def test_the_prior_of_prepared_data_is_used_when_there_is_one(root: Path) -> Non
     assert uniform["terms"] != prepared["terms"]
     with pytest.raises(StudyError, match="unknown arm"):
         check_arm(Project.open(root), "sepia")
+
+
+LEARNABLE = """
+import torch
+from study.losses import Loss, register
+
+@register("learnable")
+class Learnable(Loss):
+    terms = {"NAME": 1.0}
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()), requires_grad=ASKS)
+
+    def compute(self, prediction, target):
+        return {"NAME": self.scale * (prediction - target).square().mean()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "asks", "says"),
+    [
+        ("lab", "True", "loss 'learnable': the parameter scale asks for a gradient"),
+        ("lr", "False", "loss 'learnable': no term may be called lr"),
+        ("lab", "False", ""),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_trained(root: Path, name: str, asks: str, says: str) -> None:
+    own = LEARNABLE.replace("NAME", name).replace("ASKS", asks)
+    (root / "ablations" / "losses" / "learnable.py").write_text(own)
+    (root / "ablations" / "learnable.yaml").write_text(
+        "description: x\nloss: {name: learnable, file: ablations/losses/learnable.py}\n"
+    )
+    assert study("prepare", "tiny", cwd=root).returncode == 0
+    if says:
+        assert says in fails("train", "tiny", "learnable", cwd=root)
+        assert not (root / ".cells").exists()
+    else:
+        assert study("plan", "tiny", "learnable", cwd=root).returncode == 0

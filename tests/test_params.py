@@ -66,6 +66,10 @@ def test_scientific_notation_without_a_point_is_a_number(root: Path) -> None:
     text = "description: x\nloss: {name: anti_average, weights: {lab: 1, saturation: 1e-2}}\n"
     (root / "ablations" / "fine.yaml").write_text(text)
     assert load_arm(root, "fine").loss.weights["saturation"] == 0.01
+    params = (root / "params.yaml").read_text()
+    assert "images: 256" in params
+    (root / "params.yaml").write_text(params.replace("images: 256", "images: 2.56e2"))
+    assert load_params(root).studies["tiny"].train.images == 256
 
 
 def test_a_key_written_twice_is_an_error(root: Path) -> None:
@@ -123,15 +127,50 @@ def test_values_out_of_range_are_named(root: Path, key: str, value: object) -> N
     assert key.split("__")[-1] in message or key.split("__")[0] in message
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("data", {"train": 96}, "studies.tiny.data.source: missing"),
+        ("data", "palette_world", "studies.tiny.data: must be a block of settings (got 'palette_world')"),
+        ("train__images", "many", "studies.tiny.train.images: must be a whole number (got 'many')"),
+        ("train__images", 1.5, "studies.tiny.train.images: must be a whole number (got 1.5)"),
+        ("train__images", 0, "studies.tiny.train.images: must be at least 1 (got 0)"),
+        ("train__width", 10, "studies.tiny.train.width: must be a multiple of 4 (got 10)"),
+        ("train__learning_rate", True, "studies.tiny.train.learning_rate: must be a number (got true)"),
+        ("train__learning_rate", 5, "studies.tiny.train.learning_rate: must be at most 1 (got 5)"),
+        ("train__warmup", 1, "studies.tiny.train.warmup: must be below 1 (got 1)"),
+        ("train__upsampling", "cubic", "studies.tiny.train.upsampling: must be 'bilinear' or 'nearest' (got 'cubic')"),
+        ("train__flip", "maybe", "studies.tiny.train.flip: must be true or false (got 'maybe')"),
+        ("seeds", [], "studies.tiny.seeds: needs at least 1"),
+        ("seeds", 3, "studies.tiny.seeds: must be a list (got 3)"),
+        ("title", 5, "studies.tiny.title: must be text (got 5)"),
+    ],
+)
+def test_mistakes_are_told_in_the_words_of_who_writes_the_file(root: Path, key: str, value: object, says: str) -> None:
+    assert params_error(root, **{f"studies__tiny__{key}": value}) == f"params.yaml: {says}"
+
+
+def test_an_exponent_without_a_point_is_a_number_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.yaml"
+    path.write_text("{a: 6e4, b: -1E-3, c: 1.5e3, d: e5, e: 1e, f: 12e4f, g: 1e5 pictures}\n")
+    assert read_yaml(path) == {
+        "a": 6e4,
+        "b": -1e-3,
+        "c": 1.5e3,
+        "d": "e5",
+        "e": "1e",
+        "f": "12e4f",
+        "g": "1e5 pictures",
+    }
+
+
 def test_lpips_may_be_switched_off_as_the_documentation_writes_it(root: Path) -> None:
     text = (root / "params.yaml").read_text()
     assert "lpips: 'off'" in text
     for written in ("off", "'off'", "Off"):
         (root / "params.yaml").write_text(text.replace("'off'", written))
         assert load_params(root).studies["tiny"].evaluate.lpips == "off"
-    assert "evaluate.lpips: input should be a valid string (got True)" in params_error(
-        root, studies__tiny__evaluate__lpips=True
-    )
+    assert "evaluate.lpips: must be text (got True)" in params_error(root, studies__tiny__evaluate__lpips=True)
 
 
 def test_folder_shares_must_leave_something_to_train(root: Path) -> None:
