@@ -168,15 +168,15 @@ def interval_p(scores: np.ndarray, null: float | np.ndarray = 0.0) -> np.ndarray
 def sign_flip_p(deltas: np.ndarray) -> tuple[float, float]:
     """Exact two-sided p of the paired sign-flip test on deltas (S,), and the smallest p attainable with S seeds.
 
-    All 2^S sign patterns (S <= 16, else 2^16 random ones seeded by 0); p is the share of patterns whose |mean| is at
-    least the observed one.
+    All 2^S sign patterns (S <= 16, else 2^16, random ones seeded by 0 beside the observed one and its mirror image); p
+    is the share of patterns whose |mean| is at least the observed one.
     """
     seeds = len(deltas)
     if seeds <= 16:
         signs = np.array(list(product((1, -1), repeat=seeds)))
     else:
         signs = np.random.default_rng(0).choice((1, -1), size=(2**16, seeds))
-        signs[0] = 1
+        signs[0], signs[1] = 1, -1
     means = np.abs(signs @ deltas)
     # A tolerance, because flipping all signs must give the same |mean| in spite of rounding.
     p = float(np.mean(means >= means[0] * (1 - 1e-9)))

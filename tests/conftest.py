@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, no telemetry, and a small project in a temporary folder."""
+"""Shared by all tests: one thread, one job, no telemetry, and a small project in a temporary folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What may use several cores uses one, in the test's own process, which has torch already: other tests run beside. Those
+# of several jobs and processes say how many.
+os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 

@@ -199,7 +199,7 @@ def test_an_arm_that_fails_keeps_no_other_from_the_report_and_is_told_at_the_end
     shutil.copytree(trained, root)
     write_failing_arm(root)
     one_study(root, ["failing", "mse", "huber"])
-    line = fails("run", "tiny", cwd=root, LOKY_MAX_CPU_COUNT="1")  # in this process
+    line = fails("run", "tiny", cwd=root)
     assert "failing seed 1 failed: RuntimeError: no such luck (finished cells are kept; run the same" in line
     assert line.endswith("failing seed 0 of tiny is not trained: run study train tiny failing")
     table = pd.read_csv(root / "results" / "tiny" / "tables" / "cells.csv")
@@ -212,7 +212,7 @@ def test_an_arm_that_fails_keeps_no_other_from_the_report_and_is_told_at_the_end
 def test_what_cannot_go_on_without_an_arm_ends_the_run_and_all_of_it_is_told(root: Path) -> None:
     write_failing_arm(root)
     one_study(root, ["failing", "huber"])
-    line = fails("run", "tiny", cwd=root, LOKY_MAX_CPU_COUNT="1")
+    line = fails("run", "tiny", cwd=root)
     assert line.startswith("study: failing seed 0 failed: RuntimeError")
     assert "no scored cell of the baseline failing in tiny" in line
     assert (root / "results" / "tiny" / "runs" / "huber" / "seed-1" / "model.pt").exists()
