@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-from study.cores import usable_cores
-
 
 def counted(preexec: object = None, **environment: str) -> int:
     """What a process of its own counts."""

@@ -29,6 +29,18 @@ def test_sign_flip_p_of_one_sided_deltas_is_the_smallest_attainable() -> None:
     assert p == smallest == 0.0625
 
 
+def test_sign_flip_p_of_many_seeds_is_never_below_the_smallest_attainable() -> None:
+    for seed in range(20):
+        deltas = np.random.default_rng(seed).uniform(1, 2, 17 + seed)
+        p, smallest = stats.sign_flip_p(deltas)
+        assert smallest == 2 / 2**16
+        assert p >= smallest
+    deltas = np.random.default_rng(0).normal(0.3, 1, 18)
+    every = 1 - 2 * ((np.arange(2**18)[:, None] >> np.arange(18)) & 1)
+    exact = np.mean(abs(every @ deltas) >= abs(deltas.sum()) - 1e-12)
+    assert abs(stats.sign_flip_p(deltas)[0] - exact) < 0.01
+
+
 def test_sign_flip_p_of_no_difference_is_one() -> None:
     assert stats.sign_flip_p(np.zeros(5))[0] == 1.0
 

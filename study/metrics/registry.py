@@ -225,8 +225,8 @@ _ALL = (
         target=None,
         margin=0.02,
         says="share of pixels within 10 Lab units of a mode and nearer to it than to the conditional mean",
-        weakness="needs a known colour law; the same mode everywhere counts as full commitment, and so does a gain that "
-        "happens to carry an average close to a mode",
+        weakness="needs a known colour law; the same mode everywhere counts as full commitment, and so does a gain "
+        "that happens to carry an average close to a mode",
     ),
     Metric(
         name="regret",
