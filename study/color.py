@@ -224,7 +224,7 @@ def in_memory(x: Tensor) -> bool:
 
 
 def traced() -> bool:
-    """Whether torch.compile or a transform of torch.func (vmap, grad, jvp, ...) looks on. Values cannot be looked at
+    """Whether torch.compile or a transform of torch.func (vmap, grad, ...) looks on. Values cannot be looked at
     then, nor results written into memory at hand: functions run as their definitions read."""
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 

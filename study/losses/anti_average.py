@@ -55,6 +55,9 @@ class ColorizationAntiAverageLoss(Loss):
 
     Raises ValueError naming both shapes where they differ or hold no pixel, and for weights that are negative,
     not finite or all 0.
+
+    The forward pass does not call `compute`. A class that is derived from this one and has another `compute` therefore
+    needs the general forward pass too: `forward = Loss.forward`.
     """
 
     head = "ab"
@@ -82,7 +85,7 @@ class ColorizationAntiAverageLoss(Loss):
         self.units = UNITS[units]
 
     def forward(self, pred: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The terms of `compute` and their total; outside of torch.compile and torch.func in one pass."""
+        """The terms of `compute` and their total; outside of torch.compile and torch.func in one pass, without it."""
         if traced() or target.requires_grad:
             return super().forward(pred, target)
         check_same_shape(pred, target, channels=(2, 3))

@@ -39,8 +39,8 @@ class Loss(nn.Module, ABC):
         of ab (N,2,h,w) at half.
 
     Parameters and buffers keep their precision when the loss is cast with `half()` or `to(dtype)`.
-    Options are the constructor's keywords. A loss made of others keeps them as submodules and merges the dicts
-    of their `compute`.
+    Options are the constructor's keywords. Neither they nor the weights are in its `state_dict`.
+    A loss made of others keeps them as submodules and merges the dicts of their `compute`.
     """
 
     head: ClassVar[str] = "ab"

@@ -43,7 +43,7 @@ class CircularDiversityLoss(Loss):
     the conditional mean colours of palette_world as the prediction, batches of 32
     (benchmarks/equal_weights.csv).
 
-    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
+    prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
     Raises ValueError naming both shapes where they differ or hold no pixel.
     """
 
@@ -71,7 +71,7 @@ class AntiAverageCircularLoss(Loss):
     angle reaches pi^2, so the same weight is worth less: set beside each other, the two arms show what the correction
     changes, not which hue term is the stronger.
 
-    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
+    prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
     Raises ValueError naming both shapes where they differ or hold no pixel.
     """
 

@@ -26,8 +26,9 @@ class AntiAverageLPIPSLoss(Loss):
 
     net, weights: as in `PerceptualLoss`; weights is the path of the trunk's weights or "untrained" (for tests).
 
-    pred, target: (N,3,H,W) Lab, raw units, at least 31 pixels high and wide (vgg 16, squeeze 17). LPIPS is computed
-    in float32, the others in float32 at least, also under autocast.
+    prediction, target: (N,3,H,W) Lab, raw units, at least 31 pixels high and wide (vgg 16, squeeze 17). LPIPS is
+    computed in float32, the others in float32 at least, also under autocast. Weights are those of this loss; set those
+    of its part `anti_average` here, not there.
     Raises StudyError, one line, where the weights of LPIPS cannot be had; ValueError naming both shapes where they
     differ, are not Lab pictures, or are too small.
     """

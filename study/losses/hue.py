@@ -31,7 +31,7 @@ class HueLoss(Loss):
     palette_world as the prediction (benchmarks/equal_weights.csv). At a gray pixel of the prediction, where the chroma
     has no gradient, the term pulls towards the target.
 
-    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
+    prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
     Raises ValueError naming both shapes where they differ or hold no pixel.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -38,7 +39,7 @@ class PerceptualLoss(nn.Module):
         self, net: str = "alex", device: torch.device | str | None = None, weights: str | Path | None = None
     ) -> None:
         super().__init__()
-        self.lpips = build_lpips(net, None if weights == UNTRAINED else find_weights(net, weights))
+        self.lpips = build_lpips(net, None if weights == UNTRAINED else find_weights(net, weights)).float()
         self.trunk = TRUNKS[net]
         self.to(device)
 
@@ -50,7 +51,7 @@ class PerceptualLoss(nn.Module):
                 f"this LPIPS network needs pictures of at least {self.trunk.smallest} pixels a side, got prediction "
                 f"{tuple(pred.shape)} and target {tuple(target.shape)}"
             )
-        with torch.autocast(pred.device.type, enabled=False):
+        with nullcontext() if pred.is_meta else torch.autocast(pred.device.type, enabled=False):
             with torch.set_grad_enabled(torch.is_grad_enabled() and target.requires_grad):
                 true_features = self._features(target)
             features = self._features(pred)

@@ -28,7 +28,7 @@ class PinballLoss(Loss):
     With the default weight the gradients of both terms have about the same norm on palette_world where the prediction
     has the target's hue and half its chroma (benchmarks/equal_weights.csv).
 
-    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
+    prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
     Raises ValueError naming both shapes where they differ or hold no pixel, and for a quantile out of range.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import ClassVar
 
 import torch
@@ -31,7 +32,7 @@ class SlicedWassersteinLoss(Loss):
     With the default weight the gradients of both terms have about the same norm on palette_world
     (benchmarks/equal_weights.csv).
 
-    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast;
+    prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast;
     memory: some copies of the image per direction.
     Raises ValueError naming both shapes where they differ or hold no pixel, and for fewer than two directions.
     """
@@ -41,10 +42,10 @@ class SlicedWassersteinLoss(Loss):
 
     def __init__(self, directions: int = 16) -> None:
         super().__init__()
-        if isinstance(directions, bool) or not isinstance(directions, int) or directions < 2:
+        if isinstance(directions, bool) or not isinstance(directions, Integral) or directions < 2:
             raise ValueError(f"directions must be a whole number of at least 2, got {directions!r}")
-        angles = torch.arange(directions, dtype=torch.float64) * (math.pi / directions)
-        self.register_buffer("directions", torch.stack([angles.cos(), angles.sin()]), persistent=False)
+        angles = [k * (math.pi / directions) for k in range(int(directions))]
+        self.directions = [(math.cos(angle), math.sin(angle)) for angle in angles]
 
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Both terms in squared Lab units."""
@@ -56,6 +57,6 @@ class SlicedWassersteinLoss(Loss):
     def _projections(self, picture: Tensor) -> Tensor:
         """Sorted projections of the colours, (N,D,H*W)."""
         a, b = picture[:, -2:].flatten(2).unsqueeze(2).unbind(1)
-        cos, sin = self.directions.to(picture)[:, :, None]
+        cos, sin = torch.tensor(self.directions, dtype=picture.dtype, device=picture.device).T[:, :, None]
         # Sums, not a matrix product: autocast would compute that in half precision.
         return (a * cos + b * sin).sort(dim=-1, stable=True).values

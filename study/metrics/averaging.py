@@ -4,12 +4,13 @@ For worlds whose colour law is known: every pixel has a kind, and its colour giv
 kind's modes with known probabilities. All functions take
 
     pred_ab        (N, 2, H, W)   predicted Lab a, b
-    kind           (N, H, W)      integer index of each pixel's kind, 0..K-1
+    kind           (N, H, W)      integer index of each pixel's kind, 0..K-1; outside of the mask any integer
     modes          (K, M, 2)      ab of each kind's modes, padded with NaN
     probabilities  (K, M)         their probabilities, padded with 0, each row summing to 1
     mask           (N, H, W)      optional, boolean: pixels that count
 
-and return one value per image (N,). They raise ValueError, naming both shapes, where shapes do not fit.
+and return one value per image (N,), NaN for one with a colour that is not finite. They raise ValueError, naming both
+shapes, where shapes do not fit, and for kinds and probabilities that are others.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def mode_commitment(
     to_mode, to_mean, telling = _distances(pred_ab, kind, modes, probabilities, mask)
     to_gray = torch.linalg.vector_norm(at_least_float32(pred_ab), dim=1)
     committed = (to_mode <= COMMITMENT_RADIUS) & (to_mode < to_mean) & (to_mode < to_gray)
-    return pixel_mean(committed.to(to_mode.dtype), telling)
+    return pixel_mean(committed + to_mode * 0, telling)  # NaN stays NaN
 
 
 @torch.no_grad()
@@ -67,9 +68,9 @@ def excess_error(
     excess over the reachable error is exactly the mean of ||pred - mean||^2 / 2 over the pixels: the sampling noise
     of the colours that were drawn is not in it. 0 at the conditional mean. NaN where the mask is empty.
     """
-    pred_ab = _checked(pred_ab, kind, modes, probabilities, mask)
+    pred_ab, kind = _checked(pred_ab, kind, modes, probabilities, mask)
     mean = _conditional_mean(modes.to(pred_ab), probabilities.to(pred_ab))
-    return pixel_mean(_square_distance(pred_ab, mean, kind.long()) / 2, mask)
+    return pixel_mean(_square_distance(pred_ab, mean, kind) / 2, mask)
 
 
 @torch.no_grad()
@@ -80,19 +81,19 @@ def reachable_error(kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Te
     """
     check_mask(mask, kind[:, None])
     _check_law(modes, probabilities)
+    kind = _indices(kind, mask, len(modes))
     modes, probabilities = at_least_float32(modes), at_least_float32(probabilities)
     mean = _conditional_mean(modes, probabilities)
     spread = (modes.nan_to_num(0) - mean[:, None]).square().sum(-1)
     variance = (probabilities * spread).sum(1) / 2
-    return pixel_mean(variance.to(kind.device)[kind.long()], mask)
+    return pixel_mean(variance.to(kind.device)[kind], mask)
 
 
 def _distances(
     pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Distance to the nearest mode, distance to the mean, and which pixels can tell the two apart; (N, H, W)."""
-    pred_ab = _checked(pred_ab, kind, modes, probabilities, mask)
-    kind = kind.long()
+    pred_ab, kind = _checked(pred_ab, kind, modes, probabilities, mask)
     modes, probabilities = modes.to(pred_ab), probabilities.to(pred_ab)
     mean = _conditional_mean(modes, probabilities)
     possible = torch.where((probabilities > 0)[..., None], modes, torch.full_like(modes, torch.inf))
@@ -114,12 +115,24 @@ def _square_distance(ab: Tensor, points: Tensor, kind: Tensor) -> Tensor:
     return (ab[:, 0] - a).square_().add_((ab[:, 1] - b).square_())
 
 
-def _checked(pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None) -> Tensor:
+def _checked(
+    pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
     check_images("pred_ab", pred_ab, 2)
     check_pixels("kind", kind, pred_ab)
     check_mask(mask, pred_ab)
     _check_law(modes, probabilities)
-    return at_least_float32(pred_ab)
+    return at_least_float32(pred_ab), _indices(kind, mask, len(modes))
+
+
+def _indices(kind: Tensor, mask: Tensor | None, kinds: int) -> Tensor:
+    """The kinds as int64; 0 for pixels that do not count, whose label may be none."""
+    if kind.is_floating_point() or kind.is_complex():
+        raise ValueError(f"kind must hold integers, got {kind.dtype}")
+    kind = kind.long() if mask is None else torch.where(mask, kind.long(), 0)
+    if kind.numel() and not 0 <= kind.min() <= kind.max() < kinds:
+        raise ValueError(f"kind must be in 0..{kinds - 1}, got {kind.min().item()}..{kind.max().item()}")
+    return kind
 
 
 def _check_law(modes: Tensor, probabilities: Tensor) -> None:
@@ -128,3 +141,5 @@ def _check_law(modes: Tensor, probabilities: Tensor) -> None:
             "modes must be (K, M, 2) and probabilities (K, M): "
             f"got {tuple(modes.shape)} and {tuple(probabilities.shape)}"
         )
+    if not ((probabilities >= 0).all() and (probabilities.double().sum(1) - 1).abs().lt(1e-2).all()):
+        raise ValueError("probabilities must be at least 0, and those of each kind sum to 1")

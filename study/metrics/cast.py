@@ -29,8 +29,9 @@ def sepia_cast(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -
     15: the whole picture is painted in brown of chroma 15 and the truth has none. It says nothing about brown that
     is missing, and where in the picture it is does not count.
 
-    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN.
-    Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN, and
+    so does one with a colour that is not finite. Returns (N,).
+    Raises ValueError, naming both shapes, where they differ.
     """
     return _excess(pred_ab, target_ab, SEPIA_HUES, mask)
 
@@ -52,4 +53,4 @@ def _faint_mass(ab: Tensor, hues: tuple[float, float], mask: Tensor | None) -> T
     strength = chroma(ab)
     turn = hue(ab).remainder_(2 * math.pi).rad2deg_()
     inside = (strength >= GRAY_CHROMA) & (strength < MOST_CAST_CHROMA) & (turn >= hues[0]) & (turn < hues[1])
-    return pixel_mean(torch.where(inside, strength, torch.zeros_like(strength)), mask)
+    return pixel_mean(torch.where(inside, strength, strength * 0), mask)  # NaN stays NaN

@@ -41,6 +41,8 @@ def ciede2000_map(pred_lab: Tensor, target_lab: Tensor) -> Tensor:
     """
     check_pair(pred_lab, target_lab, 3)
     dtype = torch.promote_types(at_least_float32(pred_lab).dtype, at_least_float32(target_lab).dtype)
+    if torch.jit.is_tracing():  # which would write down the pieces of the pictures that it sees, for those of any size
+        return _difference(pred_lab.to(dtype).unbind(1), target_lab.to(dtype).unbind(1))
     n, _, height, width = pred_lab.shape
     out = torch.empty((n, height, width), dtype=dtype, device=target_lab.device)
     for images, rows in pieces(n, height, width, pixels_per_pass(out)):

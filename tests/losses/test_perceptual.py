@@ -126,3 +126,15 @@ def test_what_cannot_be_built_is_refused_with_one_line(tmp_path, monkeypatch):
     with pytest.raises(StudyError, match="STUDY_LPIPS_WEIGHTS") as error:
         PerceptualLoss()
     assert "\n" not in str(error.value)
+
+
+def test_tensors_without_memory_give_one(perceptual):
+    assert PerceptualLoss(weights="untrained", device="meta")(pictures(0).to("meta"), pictures(1).to("meta")).is_meta
+
+
+def test_the_network_is_single_precision_whatever_the_default_is():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert {p.dtype for p in PerceptualLoss(weights="untrained").parameters()} == {torch.float32}
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -95,3 +95,12 @@ def test_descent_on_it_alone_gives_the_targets_colours_somewhere():
 def test_impossible_numbers_of_directions_are_refused(directions):
     with pytest.raises(ValueError, match="directions"):
         SlicedWassersteinLoss(directions)
+
+
+def test_a_model_made_without_memory_has_its_directions_afterwards():
+    with torch.device("meta"):
+        deferred = SlicedWassersteinLoss()
+    deferred = deferred.to_empty(device="cpu")
+    deferred.load_state_dict(SlicedWassersteinLoss().state_dict())
+    pred, target = torch.randn(2, 1, 2, 6, 6, generator=torch.Generator().manual_seed(0)).unbind(0)
+    assert torch.equal(deferred(pred, target)["total"], SlicedWassersteinLoss(np.int64(16))(pred, target)["total"])

@@ -160,3 +160,40 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         averaging_index(prediction, torch.zeros(2, 4, 5, dtype=torch.long), *LAW)
     with pytest.raises(ValueError, match=r"\(4, 3, 2\) and \(4, 2\)"):
         excess_error(prediction, kind, MODES, PROBABILITIES[:, :2])
+
+
+@pytest.mark.parametrize("odd", [NAN, math.inf])
+def test_a_colour_that_is_not_finite_is_no_good_score(odd: float) -> None:
+    kind = torch.zeros(1, 3, 3, dtype=torch.int64)
+    prediction = painted(MODES[:, 0], kind).clone()
+    prediction[0, 0, 1, 1] = odd
+    for metric in (mode_commitment, averaging_index, excess_error):
+        assert not metric(prediction, kind, *LAW).isfinite()
+    elsewhere = torch.ones(1, 3, 3, dtype=torch.bool)
+    elsewhere[0, 1, 1] = False
+    assert mode_commitment(prediction, kind, *LAW, elsewhere) == 1
+
+
+@pytest.mark.parametrize("label", [-1, 4, 255])
+def test_labels_that_are_no_kind_are_refused_unless_the_mask_leaves_them_out(label: int) -> None:
+    kind = random_kinds(5, 2, 4, 4)
+    prediction = painted(MEAN, kind)
+    expected = [excess_error(prediction, kind, *LAW), reachable_error(kind, *LAW)]
+    kind[0, 0, 0] = label
+    for refused in (lambda: mode_commitment(prediction, kind, *LAW), lambda: reachable_error(kind, *LAW)):
+        with pytest.raises(ValueError, match=r"kind must be in 0..3, got"):
+            refused()
+    counted = kind != label
+    averaging_index(prediction, kind, *LAW, counted)
+    found = [excess_error(prediction, kind, *LAW, counted), reachable_error(kind, *LAW, counted)]
+    assert torch.equal(found[0][1], expected[0][1]) and torch.equal(found[1][1], expected[1][1])
+
+
+def test_kinds_and_probabilities_of_another_sort_are_refused() -> None:
+    kind = random_kinds(6, 1, 3, 3)
+    prediction = painted(MEAN, kind)
+    with pytest.raises(ValueError, match="kind must hold integers"):
+        averaging_index(prediction, kind.double(), *LAW)
+    for wrong in (2 * PROBABILITIES, -PROBABILITIES, PROBABILITIES * NAN):
+        with pytest.raises(ValueError, match="probabilities must be at least 0"):
+            excess_error(prediction, kind, MODES, wrong)

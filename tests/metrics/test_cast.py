@@ -67,3 +67,15 @@ def test_equals_a_count_pixel_by_pixel(seed: int) -> None:
     for cast, low, high in CASTS.values():
         expected = np.maximum(mass(own, low, high) - mass(true, low, high), 0)
         np.testing.assert_allclose(cast(torch.from_numpy(own), torch.from_numpy(true)).numpy(), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CASTS)
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_a_colour_that_is_not_finite_is_no_good_score(name: str, odd: float) -> None:
+    cast, *_ = CASTS[name]
+    picture = GRAY.clone()
+    picture[0, 1, 2, 3] = odd
+    assert cast(picture, GRAY).isnan() and cast(GRAY, picture).isnan()
+    elsewhere = torch.ones(1, 4, 6, dtype=torch.bool)
+    elsewhere[0, 2, 3] = False
+    assert cast(picture, GRAY, elsewhere) == 0

@@ -162,3 +162,15 @@ def test_inputs_stay_as_they_were() -> None:
     ciede2000_map(first, second)
     assert torch.equal(first, kept[0])
     assert torch.equal(second, kept[1])
+
+
+def test_a_trace_serves_pictures_of_any_size() -> None:
+    def pictures(side: int) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(side)
+        scale = torch.tensor([100.0, 120.0, 120.0]).view(3, 1, 1)
+        first, second = (scale * torch.rand(2, 1, 3, side, side, generator=generator)).unbind(0)
+        return first, second
+
+    traced = torch.jit.trace(ciede2000_map, pictures(16), check_trace=False)
+    for side in (8, 16, 600):  # the last are more pixels than are worked on at a time
+        torch.testing.assert_close(traced(*pictures(side)), ciede2000_map(*pictures(side)))
