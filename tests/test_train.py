@@ -118,7 +118,7 @@ def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
     project = Project.open(root)
     prepare("tiny", project.study("tiny"), root)
     todo = cells(project, "anti_average")
-    undisturbed = run_cells(todo, CellStore(root / "undisturbed"), jobs=2)
+    undisturbed = run_cells(todo, CellStore(root / "undisturbed"), jobs=1)
 
     command = [sys.executable, "-m", "study", "train", "tiny", "--jobs", "2"]
     rng = random.Random(0)

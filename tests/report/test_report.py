@@ -187,7 +187,9 @@ def test_the_same_results_give_the_same_bytes_in_any_process(everything, tmp_pat
     program = "from pathlib import Path; from study.report import write_report; "
     program += f"write_report(Path({str(results)!r}), Path({str(again)!r}))"
     subprocess.run(
-        [sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+        [sys.executable, "-c", program],
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LOKY_MAX_CPU_COUNT": "3"},
     )
     names = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
