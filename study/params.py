@@ -10,32 +10,32 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from study.errors import StudyError
-from study.yaml_files import Real, Strict, checked, read_yaml
+from study.yaml_files import Real, Strict, Whole, checked, read_yaml
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
 
 Weight = Annotated[Real, Field(ge=0, le=1e9)]
-Multiple8 = Annotated[int, Field(ge=16, le=1024, multiple_of=8)]
+Multiple8 = Annotated[Whole, Field(ge=16, le=1024, multiple_of=8)]
 
 
 class PaletteWorldData(Strict):
     """The generated world with a known answer (study/data/palette_world.py)."""
 
     source: Literal["palette_world"]
-    train: int = Field(ge=1, le=1_000_000)
-    val: int = Field(ge=1, le=100_000)
-    test: int = Field(ge=1, le=100_000)
+    train: Whole = Field(ge=1, le=1_000_000)
+    val: Whole = Field(ge=1, le=100_000)
+    test: Whole = Field(ge=1, le=100_000)
     size: Multiple8 = 32
-    seed: int = Field(default=0, ge=0)
+    seed: Whole = Field(default=0, ge=0)
 
 
 class TinyImagenetData(Strict):
     """Tiny ImageNet: the first train/200 pictures of each class train, the next val/200 validate, its val tests."""
 
     source: Literal["tiny_imagenet"]
-    train: int = Field(ge=200, le=100_000, multiple_of=200)
-    val: int = Field(ge=200, le=50_000, multiple_of=200)
-    test: int = Field(ge=1, le=10_000)
+    train: Whole = Field(ge=200, le=100_000, multiple_of=200)
+    val: Whole = Field(ge=200, le=50_000, multiple_of=200)
+    test: Whole = Field(ge=1, le=10_000)
     size: Multiple8 = Field(default=64, le=64)
 
 
@@ -47,7 +47,7 @@ class FolderData(Strict):
     size: Multiple8 = 64
     val: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.1, gt=0, lt=1)
-    limit: int | None = Field(default=None, ge=3)
+    limit: Whole | None = Field(default=None, ge=3)
 
     @model_validator(mode="after")
     def _leaves_some_to_train(self) -> FolderData:
@@ -70,17 +70,17 @@ class TrainSettings(Strict):
     takes a GPU when there is one.
     """
 
-    images: int = Field(ge=1)
-    batch: int = Field(default=64, ge=1, le=4096)
+    images: Whole = Field(ge=1)
+    batch: Whole = Field(default=64, ge=1, le=4096)
     learning_rate: Annotated[Real, Field(gt=0, le=1)] = 2e-3
     weight_decay: Annotated[Real, Field(ge=0, le=1)] = 1e-2
     warmup: Annotated[Real, Field(ge=0, lt=1)] = 0.05
-    width: int = Field(default=16, ge=4, le=512, multiple_of=4)
-    levels: int = Field(default=2, ge=1, le=6)
+    width: Whole = Field(default=16, ge=4, le=512, multiple_of=4)
+    levels: Whole = Field(default=2, ge=1, le=6)
     upsampling: Literal["bilinear", "nearest"] = "bilinear"
     flip: bool = True
-    validations: int = Field(default=12, ge=1, le=1000)
-    log_every: int = Field(default=16, ge=1, le=10_000)
+    validations: Whole = Field(default=12, ge=1, le=1000)
+    log_every: Whole = Field(default=16, ge=1, le=10_000)
     checkpoint_seconds: float = Field(default=5.0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -103,23 +103,23 @@ class EvaluateSettings(Strict):
     """
 
     lpips: Annotated[str, BeforeValidator(_off)] = "auto"
-    pictures: int = Field(default=10, ge=1, le=200)
-    kept: int = Field(default=400, ge=1, le=10_000)
+    pictures: Whole = Field(default=10, ge=1, le=200)
+    kept: Whole = Field(default=400, ge=1, le=10_000)
     show: Literal["test", "showcase"] = "test"
 
 
 class CompareSettings(Strict):
     """resamples: of the two-level bootstrap; seed: of its generator."""
 
-    resamples: int = Field(default=10_000, ge=100, le=1_000_000)
-    seed: int = Field(default=0, ge=0)
+    resamples: Whole = Field(default=10_000, ge=100, le=1_000_000)
+    seed: Whole = Field(default=0, ge=0)
 
 
 class TimingSettings(Strict):
     """processes: fresh ones, one after the other, in which steps are timed; rounds: turns of every loss in each."""
 
-    processes: int = Field(default=4, ge=1, le=100)
-    rounds: int = Field(default=6, ge=1, le=1000)
+    processes: Whole = Field(default=4, ge=1, le=100)
+    rounds: Whole = Field(default=6, ge=1, le=1000)
 
 
 class SearchSettings(Strict):
@@ -133,13 +133,13 @@ class SearchSettings(Strict):
     """
 
     families: list[str] = Field(default=["anti_average", "zhang", "mse"], min_length=1)
-    trials: int = Field(default=20, ge=1, le=100_000)
-    seeds: int = Field(default=2, ge=1, le=100)
-    images: int | None = Field(default=None, ge=1)
-    finalists: int = Field(default=3, ge=1, le=100)
-    fresh_seeds: int = Field(default=2, ge=1, le=100)
-    batch: int = Field(default=4, ge=1, le=1000)
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    trials: Whole = Field(default=20, ge=1, le=100_000)
+    seeds: Whole = Field(default=2, ge=1, le=100)
+    images: Whole | None = Field(default=None, ge=1)
+    finalists: Whole = Field(default=3, ge=1, le=100)
+    fresh_seeds: Whole = Field(default=2, ge=1, le=100)
+    batch: Whole = Field(default=4, ge=1, le=1000)
+    seed: Whole = Field(default=0, ge=0, lt=2**31)
 
 
 class Study(Strict):
@@ -151,7 +151,7 @@ class Study(Strict):
     title: str
     data: DataSettings
     train: TrainSettings
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
+    seeds: list[Annotated[Whole, Field(ge=0, lt=2**31)]] = Field(min_length=1)
     arms: list[str] | None = Field(default=None, min_length=1)
     evaluate: EvaluateSettings = EvaluateSettings()
     search: SearchSettings | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from study.errors import StudyError
+from study.files import read_json
 
 
 def reason(error: BaseException) -> str:
@@ -88,10 +88,7 @@ def read_cells(root: Path, study: str, arms: list[str], seeds: list[int]) -> tup
             if not path.exists():
                 missing.append(f"{arm}/seed-{seed}")
                 continue
-            try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise StudyError(f"{path} is not JSON ({reason(error)}): run `study train` again") from error
+            record = read_json(path, f"run: study train {study} {arm}")
             cells.append(RecordedCell(arm, seed, folder, record, scores.get((seed, record["signature"]), {})))
     if not cells:
         raise StudyError(f"no trained cell of {study} in {results / 'runs'}: run `study train {study}` first")

@@ -75,6 +75,7 @@ class Trial:
         return out, gradient(out["total"], prediction)
 
     def colors(self, seed: int) -> Tensor:
+        """Random colourful pictures (N,2,S,S), ab of chroma 5..60 in Lab units."""
         generator = torch.Generator().manual_seed(seed)
         shape = (2, PICTURES, self.side, self.side)
         size, turn = torch.rand(shape, generator=generator, dtype=torch.float64)
@@ -84,6 +85,7 @@ class Trial:
         return torch.stack([chroma * hue.cos(), chroma * hue.sin()], dim=1)
 
     def noise(self, channels: int, seed: int) -> Tensor:
+        """Standard normal (N,channels,S,S)."""
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(PICTURES, channels, self.side, self.side, generator=generator, dtype=torch.float64)
 

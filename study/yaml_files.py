@@ -23,15 +23,12 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
+# Numbers as people write them; pydantic alone would take true for 1.
 Real = Annotated[float, BeforeValidator(_no_truth)]
+Whole = Annotated[int, BeforeValidator(_no_truth)]
 
 # What is wrong in the words of a person who writes YAML, by the kind of error; {} are its limits.
-_BLOCK, _LIST, _WHOLE, _NUMBER = (
-    "must be a block of settings",
-    "must be a list",
-    "must be a whole number",
-    "must be a number",
-)
+_BLOCK, _WHOLE, _NUMBER = "must be a block of settings", "must be a whole number", "must be a number"
 _WORDS = {
     "extra_forbidden": "unknown key", "missing": "missing", "union_tag_not_found": "missing",
     "union_tag_invalid": "must be one of {expected_tags}", "literal_error": "must be {expected}",
@@ -39,9 +36,9 @@ _WORDS = {
     "int_parsing": _WHOLE, "int_type": _WHOLE, "int_from_float": _WHOLE,
     "float_parsing": _NUMBER, "float_type": _NUMBER, "finite_number": "must be a finite number",
     "bool_parsing": "must be true or false", "bool_type": "must be true or false", "string_type": "must be text",
-    "greater_than": "must be above {gt:g}", "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be below {lt:g}", "less_than_equal": "must be at most {le:g}",
-    "multiple_of": "must be a multiple of {multiple_of:g}", "too_short": "needs at least {min_length}",
+    "greater_than": "must be above {gt}", "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}", "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}", "too_short": "needs at least {min_length}",
 }  # fmt: skip
 _WITHOUT_VALUE = ("extra_forbidden", "missing", "union_tag_not_found", "too_short", "value_error")
 
@@ -63,7 +60,8 @@ def checked(model: type[Block], content: Any, where: str) -> Block:
 def _one_line(error: ValidationError) -> str:
     problems = []
     for item in error.errors():
-        kind, limits, value = item["type"], item.get("ctx", {}), item["input"]
+        kind, value = item["type"], item["input"]
+        limits = {name: _plain(limit) for name, limit in item.get("ctx", {}).items()}
         where = ".".join(str(part) for part in item["loc"] if part not in _TAGS)
         message = _WORDS[kind].format(**limits) if kind in _WORDS else item["msg"].removeprefix("Value error, ")
         if "discriminator" in limits:
@@ -73,6 +71,11 @@ def _one_line(error: ValidationError) -> str:
             message = f"{message} (got {value!r})"
         problems.append(f"{where}: {message}" if where else message)
     return "; ".join(problems)
+
+
+def _plain(limit: Any) -> Any:
+    """A number as people write it: 0.0 as 0, a million with all its digits."""
+    return f"{limit:.12g}" if isinstance(limit, int | float) else limit
 
 
 class _OneMeaning(yaml.SafeLoader):

@@ -135,3 +135,9 @@ def test_a_mistake_stops_the_pipeline_and_leaves_the_results_standing(pipeline: 
     assert (pipeline.root / "results/smoke/runs/mse/seed-0/model.pt").exists()
     arm.write_text(sound)
     assert pipeline.repro() == set()
+
+
+def test_removing_an_arm_trains_and_scores_nothing(pipeline: Pipeline) -> None:
+    pipeline.set_arms(["mse"], trials=3)
+    would_run = set(re.findall(r"Running stage '([^']+)'", pipeline.run("dvc", "repro", "--dry")))
+    assert would_run == {"compare@smoke", "track@smoke"}  # and the report once the tables have changed

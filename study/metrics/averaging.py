@@ -9,8 +9,8 @@ kind's modes with known probabilities. All functions take
     probabilities  (K, M)         their probabilities, padded with 0, each row summing to 1
     mask           (N, H, W)      optional, boolean: pixels that count
 
-and return one value per image (N,), NaN for one with a colour that is not finite. They raise ValueError, naming both
-shapes, where shapes do not fit, and for kinds and probabilities that are others.
+and return one value per image (N,), infinite or NaN for one with a colour that is. They raise ValueError, naming both
+shapes, where shapes do not fit, and for kinds and probabilities that are not as above.
 """
 
 from __future__ import annotations

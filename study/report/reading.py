@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from study import files
 from study.errors import StudyError
 from study.report.result import Pictures, Search, StudyResult, Usage
 
@@ -106,10 +106,10 @@ def _is_number(text: str) -> bool:
 def read_json(path: Path, needed: Iterable[str], command: str) -> dict[str, Any]:
     """A JSON object with these keys."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = files.read_json(path, f"run `{command}` again")
     except FileNotFoundError:
         raise StudyError(f"{path} does not exist: run `{command}` first") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise StudyError(f"{path} cannot be read ({error}): run `{command}` again") from error
     missing = [key for key in needed if key not in facts]
     if missing:
