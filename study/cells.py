@@ -160,11 +160,27 @@ def _attempt(cell: Cell, store: CellStore, main: int) -> str | None:
     except StudyError as error:
         return f"{cell.arm.name} seed {cell.seed}: {error}"
     except Exception as error:  # one broken cell must not take the others with it; the text reaches the person
-        return f"{cell.arm.name} seed {cell.seed} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        checkpoint = store.path(cell.signature) / "checkpoint.pt"
+        if _damaged(checkpoint):
+            told = f"{checkpoint} is damaged ({told[:120]}): delete {checkpoint.parent}, and the cell is trained anew"
+        return f"{cell.arm.name} seed {cell.seed} failed: {told}"
     if record["status"] == "diverged":
         at = record["diverged"]
         tqdm.write(f"{cell.arm.name} seed {cell.seed} diverged at step {at['step']}, term {at['term']}")
     return None
+
+
+def _damaged(checkpoint: Path) -> bool:
+    import torch
+
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return False
+    except Exception:  # whatever torch says of a file that is none of its own, or half of one
+        return True
+    return False
 
 
 @contextmanager

@@ -71,3 +71,18 @@ def test_a_damaged_cell_is_named_with_the_folder_to_delete(compared: Path, tmp_p
     key = '"weights_sha256"'
     again = (cell / "record.json").read_text()
     assert [line for line in again.splitlines() if key in line] == [line for line in digest.splitlines() if key in line]
+
+
+def test_a_damaged_checkpoint_is_named_with_the_folder_to_delete(compared: Path, tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    shutil.copytree(compared, root)
+    (cell,) = (path for path in (root / ".cells").iterdir() if path.is_dir())
+    model = (cell / "model.pt").read_bytes()
+    (cell / "record.json").unlink()
+    (cell / "checkpoint.pt").write_bytes(model[: len(model) // 2])  # a file of torch's, cut off
+    said = fails("train", "tiny", cwd=root)
+    assert f"mse seed 0 failed: {cell / 'checkpoint.pt'} is damaged (" in said
+    assert f": delete {cell}, and the cell is trained anew" in said
+    shutil.rmtree(cell)
+    assert study("train", "tiny", cwd=root).returncode == 0
+    assert (cell / "model.pt").read_bytes() == model

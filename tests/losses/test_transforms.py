@@ -158,7 +158,8 @@ def test_conversions_of_colours_under_vmap(convert, largest, dtype):
     pictures = largest * torch.rand(3, 2, 3, 5, 4, generator=torch.Generator().manual_seed(9))
     pictures = pictures.to(dtype)
     found = torch.func.vmap(convert)(pictures)
-    torch.testing.assert_close(found, torch.stack([convert(batch) for batch in pictures]))
+    # Other vectors of the processor's may round otherwise: within what the conversions are exact to.
+    torch.testing.assert_close(found, torch.stack([convert(batch) for batch in pictures]), rtol=0, atol=1e-4)
 
 
 def test_what_lies_on_the_cpu_stays_there_whatever_the_default_device():
