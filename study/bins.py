@@ -6,6 +6,7 @@ R. Zhang, P. Isola, A. Efros, "Colorful Image Colorization", ECCV 2016. All ab v
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -153,7 +154,7 @@ def smooth_prior(prior: Tensor | np.ndarray, sigma: float = 5.0) -> Tensor:
     prior: (313,) to (313,) float32, 1e-8 or more everywhere. Raises ValueError for another shape, for values
     that are no distribution, or for sigma <= 0.
     """
-    p = _distribution(prior)
+    p = check_prior(prior)
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
     bins = AB_BINS.double()
@@ -170,7 +171,7 @@ def class_weights(prior: Tensor | np.ndarray, rebalance: float = 0.5) -> Tensor:
     float32. Raises ValueError for another shape, values that are no distribution, rebalance outside 0..1, or
     rebalance 0 with a bin that never occurs.
     """
-    p = _distribution(prior)
+    p = check_prior(prior)
     if not 0 <= rebalance <= 1:
         raise ValueError(f"rebalance must be in 0..1, got {rebalance}")
     if rebalance == 0 and (p == 0).any():
@@ -199,7 +200,7 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     scores = (z - z.detach().amax(1, keepdim=True)).div_(max(temperature, smallest)).exp_()
     # One product gives the sums of a, of b and of the scores.
     moments = torch.cat((AB_BINS, AB_BINS.new_ones(BINS, 1)), dim=1).to(z.device, z.dtype, non_blocking=True)
-    with torch.autocast(z.device.type, enabled=False):
+    with nullcontext() if z.is_meta else torch.autocast(z.device.type, enabled=False):
         sums = torch.matmul(moments.t(), scores.flatten(2))
     return (sums[:, :2] / sums[:, 2:]).view(n, 2, height, width)
 
@@ -319,11 +320,13 @@ def _sorting_network(count: int, wanted: int) -> list[tuple[int, int, bool, bool
     return kept[::-1]
 
 
-def _distribution(prior: Tensor | np.ndarray) -> Tensor:
-    p = torch.as_tensor(prior).detach().cpu().double()
+def check_prior(prior: Tensor | np.ndarray) -> Tensor:
+    """The prior in double precision on the processor; ValueError unless it is (313,) frequencies that sum to 1."""
+    p = torch.as_tensor(prior, device=prior.device if isinstance(prior, Tensor) else "cpu").detach().cpu().double()
     if p.shape != (BINS,):
         raise ValueError(f"a prior must have shape ({BINS},), got {tuple(p.shape)}")
-    if not ((p >= 0).all() and abs(p.sum().item() - 1.0) < 1e-3):
+    rounded = torch.finfo(prior.dtype).eps if isinstance(prior, Tensor) and prior.is_floating_point() else 0.0
+    if not ((p >= 0).all() and abs(p.sum().item() - 1.0) < max(1e-3, rounded)):
         raise ValueError(f"a prior must be frequencies that sum to 1, got minimum {p.min():g} and sum {p.sum():g}")
     return p
 

@@ -176,7 +176,7 @@ def _damaged(checkpoint: Path) -> bool:
 
     try:
         torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    except (OSError, MemoryError):  # none, or one that nobody can read for now
         return False
     except Exception:  # whatever torch says of a file that is none of its own, or half of one
         return True

@@ -18,7 +18,7 @@ from study.doctor import Check
 from study.errors import StudyError
 from study.losses import Loss, build_loss
 from study.losses.base import HEADS
-from study.losses.rules import broken_name, untrained_parameter, unused_override
+from study.losses.rules import broken_name, untrained_parameter
 from study.params import load_arm
 from study.plan import Project
 from study.trial import PICTURES, SPECIAL, Trial, gradient
@@ -95,8 +95,6 @@ def _parameters(trial: Trial) -> str:
 
 
 def _terms(trial: Trial) -> str:
-    if wrong := unused_override(trial.loss):
-        raise Fault(wrong)
     terms = trial.loss.compute(*trial.inputs(trial.prediction().float(), trial.target().float()))
     if not isinstance(terms, dict):
         raise Fault(f"compute must return a dict of its terms, it returned {type(terms).__name__}")

@@ -240,6 +240,8 @@ def judge(item: evidence.Evidence, p_t_holm: float) -> tuple[str, str]:
     if any(low <= item.low and item.high <= high for low, high in item.question.fails):
         if item.high <= least or item.low >= most:
             return "refuted", "the whole interval lies where the claim is wrong"
+        if least <= item.low and item.high <= most:  # (study.report.answer counts these by their first words)
+            return "refuted", "right in direction, but too little to matter"
         return "refuted", "what there is in the claimed direction is too little to matter"
     if not (least <= item.low and item.high <= most):
         return "undecided", "the interval reaches beyond what the claim says"

@@ -224,9 +224,10 @@ def in_memory(x: Tensor) -> bool:
 
 
 def traced() -> bool:
-    """Whether torch.compile or a transform of torch.func (vmap, grad, ...) looks on. Values cannot be looked at
-    then, nor results written into memory at hand: functions run as their definitions read."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    """Whether torch.compile, a transform of torch.func (vmap, grad, ...) or torch.jit.trace looks on. Values cannot be
+    looked at then, nor results written into memory at hand: functions run as their definitions read."""
+    looks_on = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return looks_on or torch._C._are_functorch_transforms_active()
 
 
 def _check(x: Tensor, channels: int, name: str, integers: bool = False) -> None:

@@ -149,7 +149,7 @@ class Project:
         train: other settings than the study's, for cells that are trained beside it.
         """
         from study.losses import build_loss, source_of
-        from study.losses.rules import broken_name, untrained_parameter, unused_override
+        from study.losses.rules import broken_name, untrained_parameter
         from study.train import Cell, resolve_device
 
         prepared = self.prepared(study)
@@ -161,7 +161,7 @@ class Project:
                 cells += self._controls(study, arm, seeds, common)
                 continue
             loss = build_loss(arm.loss, prepared.prior, self.root)  # a wrong one is told before anything is trained
-            if wrong := broken_name(loss) or untrained_parameter(loss) or unused_override(loss):
+            if wrong := broken_name(loss) or untrained_parameter(loss):
                 raise StudyError(f"loss {arm.loss.name!r}: {wrong}")
             loss_code = code_digest(with_imports(source_of(arm.loss, self.root), device), device)
             settings = common.model_copy(update=arm.train.model_dump(exclude_none=True))

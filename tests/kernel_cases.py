@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pytest
 import torch
 from torch import Tensor
 
-from study import bins, color
+from study import bins, color, kernels
 from study.kernels import anti_average as anti_average_kernel
 from study.kernels import bins as bins_kernels
 from study.kernels import classification as classification_kernels
 from study.kernels import color as color_kernels
-from study.losses import ClassificationLoss, ColorizationAntiAverageLoss
+from study.losses import ClassificationLoss, ColorizationAntiAverageLoss, classification
+from study.losses.base import Loss, weighted_sum
 
 Case = tuple[str, float, float]  # what, how far apart, how far apart it may be
 
@@ -28,6 +31,65 @@ def cases(device: torch.device) -> Iterator[Case]:
     yield from _anti_average(device, generator)
     yield from _soft_encoding(device, generator)
     yield from _classification(device, generator)
+    with _as_on_a_card(device):
+        yield from _losses_as_called(device, generator)
+
+
+@contextmanager
+def _as_on_a_card(device: torch.device) -> Iterator[None]:
+    """Let the losses take the way to their kernels: where these are interpreted, tensors pass for a card's."""
+    if device.type == "cuda":
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.Tensor, "is_cuda", property(lambda _: True), raising=False)
+        patch.setattr(
+            kernels, "usable", lambda *tensors, own_gradient=False: all(x.dtype != torch.float64 for x in tensors)
+        )
+        yield
+
+
+def _losses_as_called(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
+    """The two losses by the functions that people call: precisions, layouts, channels, gradients of gradients."""
+    prior = torch.rand(313, generator=generator)
+    lab = torch.tensor([20.0, 40.0, 40.0]).view(3, 1, 1) * torch.randn(2, 3, 6, 7, generator=generator)
+    ab = 0.5 * lab + torch.randn(lab.shape, generator=generator)
+    logits = torch.randn(2, 313, 6, 7, generator=generator)
+    average = ColorizationAntiAverageLoss(1.0, 2.0, 100.0, 3.0)
+    classes = ClassificationLoss(prior / prior.sum())
+    for name, loss, prediction, target in (
+        ("anti-average loss, Lab", average, ab, lab),
+        ("anti-average loss, ab", average, ab[:, 1:], lab[:, 1:]),
+        ("classification loss, Lab", classes, logits, lab),
+        ("classification loss, ab", classes, logits, lab[:, 1:]),
+    ):
+        for layout in (torch.contiguous_format, torch.channels_last):
+            for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
+                there = prediction.to(device, dtype, memory_format=layout).requires_grad_()
+                exact = there.detach().cpu().double().requires_grad_()
+                wanted = _terms(loss.cpu(), exact, target.double())
+                (slope,) = torch.autograd.grad(3 * weighted_sum(wanted, loss.weights), exact)
+                out = loss.to(device)(there, target.to(device))
+                total = out["total"]
+                (gradient,) = torch.autograd.grad(3 * total, there, retain_graph=True)
+                (again,) = torch.autograd.grad(total, there, create_graph=True)
+                what = f"{name} as called, {layout}, {dtype}".replace("torch.", "")
+                apart = [abs(out[term].item() / value.item() - 1) for term, value in wanted.items()]
+                assert out.keys() == {"total", *wanted}
+                yield what, max(*apart, abs(total.item() / weighted_sum(wanted, loss.weights).item() - 1)), 1e-4
+                allowed = {torch.float16: 2e-3, torch.bfloat16: 2e-2}.get(dtype, 2e-4) * slope.abs().max().item()
+                yield f"{what}, gradient", _largest(gradient, slope), allowed
+                yield f"{what}, gradient with a graph", _largest(again, slope / 3), allowed
+                assert again.requires_grad and gradient.dtype == dtype
+                by_kernel = type(total.grad_fn).__name__ in ("AntiAverageBackward", "CrossEntropyBackward")
+                assert by_kernel == (dtype != torch.float64), total.grad_fn
+
+
+def _terms(loss: Loss, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """The terms as their definitions read."""
+    if isinstance(loss, ClassificationLoss):
+        return {"cross_entropy": classification._by_definition(prediction, target[:, -2:], loss)}
+    return loss.compute(prediction, target)
 
 
 def _color(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
@@ -108,7 +170,7 @@ def _anti_average_again(
     (slope_of_term,) = torch.autograd.grad(loss(exact, exact_target.double())["saturation"], exact)
     largest = 1e-9 + slope_of_term.abs().max().item()
     yield f"{name}, gradient of one term", _largest(of_term, slope_of_term) / largest, 2e-4
-    loss.set_weights({"lab": 7.0})  # a gradient is that of the weights under which the total was computed
+    loss.weights.update(lab=7.0, saturation=0.0)  # a gradient is that of the weights under which the total was computed
     total *= 2
     (of_total,) = torch.autograd.grad(total, asked)
     yield f"{name}, gradient after all", _largest(of_total / 2, slope) / slope.abs().max().item(), 2e-4
@@ -138,6 +200,7 @@ def _soft_encoding(device: torch.device, generator: torch.Generator) -> Iterator
 def _classification(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
     ab = 40 * torch.randn(3, 2, 7, 7, generator=generator)  # more pixels than a program takes
     ab[1] /= 40  # a gray picture
+    ab[0, 0, 0, 1] = 0  # among the first values, one that no mask may be taken from
     ab[0, :, 0, 0] = torch.tensor([83.0, 61.0])  # far from the bins that are ruled out below
     lab = torch.cat([50 + ab[:, :1], ab], 1)
     prior = torch.rand(313, generator=generator)

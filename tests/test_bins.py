@@ -357,3 +357,10 @@ def test_a_wrong_shape_is_named(function):
 def test_impossible_settings_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_tensors_without_memory_are_decoded_to_one() -> None:
+    assert annealed_mean(torch.zeros(2, 313, 3, 3, device="meta")).shape == (2, 2, 3, 3)
+    prior = torch.full((313,), 1 / 313)
+    with torch.device("meta"):
+        assert class_weights(prior).shape == (313,)

@@ -12,7 +12,7 @@ from torch import Tensor
 from study.bins import soft_encode
 from study.check import check_arm, check_loss
 from study.errors import StudyError
-from study.losses import ClassificationLoss, ColorizationAntiAverageLoss, Loss, MSELoss, check_same_shape
+from study.losses import ClassificationLoss, Loss, MSELoss, check_same_shape
 from study.losses.base import common_precision
 from study.params import arm_names
 from study.plan import Project
@@ -499,17 +499,3 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(root: Path, name
         assert not (root / ".cells").exists()
     else:
         assert study("plan", "tiny", "learnable", cwd=root).returncode == 0
-
-
-def test_a_derived_loss_whose_compute_would_not_be_called() -> None:
-    class Smooth(ColorizationAntiAverageLoss):
-        def compute(self, prediction, target):
-            terms = super().compute(prediction, target)
-            return terms | {"lab": torch.nn.functional.l1_loss(prediction, target)}
-
-    class Mended(Smooth):
-        forward = Loss.forward
-
-    assert set(failed(Smooth())) == {"terms"}
-    assert "add `forward = Loss.forward`" in failed(Smooth())["terms"]
-    assert failed(Mended()) == {}

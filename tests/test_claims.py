@@ -95,6 +95,17 @@ def test_a_difference(write: Callable, direction: str, own: float, verdict: str)
     assert (row["p"], row["p_min"], row["unit"], row["comparison"]) == (1 / 32, 1 / 32, "Lab", "own − mse")
 
 
+def test_a_refuted_claim_says_in_which_way_it_fails(write: Callable) -> None:
+    claim = {"kind": "difference", "arm": "own", "against": "mse", "metric": "chroma", "direction": "up"}
+    for own, why in (
+        (scores(10.2, luck=0.01, seed=1), "right in direction, but too little to matter"),
+        (scores(10.0, luck=0.1, seed=1), "what there is in the claimed direction is too little to matter"),
+        (scores(8.0, luck=0.1, seed=1), "the whole interval lies where the claim is wrong"),
+    ):
+        row = judged(write, with_scores("chroma", mse=10.0, own=own), **claim)
+        assert (row["verdict"], row["why"]) == ("refuted", why)
+
+
 def test_a_sure_direction_is_not_enough_while_the_estimate_is_within_the_margin(write: Callable) -> None:
     """Else a blurred measurement could confirm what a sharp one refutes."""
     claim = {"kind": "difference", "arm": "own", "against": "mse", "metric": "chroma", "direction": "up"}

@@ -14,23 +14,25 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from study.color import in_memory
+from study.color import in_memory, traced
 
 MOST_NEIGHBORS = 16
 """Of a soft target: with more, its kernels grow too large."""
 
 
-def usable(*tensors: Tensor) -> bool:
-    """Whether the kernels can take these tensors: all on one NVIDIA card, with values, none in double precision, and
-    no gradient is asked for of what is done to them."""
+def usable(*tensors: Tensor, own_gradient: bool = False) -> bool:
+    """Whether the kernels can take these tensors: all on one NVIDIA card, with values, none in double precision, and,
+    unless they come with a gradient of their own, none is asked for of what is done to them."""
+    if traced():
+        return False
     device = tensors[0].device
-    if torch._C._are_functorch_transforms_active():
-        return False
-    if device.type != "cuda" or not all(map(in_memory, tensors)):
-        return False
-    recorded = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    plain = all(x.device == device and x.dtype != torch.float64 and x.numel() > 0 for x in tensors)
-    return plain and not recorded and _compile_here(device)
+    recorded = not own_gradient and torch.is_grad_enabled()
+    for x in tensors:
+        if x.device != device or x.dtype == torch.float64 or x.numel() == 0 or not in_memory(x):
+            return False
+        if recorded and x.requires_grad:
+            return False
+    return device.type == "cuda" and _compile_here(device)
 
 
 @cache

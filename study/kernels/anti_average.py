@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class AntiAverage(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
         *results, room = sweep(pred, target, loss)
-        ctx.loss, ctx.weights = loss, loss.weights  # those of now: `set_weights` replaces them
+        ctx.loss, ctx.weights = loss, dict(loss.weights)  # those of now
         ctx.save_for_backward(pred, target, room)
         ctx.set_materialize_grads(False)
         # Not as views of one piece of memory, which autograd would not let people change in place.
@@ -51,8 +52,7 @@ def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tu
     images, channels, height, width = pred.shape
     pixels = height * width
     units = loss.units
-    part = max(_BLOCK, triton.next_power_of_2(triton.cdiv(pixels, _MOST_PARTS)))
-    parts = triton.cdiv(pixels, part)
+    part, parts, slots = _cut(pixels, _MOST_PARTS)
     room = pred.new_zeros(images * (_OF_IMAGE.value + 1) + 1 + images * parts * _SUMS.value)
     results = pred.new_empty(1 + len(loss.terms))
     by_pixel = 1 / (images * pixels)
@@ -61,7 +61,7 @@ def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tu
             pred, target, room, results, images, pixels, parts, part,
             1 / units.lightness, 1 / units.ab, 1 / pred.numel(),
             by_pixel / units.chroma**2, 1 / (images * units.hue**4), by_pixel / units.chroma, *loss.weights.values(),
-            PARTS=triton.next_power_of_2(parts), CHANNELS=channels, BLOCK=_BLOCK,
+            PARTS=slots, CHANNELS=channels, BLOCK=_BLOCK,
         )  # fmt: skip
     return *results.unbind(), room
 
@@ -82,13 +82,21 @@ def gradient(
     by_pixel, by_lab = 1 / (images * pixels), 2 * weights["lab"] / pred.numel()
     slope = torch.empty_like(pred)
     with torch.cuda.device_of(pred):
-        _gradient[(images * triton.cdiv(pixels, _BLOCK),)](
+        _gradient[(images * -(-pixels // _BLOCK),)](
             pred, target, room, of_total, slope, images, pixels, by_lab / units.lightness**2, by_lab / units.ab**2,
             2 * weights["saturation"] * by_pixel / units.chroma**2, weights["confidence"] * by_pixel / units.chroma,
             4 * weights["diversity"] / (images * max(pixels - 1, 1) * units.hue**4), CHROMA_SQUARED_FLOOR,
             CHANNELS=channels, BLOCK=_BLOCK,
         )  # fmt: skip
     return slope
+
+
+@lru_cache(maxsize=1024)
+def _cut(pixels: int, most_parts: int) -> tuple[int, int, int]:
+    """Pixels per part of an image, how many parts there are, and the power of two that holds them."""
+    part = max(_BLOCK, triton.next_power_of_2(triton.cdiv(pixels, most_parts)))
+    parts = triton.cdiv(pixels, part)
+    return part, parts, triton.next_power_of_2(parts)
 
 
 @triton.jit

@@ -3,6 +3,9 @@ used, and never laid out."""
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -10,7 +13,12 @@ from torch import Tensor
 
 from study.bins import BINS
 from study.kernels.bins import rows, soft_target, tables
-from study.losses.classification import COLORED_AB, ClassificationLoss
+from study.losses.classification import (
+    COLORED_AB,
+    ClassificationLoss,
+    gradient_by_definition,
+    left_to_definition,
+)
 
 _BINS = tl.constexpr(BINS)
 _LOWEST = tl.constexpr(torch.finfo(torch.float32).min)  # not -inf, from which -inf cannot be subtracted
@@ -18,6 +26,24 @@ _LOWEST = tl.constexpr(torch.finfo(torch.float32).min)  # not -inf, from which -
 # bins at a time: a card's memory is slow to write to many places at once.
 _CONTIGUOUS = {"BINS_LAST": False, "PIXELS": 128, "PART": 8, "num_warps": 4}
 _CHANNELS_LAST = {"BINS_LAST": True, "PIXELS": 32, "PART": 64, "num_warps": 4}
+
+
+class CrossEntropy(torch.autograd.Function):
+    """The classification loss; its gradient by a kernel, and gradients of gradients by the definition."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
+        value, *kept = cross_entropy(logits, ab, loss)
+        ctx.loss = loss
+        ctx.save_for_backward(logits, ab, *kept)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None]:
+        logits, ab, *kept = ctx.saved_tensors
+        if left_to_definition(of_loss):
+            return gradient_by_definition(logits, ab, ctx.loss, of_loss), None, None
+        return cross_entropy_gradient(*kept, ctx.loss, of_loss), None, None
 
 
 def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple[Tensor, ...]:
@@ -32,9 +58,10 @@ def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple
     if not ab[0].is_contiguous():
         ab = ab.contiguous()
     strongest = torch.linalg.vector_norm(ab, torch.inf, dim=(1, 2, 3)) if loss.gray_mask else ab
-    pixels = logits[:, 0].numel()
+    n, _, height, width = ab.shape
+    pixels = n * height * width
     normalizers = torch.empty((2, pixels), dtype=torch.float32, device=logits.device)
-    sums = torch.empty(triton.cdiv(pixels, _tile(logits)["PIXELS"]), dtype=torch.float32, device=logits.device)
+    sums = torch.empty(-(-pixels // _tile(logits)["PIXELS"]), dtype=torch.float32, device=logits.device)
     _launch(_cross_entropy, logits, ab, strongest, loss, normalizers, sums)
     return sums.sum(), logits, ab, strongest, normalizers
 
@@ -52,18 +79,26 @@ def _tile(logits: Tensor) -> dict[str, int]:
     return _CONTIGUOUS if logits.is_contiguous() else _CHANNELS_LAST
 
 
+@cache
+def _constants(contiguous: bool, neighbors: int, device: torch.device, **switches: bool) -> dict[str, Any]:
+    """What a kernel is compiled for."""
+    return {**(_CONTIGUOUS if contiguous else _CHANNELS_LAST), **rows(neighbors, device), **switches}
+
+
 def _launch(
     kernel: triton.JITFunction, logits: Tensor, ab: Tensor, strongest: Tensor, loss: ClassificationLoss, *more: Tensor
 ) -> None:
-    pixels, tile = ab[0, 0].numel(), _tile(logits)
-    total = len(ab) * pixels
-    weights = loss.class_weights
-    rarity = ab if weights is None else weights.to(ab.device)
+    n, _, height, width = ab.shape
+    pixels, device, weights = height * width, ab.device, loss.class_weights
+    total = n * pixels
+    rarity = ab if weights is None else weights.to(device)
+    constants = _constants(
+        logits.is_contiguous(), loss.neighbors, device, GRAY_MASK=loss.gray_mask, REBALANCED=weights is not None
+    )
     with torch.cuda.device_of(logits):
-        kernel[(triton.cdiv(total, tile["PIXELS"]),)](
-            logits, ab, *tables(loss.neighbors, ab.device), strongest, rarity, *more,
-            pixels, total, ab.stride(0), -0.5 / loss.sigma**2, COLORED_AB,
-            GRAY_MASK=loss.gray_mask, REBALANCED=weights is not None, **rows(loss.neighbors, ab.device), **tile,
+        kernel[(-(-total // constants["PIXELS"]),)](
+            logits, ab, *tables(loss.neighbors, device), strongest, rarity, *more,
+            pixels, total, ab.stride(0), -0.5 / loss.sigma**2, COLORED_AB, **constants,
         )  # fmt: skip
 
 

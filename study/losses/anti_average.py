@@ -55,9 +55,6 @@ class ColorizationAntiAverageLoss(Loss):
 
     Raises ValueError naming both shapes where they differ or hold no pixel, and for weights that are negative,
     not finite or all 0.
-
-    The forward pass does not call `compute`. A class that is derived from this one and has another `compute` therefore
-    needs the general forward pass too: `forward = Loss.forward`.
     """
 
     head = "ab"
@@ -85,22 +82,25 @@ class ColorizationAntiAverageLoss(Loss):
         self.units = UNITS[units]
 
     def forward(self, pred: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The terms of `compute` and their total; outside of torch.compile and torch.func in one pass, without it."""
-        if traced() or target.requires_grad:
+        """The terms of `compute` and their total; in one pass, but for derived classes with a `compute` or terms of
+        their own, targets that require a gradient, torch.compile, torch.jit.trace and torch.func."""
+        published = ColorizationAntiAverageLoss
+        if type(self).compute is not published.compute or list(self.terms) != list(published.terms):
             return super().forward(pred, target)
         check_same_shape(pred, target, channels=(2, 3))
+        if traced() or target.requires_grad:
+            return super().forward(pred, target)
         pred, target = common_precision(pred, target)
+        pred, target = pred.contiguous(), target.contiguous()
         if pred.is_cuda:
             from study.kernels import usable
 
-            if usable(pred.detach(), target):  # without its gradient, which AntiAverage has
+            if usable(pred, target, own_gradient=True):
                 from study.kernels.anti_average import AntiAverage
 
-                total, *terms = AntiAverage.apply(pred.contiguous(), target.contiguous(), self)
-                return {"total": total, **dict(zip(self.terms, terms, strict=True))}
+                return dict(zip(("total", *self.terms), AntiAverage.apply(pred, target, self), strict=True))
         training = pred.requires_grad and torch.is_grad_enabled()
-        total, *terms = _OnePass.apply(pred.contiguous(), target.contiguous(), self, training)
-        return {"total": total, **dict(zip(self.terms, terms, strict=True))}
+        return dict(zip(("total", *self.terms), _OnePass.apply(pred, target, self, training), strict=True))
 
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The four terms as their definitions read."""
@@ -174,7 +174,7 @@ class _OnePass(torch.autograd.Function):
         ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss, training: bool
     ) -> tuple[Tensor, ...]:
         ctx.gradient = torch.empty_like(pred) if training else None
-        ctx.loss, ctx.weights = loss, loss.weights  # those of now: `set_weights` replaces them
+        ctx.loss, ctx.weights = loss, dict(loss.weights)  # those of now
         ctx.save_for_backward(pred, target)
         ctx.set_materialize_grads(False)
         terms = _sweep(pred, target, loss.units, loss.weights, ctx.gradient)

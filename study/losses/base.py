@@ -108,17 +108,27 @@ def at_its_precision(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def common_precision(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both tensors in their common floating type, at least float32: losses are not computed in half precision."""
+    if prediction.dtype == target.dtype == torch.float32:
+        return prediction, target
     dtype = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
     return prediction.to(dtype), target.to(dtype)
 
 
 def check_same_shape(prediction: Tensor, target: Tensor, channels: tuple[int, ...]) -> None:
-    """ValueError, naming both shapes, unless they are equal, (N,C,H,W) with C in `channels`, and not empty."""
-    shapes = f"got prediction {tuple(prediction.shape)} and target {tuple(target.shape)}"
-    if prediction.shape != target.shape:
-        raise ValueError(f"prediction and target must have the same shape, {shapes}")
-    if prediction.ndim != 4 or prediction.shape[1] not in channels:
+    """ValueError, naming both shapes, unless they are equal, (N,C,H,W) with C in `channels`, and not empty; naming both
+    types, unless they are tensors."""
+    if not (isinstance(prediction, Tensor) and isinstance(target, Tensor)):
+        kinds = f"{type(prediction).__name__} and {type(target).__name__}"
+        raise ValueError(f"prediction and target must be tensors, got {kinds}")
+    shape = prediction.shape
+    if shape != target.shape:
+        raise ValueError(f"prediction and target must have the same shape, {_both(prediction, target)}")
+    if len(shape) != 4 or shape[1] not in channels:
         wanted = " or ".join(f"(N,{c},H,W)" for c in channels)
-        raise ValueError(f"prediction and target must be {wanted}, {shapes}")
+        raise ValueError(f"prediction and target must be {wanted}, {_both(prediction, target)}")
     if prediction.numel() == 0:
-        raise ValueError(f"a loss needs at least one pixel, {shapes}")
+        raise ValueError(f"a loss needs at least one pixel, {_both(prediction, target)}")
+
+
+def _both(prediction: Tensor, target: Tensor) -> str:
+    return f"got prediction {tuple(prediction.shape)} and target {tuple(target.shape)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,11 +56,11 @@ class ClassificationLoss(Loss):
         gray_mask: bool = True,
     ) -> None:
         super().__init__()
-        if not 1 <= neighbors <= len(AB_BINS):
-            raise ValueError(f"neighbors must be in 1..{len(AB_BINS)}, got {neighbors}")
+        if isinstance(neighbors, bool) or not isinstance(neighbors, Integral) or not 1 <= neighbors <= len(AB_BINS):
+            raise ValueError(f"neighbors must be a whole number in 1..{len(AB_BINS)}, got {neighbors!r}")
         if not sigma > 0:
             raise ValueError(f"sigma must be above 0, got {sigma}")
-        self.neighbors, self.sigma, self.gray_mask = neighbors, sigma, gray_mask
+        self.neighbors, self.sigma, self.gray_mask = int(neighbors), sigma, gray_mask
         weights = None if prior is None or rebalance is None else class_weights(prior, rebalance)
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -69,6 +70,13 @@ class ClassificationLoss(Loss):
         ab = target[:, -2:].detach()
         if traced():
             return {"cross_entropy": _by_definition(prediction, ab, self)}
+        if prediction.is_cuda:
+            from study.kernels import MOST_NEIGHBORS, usable
+
+            if self.neighbors <= MOST_NEIGHBORS and usable(prediction, ab, own_gradient=True):
+                from study.kernels.classification import CrossEntropy
+
+                return {"cross_entropy": CrossEntropy.apply(prediction, ab, self)}
         training = prediction.requires_grad and torch.is_grad_enabled()
         return {"cross_entropy": _SparseCrossEntropy.apply(prediction, ab, self, training)}
 
@@ -89,41 +97,22 @@ class _SparseCrossEntropy(torch.autograd.Function):
 
     The gradient is worked out beside the loss, from the same softmax, and waits for backward where it will stay.
     Where it is not at hand, it is worked out from logits and colours: for logits narrower than float32, whose
-    gradient may vanish before it is multiplied by that of the loss, and for a second backward. (On a card a kernel
-    makes it in backward.) Gradients of gradients are left to the definition and autograd.
+    gradient may vanish before it is multiplied by that of the loss, and for a second backward.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss, training: bool) -> Tensor:
         ctx.loss, ctx.gradient = loss, None
         ctx.save_for_backward(logits, ab)
-        if logits.is_cuda:
-            from study.kernels import MOST_NEIGHBORS, usable
-
-            ctx.by_kernel = loss.neighbors <= MOST_NEIGHBORS and usable(logits, ab)
-            if ctx.by_kernel:
-                from study.kernels.classification import cross_entropy
-
-                value, *kept = cross_entropy(logits, ab, loss)
-                ctx.save_for_backward(logits, ab, *kept)
-                return value
         if training and logits.dtype.itemsize >= 4:
             ctx.gradient = torch.empty_like(logits)
         return _cross_entropy(logits, ab, loss, ctx.gradient)
 
     @staticmethod
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None, None]:
-        logits, ab, *kept = ctx.saved_tensors
-        twice = torch.is_grad_enabled()  # create_graph=True
-        if twice or traced() or not in_memory(of_loss):
-            with torch.enable_grad():
-                logits = logits if twice else logits.detach().requires_grad_()
-                loss = _by_definition(logits, ab, ctx.loss)
-                return torch.autograd.grad(loss, logits, of_loss, create_graph=twice)[0], None, None, None
-        if of_loss.is_cuda and ctx.by_kernel:
-            from study.kernels.classification import cross_entropy_gradient
-
-            return cross_entropy_gradient(*kept, ctx.loss, of_loss), None, None, None
+        logits, ab = ctx.saved_tensors
+        if left_to_definition(of_loss):
+            return gradient_by_definition(logits, ab, ctx.loss, of_loss), None, None, None
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             gradient = torch.empty_like(logits)
@@ -131,6 +120,21 @@ class _SparseCrossEntropy(torch.autograd.Function):
         elif gradient.device.type != "cpu" or of_loss != 1:  # looking at it on a card would mean waiting
             gradient *= of_loss
         return gradient, None, None, None
+
+
+def left_to_definition(of_loss: Tensor) -> bool:
+    """Whether a backward pass is left to the definition and autograd: one whose own gradient is asked for too, and one
+    that a transform looks at."""
+    return torch.is_grad_enabled() or traced() or not in_memory(of_loss)
+
+
+def gradient_by_definition(logits: Tensor, ab: Tensor, loss: ClassificationLoss, of_loss: Tensor) -> Tensor:
+    """The gradient of the loss times of_loss, by its definition; it can be differentiated with create_graph=True."""
+    twice = torch.is_grad_enabled()
+    with torch.enable_grad():
+        logits = logits if twice else logits.detach().requires_grad_()
+        value = _by_definition(logits, ab, loss)
+        return torch.autograd.grad(value, logits, of_loss, create_graph=twice)[0]
 
 
 def _by_definition(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
@@ -170,11 +174,14 @@ def _cross_entropy(
 
 
 def _check(logits: Tensor, target: Tensor) -> None:
-    shapes = f"got logits {tuple(logits.shape)} and target {tuple(target.shape)}"
     bins = len(AB_BINS)
     if logits.ndim != 4 or target.ndim != 4 or logits.shape[1] != bins or target.shape[1] not in (2, 3):
-        raise ValueError(f"logits must be (N,{bins},h,w) and target (N,2,h,w) or (N,3,h,w), {shapes}")
+        raise ValueError(f"logits must be (N,{bins},h,w) and target (N,2,h,w) or (N,3,h,w), {_both(logits, target)}")
     if logits.shape[0] != target.shape[0] or logits.shape[2:] != target.shape[2:]:
-        raise ValueError(f"logits and target must agree in N, h and w, {shapes}")
+        raise ValueError(f"logits and target must agree in N, h and w, {_both(logits, target)}")
     if target.numel() == 0:
-        raise ValueError(f"a loss needs at least one pixel, {shapes}")
+        raise ValueError(f"a loss needs at least one pixel, {_both(logits, target)}")
+
+
+def _both(logits: Tensor, target: Tensor) -> str:
+    return f"got logits {tuple(logits.shape)} and target {tuple(target.shape)}"

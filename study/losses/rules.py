@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from study.losses.anti_average import ColorizationAntiAverageLoss
 from study.losses.base import Loss
 from study.params import NAME
 
@@ -17,22 +16,6 @@ def broken_name(loss: Loss) -> str | None:
             return f"no term may be called {name}: the history of a cell has a row of that name"
         if not NAME.fullmatch(name):
             return f"{name!r} is no name of a term (letters, digits, _ and . only; a letter first)"
-    return None
-
-
-def unused_override(loss: Loss) -> str | None:
-    """Whether the loss has a `compute` of its own that its inherited `forward`, in one pass, does not call; in one
-    line."""
-    one_pass = ColorizationAntiAverageLoss
-    if (
-        isinstance(loss, one_pass)
-        and type(loss).compute is not one_pass.compute
-        and type(loss).forward is one_pass.forward
-    ):
-        return (
-            "the forward of ColorizationAntiAverageLoss does not call compute: where compute is another, "
-            "add `forward = Loss.forward` to the class"
-        )
     return None
 
 

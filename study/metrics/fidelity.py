@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from study.bins import AB_BINS, soft_encode
-from study.color import at_least_float32
+from study.bins import AB_BINS, check_prior, soft_encode
+from study.color import at_least_float32, traced
 from study.metrics.base import (
     check_mask,
     check_pair,
@@ -74,11 +74,14 @@ def rebalanced_auc(pred_ab: Tensor, target_ab: Tensor, prior: Tensor, mask: Tens
 
     pred_ab, target_ab: (N, 2, H, W). prior: (313,), frequency of each bin in the training set.
     mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
-    Raises ValueError, naming both shapes, where shapes do not fit.
+    Raises ValueError, naming both shapes, where shapes do not fit, and for a prior that does not sum to 1.
     """
     check_pair(pred_ab, target_ab, 2)
+    prior = torch.as_tensor(prior)
     if prior.shape != AB_BINS.shape[:1]:
         raise ValueError(f"prior must be {tuple(AB_BINS.shape[:1])}, got {tuple(prior.shape)}")
+    if not (traced() or prior.is_meta):  # else its values cannot be looked at
+        prior = check_prior(prior)
     nearest = soft_encode(target_ab, neighbors=1)[0][:, 0]
     rarity = 1 / prior.to(device=pred_ab.device, dtype=torch.float64).clamp_min(PRIOR_FLOOR)
     # weights on the scale of the commonest bin's, and in double precision: they span six orders of magnitude

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def hue_diversity(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     sums = [_chroma_and_ab(at_least_float32(images), inside) for images, inside in image_pieces(ab, mask)]
     total, a, b = torch.cat(sums, dim=1)
     diversity = torch.where(total == 0, torch.zeros_like(total), 1 - torch.hypot(a, b) / total).clamp(0, 1)
-    return _nan_where_empty(diversity, mask)
+    return _nan_where_empty(diversity, ab, mask)
 
 
 def _chroma_and_ab(ab: Tensor, mask: Tensor | None) -> Tensor:
@@ -47,10 +48,12 @@ def hue_entropy(ab: Tensor, bins: int = 36, mask: Tensor | None = None) -> Tenso
     Turning all hues by a multiple of 360 / bins degrees changes nothing, by another angle only through binning.
 
     ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
-    Raises ValueError for another shape.
+    Raises ValueError for another shape, and for fewer than 2 bins.
     """
     check_images("ab", ab, 2)
     check_mask(mask, ab)
+    if isinstance(bins, bool) or not isinstance(bins, Integral) or bins < 2:
+        raise ValueError(f"bins must be a whole number of at least 2, got {bins!r}")
     ab = at_least_float32(ab)
     weight = chroma(ab)
     if mask is not None:
@@ -61,11 +64,11 @@ def hue_entropy(ab: Tensor, bins: int = 36, mask: Tensor | None = None) -> Tenso
     histogram.scatter_add_(1, index.flatten(1), weight.flatten(1))
     total = histogram.sum(1, keepdim=True)
     share = torch.where(total == 0, torch.zeros_like(histogram), histogram / total)
-    entropy = -torch.xlogy(share, share).sum(1) / math.log(bins)
-    return _nan_where_empty(entropy.clamp(0, 1), mask)
+    entropy = torch.xlogy(share, share).sum(1).neg() / math.log(bins)
+    return _nan_where_empty(entropy.clamp(0, 1).add(0.0), ab, mask)  # adding 0 turns -0 into 0
 
 
-def _nan_where_empty(values: Tensor, mask: Tensor | None) -> Tensor:
+def _nan_where_empty(values: Tensor, ab: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
-        return values
+        return values if ab[:, 0].numel() or not len(ab) else torch.full_like(values, torch.nan)
     return torch.where(mask.flatten(1).any(1), values, torch.full_like(values, torch.nan))

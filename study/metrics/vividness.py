@@ -107,10 +107,12 @@ def chroma_ratio(
 def gray_share(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Share of the pixels of each image with chroma below GRAY_CHROMA (5 Lab units), in 0..1.
 
-    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN, and so does one with a
+    colour that is not finite. Returns (N,).
     Raises ValueError for another shape.
     """
     check_images("ab", ab, 2)
     check_mask(mask, ab)
     strength = chroma(at_least_float32(ab))
-    return pixel_mean((strength < GRAY_CHROMA).to(strength.dtype), mask)
+    gray = (strength < GRAY_CHROMA).to(strength.dtype)
+    return pixel_mean(torch.where(ab.isfinite().all(1), gray, torch.nan), mask)

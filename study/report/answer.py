@@ -9,6 +9,7 @@ import math
 from collections import Counter
 
 from study.report import tuning
+from study.report.alternatives import COMMITMENT, classification, in_between, others
 from study.report.costs import SEPIA, costs
 from study.report.progress import idle_terms
 from study.report.result import StudyResult
@@ -24,20 +25,17 @@ from study.report.telling import (
     percent,
     published_arm,
     recommended_arm,
-    told_excess,
     told_value,
-    told_verdict,
     trimmed,
-    why_nothing,
 )
 
-COMMITMENT = "mode_commitment"
+RIGHT_DIRECTION = "right in direction"  # as study.claims says why of a claim that holds, but by too little
 
 
 def answer(result: StudyResult) -> list[Line]:
-    """The lines in order: which loss, what it costs, what does not work, other losses, how sure, what is missing."""
-    lines = [_which(result), costs(result), _fails(result), _classification(result), _others(result), _sure(result)]
-    lines += [_missing(result)]
+    """The lines in order: which loss, its costs, what costs less, what fails, others, how sure, what is missing."""
+    lines = [_which(result), costs(result), in_between(result), _fails(result), classification(result)]
+    lines += [others(result), _sure(result), _missing(result)]
     return [line for line in lines if line]
 
 
@@ -51,7 +49,13 @@ def _which(result: StudyResult) -> Line:
     verdict = in_a_word(result)
     base = result.estimates.get((result.baseline, AMOUNT)) if best != result.baseline else None
     settings = tuning.weights_in_words(arm)
-    head = [verdict, " Nearest in chroma is ", Code(best), f" ({settings})" if settings else ""]
+    first = nearest(result, AMOUNT, [arm for arm in result.arms if not arm.control])
+    head = [
+        verdict,
+        " Nearest in chroma is " if best == first else " Practically nearest in chroma is ",
+        Code(best),
+        f" ({settings})" if settings else "",
+    ]
     head += [", whose settings were searched" if arm.tuned else "", f": {percent(own.mean)} of the truth’s"]
     detail = [f"{result.metrics[AMOUNT].label.capitalize()} {told_value(result, best, AMOUNT)}"]
     if base:
@@ -59,7 +63,7 @@ def _which(result: StudyResult) -> Line:
         detail += [f" against {told_value(result, result.baseline, AMOUNT)}"]
     if not own.has_interval:
         detail += [" (no interval)"]
-    head += [".", *_standing(result, best), *_commitment(result, best)]
+    head += [".", *_standing(result, best, first), *_commitment(result, best)]
     return Line("Which loss", tuple(head), (*detail, *_overlapping(result, best)))
 
 
@@ -99,12 +103,17 @@ def in_a_word(result: StudyResult) -> str:
     return f"No loss here restores the truth’s chroma without {more}."
 
 
-def _standing(result: StudyResult, best: str) -> list[str]:
-    """Why this one where others come as close."""
-    if best == nearest(result, AMOUNT, [arm for arm in result.arms if not arm.control]):
+def _standing(result: StudyResult, best: str, first: str | None) -> list[str]:
+    """Why this one where another comes closer, by less than matters."""
+    if first is None or best == first:
         return []
-    label = result.metrics[FIDELITY[0]].label
-    return [f" None comes surely closer, and of those as close it has the smallest {label}."]
+    card, label = result.metrics[AMOUNT], result.metrics[FIDELITY[0]].label
+    painted = percent(result.estimates[first, AMOUNT].mean)
+    return [
+        " ",
+        Code(first),
+        f" ({painted}) comes closer by less than the margin of {percent(card.margin)}, at a larger {label}.",
+    ]
 
 
 def _commitment(result: StudyResult, best: str) -> list[str]:
@@ -165,7 +174,9 @@ def _fails(result: StudyResult) -> Line | None:
         if not len(own) or not counts.get("refuted", 0) + counts.get("confirmed", 0):
             continue
         many = counts.get("refuted", 0)
-        counted = f"{many} {'is' if many == 1 else 'are'} refuted and {counts.get('confirmed', 0)} confirmed"
+        little = own["why"].fillna("").str.startswith(RIGHT_DIRECTION) & (own["verdict"] == "refuted")
+        split = f" ({little.sum()} of them right in direction, but by too little to matter)" if little.any() else ""
+        counted = f"{many} {'is' if many == 1 else 'are'} refuted{split} and {counts.get('confirmed', 0)} confirmed"
         lead = " Of " if by == "loss" else "; of "
         head += [f"{lead}{plural(len(own), 'check')} of {what}, {counted}"]
         refuted = own[own["verdict"] == "refuted"]
@@ -174,66 +185,6 @@ def _fails(result: StudyResult) -> Line | None:
     if head and not head[-1].endswith("."):
         head += ["."]
     return Line("What fails", trimmed(head), trimmed(detail)) if head else None
-
-
-def _classification(result: StudyResult) -> Line | None:
-    """The classification arms, variants after the losses themselves."""
-    arms = [arm.name for arm in result.shown if arm.loss == "classification" and arm.name != result.baseline]
-    own = [name for name in arms if result.looks[name].family in ("main", "tuned") and name != recommended_arm(result)]
-    rest = [name for name in arms if name not in own and name != recommended_arm(result)]
-    arms = (own + rest)[:4] or arms
-    if not arms:
-        return None
-    head: list[str] = []
-    for name in (name for name in arms if (name, AMOUNT) in result.estimates):
-        excess = told_excess(result, name, FIDELITY[0])
-        painted = f" paints {percent(result.estimates[name, AMOUNT].mean)} of the truth’s chroma" if not head else (
-            f" {percent(result.estimates[name, AMOUNT].mean)}")  # fmt: skip
-        near = result.estimates.get((name, COMMITMENT))
-        close = f" ({percent(near.mean)} of the pixels near a possible colour)" if near else ""
-        head += ["; " if head else "", Code(name), painted, f" for {excess}" if excess else "", close]
-    head += ["."] if head else []
-    if len(arms) == 1:
-        detail = list(against_baseline(result, arms[0]))
-    else:
-        detail = []
-        metrics = [name for name in (AMOUNT, *FIDELITY[:1]) if name in result.measured]
-        for name in arms:
-            said = [told_verdict(result, name, metric) for metric in metrics if (name, metric) in result.comparisons]
-            text = "; ".join(said) if said else why_nothing(result, name)
-            detail += [" " if detail else "", Code(name), f": {text}."]
-    return Line("Classification", tuple(head), tuple(detail)) if head else Line("Classification", tuple(detail))
-
-
-def _others(result: StudyResult) -> Line | None:
-    """Other trained losses that beat the baseline on two key metrics or more, and lose on none."""
-    published = published_arm(result)
-    told = {result.baseline, recommended_arm(result), published.name if published else None}
-    head: list[str] = []
-    for arm in result.shown:
-        if arm.name in told or arm.loss == "classification" or result.looks[arm.name].family != "main":
-            continue
-        verdicts = {
-            metric: result.comparisons[arm.name, metric].verdict
-            for metric in result.key_metrics
-            if (arm.name, metric) in result.comparisons
-        }
-        better = [metric for metric, verdict in verdicts.items() if verdict == "better"]
-        if len(better) < 2 or "worse" in verdicts.values():
-            continue
-        said = listed(told_verdict(result, arm.name, metric).removeprefix("better on ") for metric in better)
-        worse = [
-            result.metrics[metric].label
-            for metric in result.measured
-            if (arm.name, metric) in result.comparisons and result.comparisons[arm.name, metric].verdict == "worse"
-        ]
-        but = f", but worse on {listed(worse)}" if worse else ""
-        head += [
-            " " if head else "",
-            Code(arm.name),
-            f" is better than the baseline on {said}, and worse on none of the key metrics{but}.",
-        ]
-    return Line("Other losses", tuple(head)) if head else None
 
 
 def _sure(result: StudyResult) -> Line:

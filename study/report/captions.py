@@ -51,13 +51,14 @@ THEORY = (
 )
 FACTORIAL = (
     "The three terms switched on and off in all eight combinations, at weights that matter. A main effect is the mean "
-    "change from off to on; an interaction (×) is what the terms do together beyond their sum. The Shapley share "
+    "change from off to on; an interaction (×) is half of what one "
+    "term’s being on adds to the effect of the other. The Shapley share "
     "divides the total change among the three terms."
 )
 FRONTS = (
     "One mark for each candidate, scored on validation pictures. Full, outlined marks are on the front of their "
     "family: no other candidate is better in all three objectives. Candidates far outside are cut off. Ringed is the "
-    "recommended candidate of each family; its knee where what is recommended lies between candidates."
+    "recommended candidate of each family; its knee where what is recommended was no candidate."
 )
 FINALISTS = (
     "The best of many looks better than it is: each finalist was trained again in full on seeds that the search had "
@@ -105,7 +106,8 @@ def results(result: StudyResult) -> Parts:
 def claims(result: StudyResult) -> Parts:
     """How the claims were judged."""
     said = (
-        "Written down before the run, judged by the tables. Confirmed and refuted need an interval that says so: a "
+        "Written down before the first run, judged by the tables; what was changed after it stands beside the verdict. "
+        "Confirmed and refuted need an interval that says so: a "
         "claim that something differs is refuted where the interval excludes a change as large as the margin beside "
         "it, even if there is a smaller one; undecided does not mean wrong. The p of the interval, for claims that "
         "something differs, is corrected (Holm) for the number of such claims; that something is the same is judged by "

@@ -14,6 +14,7 @@ from study.report.telling import (
     Code,
     Line,
     against_gain,
+    joined,
     nearest,
     percent,
     recommended_arm,
@@ -58,15 +59,25 @@ def costs(result: StudyResult) -> Line | None:
 def _beside_gray(result: StudyResult, best: str) -> list[str]:
     """What of the errors is larger than with no colour at all: both differences to the baseline tell it surely."""
     gray = next((arm.name for arm in result.arms if arm.control and arm.control.get("match") == "gray"), "")
-    found = [
-        result.metrics[metric].label
+    found = _farther(result, best, gray)
+    if not found:
+        return []
+    trained = [arm.name for arm in result.arms if not arm.control and arm.name != best]
+    too = [Code(name) for name in trained if _farther(result, name, gray) == found]
+    named = joined(too) if len(too) <= 3 else [f"{len(too)} other arms"]
+    also = [", and so ", "is " if len(too) == 1 else "are ", *named] if too else []
+    labels = listed(result.metrics[metric].label for metric in found)
+    return [f" By {labels} it is farther from the truth than ", Code(gray), ", no colour at all", *also, "."]
+
+
+def _farther(result: StudyResult, arm: str, gray: str) -> list[str]:
+    """The errors of an arm that are surely larger than those of no colour."""
+    return [
+        metric
         for metric in FIDELITY
-        if {(best, metric), (gray, metric)} <= set(result.comparisons)
-        and result.comparisons[best, metric].low > result.comparisons[gray, metric].high
+        if {(arm, metric), (gray, metric)} <= set(result.comparisons)
+        and result.comparisons[arm, metric].low > result.comparisons[gray, metric].high
     ]
-    return (
-        [f" By {listed(found)} it is farther from the truth than ", Code(gray), ", no colour at all."] if found else []
-    )
 
 
 def _sepia(result: StudyResult, best: str) -> list[str]:
@@ -74,7 +85,7 @@ def _sepia(result: StudyResult, best: str) -> list[str]:
     if (best, SEPIA) not in result.comparisons or (result.baseline, SEPIA) not in result.estimates:
         return []
     if result.is_foreign(SEPIA):
-        return [" Sepia itself cannot be tested here: the averages of this world’s colours are not brown."]
+        return [" Sepia itself cannot be tested here: no average of this world’s colours counts as brown."]
     card, baseline = result.metrics[SEPIA], Code(result.baseline)
     own, base = (number(result.estimates[arm, SEPIA].mean, card.decimals) for arm in (best, result.baseline))
     values = f" ({card.label} {own} against {base})."

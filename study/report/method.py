@@ -117,7 +117,7 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
             "not carry over to photographs."
         )
         if result.is_foreign("sepia_cast"):
-            text += " The averages of its colours are not brown: sepia itself is to be seen on photographs only."
+            text += " No average of its colours counts as brown: sepia itself is to be seen on photographs only."
         found.append(("A made world", text))
     if data.get("size"):
         text = (
@@ -138,7 +138,8 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
     )
     found.append(("Settings shared by all arms", text))
     if result.unmeasured:
-        text = f"{listed(result.unmeasured)}: the report is silent on what it would have shown."
+        they = "it" if len(result.unmeasured) == 1 else "they"
+        text = f"{listed(result.unmeasured)}: the report is silent on what {they} would have shown."
         found.append(("Not measured", text))
     if result.status.get("diverged"):
         text = "The scores of an arm with diverged cells come from the seeds that survived, which flatters it."

@@ -128,6 +128,8 @@ def convergence_sentence(result: StudyResult) -> str:
     said = (
         f"{int(counts.get('yes', 0))} of {plural(len(table), 'validation curve')} had flattened by the end of training"
     )
+    if open_ := int(counts.get("undecided", 0)):
+        said += f", {open_} {'is' if open_ == 1 else 'are'} undecided"
     moving = table[table["flattened"] == "no"]
     if len(moving):
         labels = {name: card.label for name, card in result.metrics.items()}

@@ -64,27 +64,18 @@ def nearest(result: StudyResult, metric: str, among: Sequence[Arm] | None = None
 def recommended_arm(result: StudyResult) -> str | None:
     """The arm that the answer is about.
 
-    Of those that are trained the one whose amount of colour is nearest to the truth's; where intervals do not tell
-    others from it, the one of them with the smallest error.
+    Of those that are trained the one whose amount of colour is nearest to the truth's; where others come as near but
+    for less than the margin, the one of them with the smallest error.
     """
     among = [arm for arm in result.arms if not arm.control]
     best = nearest(result, AMOUNT, among)
     if best is None:
         return None
-    bound = max(_distances(result, best))
-    alike = [
-        arm for arm in among if (arm.name, AMOUNT) in result.estimates and min(_distances(result, arm.name)) <= bound
-    ]
+    card = result.metrics[AMOUNT]
+    bound = card.badness(result.estimates[best, AMOUNT].mean) + (card.margin or 0.0)
+    alike = [arm for arm in among
+             if (own := result.estimates.get((arm.name, AMOUNT))) and card.badness(own.mean) <= bound]  # fmt: skip
     return nearest(result, FIDELITY[0], alike) or best
-
-
-def _distances(result: StudyResult, arm: str) -> tuple[float, float]:
-    """The smallest and largest distance of an arm's amount of colour from the truth's that its interval allows."""
-    estimate, card = result.estimates[arm, AMOUNT], result.metrics[AMOUNT]
-    ends = (estimate.low, estimate.high) if estimate.has_interval else (estimate.mean, estimate.mean)
-    far = [card.badness(end) for end in ends]
-    around = card.better == "target" and ends[0] <= card.target <= ends[1]
-    return 0.0 if around else min(far), max(far)
 
 
 def trimmed(parts: list[str]) -> tuple[str, ...]:
@@ -177,21 +168,22 @@ def _in_brackets(result: StudyResult, arm: str, metric: str) -> str:
 
 
 def against_gain(result: StudyResult, arm: str) -> tuple[str, ...]:
-    """Verdicts of an arm against the gain control on the key metrics, "against it ...: equivalent on ab RMSE, ..."."""
+    """Verdicts of an arm against the gain control, "against it ... is equivalent on ab RMSE, ...", on the key metrics;
+    where one has no better direction, on its distance to the truth."""
+    about = [gap if (arm, gap := f"{metric}_gap") in result.against_gain else metric for metric in result.key_metrics]
     found = {
         verdict: [
             result.metrics[metric].label
-            for metric in result.key_metrics
+            for metric in about
             if (arm, metric) in result.against_gain and result.against_gain[arm, metric].verdict == verdict
         ]
         for verdict in VERDICTS
     }
-    told = [
-        {"higher": "higher ", "lower": "lower "}.get(verdict, f"{verdict} on ") + listed(labels)
-        for verdict, labels in found.items()
-        if labels
-    ]
-    return (" Against it ", Code(arm), f" is {'; '.join(told)}.") if told else ()
+    judged = [f"{verdict} on {listed(found[verdict])}" for verdict in VERDICTS
+              if found[verdict] and verdict not in ("higher", "lower")]  # fmt: skip
+    moved = [f"{verdict} {listed(found[verdict])}" for verdict in ("higher", "lower") if found[verdict]]
+    told = [f"is {'; '.join(judged)}"] * bool(judged) + [f"has {' and '.join(moved)}"] * bool(moved)
+    return (" Against it ", Code(arm), f" {'; it '.join(told)}.") if told else ()
 
 
 def joined(names: Sequence[str]) -> list[str]:

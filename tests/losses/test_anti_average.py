@@ -300,3 +300,51 @@ def test_impossible_weights_are_refused(weight):
 def test_unknown_units_are_refused():
     with pytest.raises(ValueError, match="raw, normalized"):
         ColorizationAntiAverageLoss(units="lab")
+
+
+def test_a_derived_class_computes_its_own_terms():
+    class Smooth(ColorizationAntiAverageLoss):
+        terms = {**ColorizationAntiAverageLoss.terms, "sum": 2.0}
+
+        def __init__(self):
+            super().__init__()
+            self.set_weights(self.terms)
+
+        def compute(self, prediction, target):
+            terms = super().compute(prediction, target)
+            return terms | {"lab": torch.nn.functional.l1_loss(prediction, target), "sum": prediction.sum()}
+
+    loss = Smooth()
+    pred, target = (40 * torch.randn(2, 2, 6, 6, dtype=torch.float64) for _ in range(2))
+    pred.requires_grad_()
+    found, wanted = loss(pred, target), loss.compute(pred, target)
+    assert all(torch.equal(found[name], wanted[name]) for name in loss.terms)
+    total = sum(weight * wanted[name] for name, weight in loss.terms.items())
+    torch.testing.assert_close(found["total"], total)
+    gradients = (torch.autograd.grad(value, pred, retain_graph=True)[0] for value in (found["total"], total))
+    torch.testing.assert_close(*gradients)
+
+
+def test_weights_edited_in_place_do_not_reach_a_loss_that_is_computed():
+    loss = ColorizationAntiAverageLoss()
+    pred, target = (40 * torch.randn(2, 2, 6, 6, dtype=torch.float64) for _ in range(2))
+    total = loss(pred.requires_grad_(), target)["total"]
+    (first,) = torch.autograd.grad(total, pred, retain_graph=True)
+    loss.weights["saturation"] = 100.0
+    (second,) = torch.autograd.grad(total, pred)
+    torch.testing.assert_close(first, second)
+
+
+def test_arrays_are_refused_by_name():
+    with pytest.raises(ValueError, match="must be tensors, got ndarray and Tensor"):
+        ColorizationAntiAverageLoss()(torch.zeros(1, 2, 3, 3).numpy(), torch.zeros(1, 2, 3, 3))
+    with pytest.raises(ValueError, match="must be tensors, got Tensor and ndarray"):
+        ColorizationAntiAverageLoss()(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 3).numpy())
+
+
+def test_a_derived_class_names_its_terms_in_an_order_of_its_own():
+    class Turned(ColorizationAntiAverageLoss):
+        terms = dict(reversed(ColorizationAntiAverageLoss.terms.items()))
+
+    pred, target = (40 * torch.randn(2, 2, 6, 6, dtype=torch.float64) for _ in range(2))
+    torch.testing.assert_close(Turned()(pred, target), ColorizationAntiAverageLoss()(pred, target))

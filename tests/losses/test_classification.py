@@ -271,3 +271,9 @@ def test_shapes_that_do_not_match_are_named(logits, target):
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         ClassificationLoss(prior(), **options)
+
+
+@pytest.mark.parametrize("neighbors", [5.0, True, 0, 314])
+def test_neighbors_are_a_whole_number(neighbors):
+    with pytest.raises(ValueError, match="neighbors must be a whole number"):
+        ClassificationLoss(None, neighbors=neighbors)

@@ -159,3 +159,25 @@ def test_ssim_of_identical_images_is_one_and_of_small_ones_refused() -> None:
     torch.testing.assert_close(ssim(planes(truth), planes(truth)), torch.ones(2))
     with pytest.raises(ValueError, match="at least 11 x 11"):
         ssim(torch.zeros(1, 3, 10, 32), torch.zeros(1, 3, 10, 32))
+
+
+def test_a_prior_of_counts_is_refused() -> None:
+    ab = torch.zeros(1, 2, 4, 4)
+    with pytest.raises(ValueError, match="frequencies that sum to 1"):
+        rebalanced_auc(ab, ab, torch.full((313,), 7.0))
+
+
+def test_a_prior_may_be_rounded_an_array_or_not_to_be_looked_at() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pred, target = (40 * torch.randn(2, 2, 6, 6, generator=generator) for _ in range(2))
+    prior = torch.rand(313, generator=generator)
+    prior /= prior.sum()
+    wanted = rebalanced_auc(pred, target, prior)
+    torch.testing.assert_close(rebalanced_auc(pred, target, prior.numpy()), wanted)
+    compiled = torch.compile(rebalanced_auc, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(pred, target, prior), wanted)
+    uniform = torch.full((313,), 1 / 313)  # whose sum is 0.998 in bfloat16
+    torch.testing.assert_close(
+        rebalanced_auc(pred, target, uniform.bfloat16()), rebalanced_auc(pred, target, uniform), rtol=0, atol=1e-3
+    )
+    assert rebalanced_auc(pred.to("meta"), target.to("meta"), prior.to("meta")).shape == (2,)

@@ -111,3 +111,16 @@ def test_entropy_equals_scipy_on_a_numpy_histogram() -> None:
 def test_entropy_ignores_a_turn_by_whole_bins(steps: int, seed: int) -> None:
     ab = random_ab(seed, 2, 2, 6, 6)
     torch.testing.assert_close(hue_entropy(turned(ab, steps * math.tau / 36)), hue_entropy(ab))
+
+
+def test_images_without_pixels_have_no_diversity_and_gray_ones_no_signed_zero() -> None:
+    for metric in (hue_diversity, hue_entropy):
+        assert metric(torch.zeros(2, 2, 0, 3)).isnan().all()
+        assert metric(torch.zeros(0, 2, 3, 3)).shape == (0,)
+        assert not metric(torch.zeros(1, 2, 3, 3)).signbit()
+
+
+@pytest.mark.parametrize("bins", [1, 0, 2.0, True])
+def test_hues_need_two_bins_or_more(bins: object) -> None:
+    with pytest.raises(ValueError, match="bins must be a whole number of at least 2"):
+        hue_entropy(torch.zeros(1, 2, 3, 3), bins)

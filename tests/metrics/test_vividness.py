@@ -126,3 +126,11 @@ def test_chroma_ratio_is_undefined_only_for_the_colorless_target_of_a_batch() ->
 def test_gray_share_counts_chroma_below_five() -> None:
     ab = torch.tensor([[0.0, 4.99, 5.0, 5.01, -3.0, 80.0, -4.0, 0.0], [0.0, 0.0, 0.0, 0.0, 4.0, 0.0, 2.0, -4.9]])
     assert gray_share(ab.reshape(1, 2, 2, 4)).item() == pytest.approx(4 / 8)
+
+
+def test_a_colour_that_is_not_finite_is_not_gray() -> None:
+    ab = torch.zeros(2, 2, 3, 3)
+    ab[0, 0, 1, 1] = math.nan
+    found = gray_share(ab)
+    assert found[0].isnan() and found[1] == 1
+    assert gray_share(torch.full((1, 2, 3, 3), 2e19)) == 0  # whose square no float holds

@@ -53,23 +53,30 @@ def test_arms_whose_intervals_overlap_the_best_one_are_named(make_results):
     assert "the interval of strong overlaps its own" in lines(edit(results, "arms", widen))["Which loss"].text
 
 
-def test_of_arms_that_intervals_cannot_tell_apart_the_one_with_the_smallest_error_is_recommended(make_results):
+def test_of_arms_as_near_but_for_less_than_the_margin_the_one_with_the_smallest_error_is_recommended(make_results):
     results = make_results()
     result = load_result(results)
-    best = recommended_arm(result)
-    trained = [arm.name for arm in result.arms if not arm.control and arm.name != best]
+    first, margin = recommended_arm(result), result.metrics["chroma_ratio"].margin
+    trained = [arm.name for arm in result.arms if not arm.control and arm.name != first]
     cheapest = min(trained, key=lambda arm: result.estimates[arm, "ab_rmse"].mean)
-    assert result.estimates[cheapest, "ab_rmse"].mean < result.estimates[best, "ab_rmse"].mean
+    assert result.estimates[cheapest, "ab_rmse"].mean < result.estimates[first, "ab_rmse"].mean
+    distance = abs(result.estimates[first, "chroma_ratio"].mean - 1)
 
-    def widen(frame: pd.DataFrame) -> pd.DataFrame:
-        rows = (frame["metric"] == "chroma_ratio") & (frame["arm"] == cheapest)
-        frame.loc[rows, ["low", "high"]] = [0.5, 1.5]
-        return frame
+    def place(beyond: float):
+        def change(frame: pd.DataFrame) -> pd.DataFrame:
+            rows = (frame["metric"] == "chroma_ratio") & (frame["arm"] == cheapest)
+            ratio = 1 - distance - beyond
+            frame.loc[rows, ["mean", "low", "high"]] = [ratio, ratio - 0.01, ratio + 0.01]
+            return frame
 
-    assert recommended_arm(load_result(edit(results, "arms", widen))) == cheapest
+        return change
+
+    assert recommended_arm(load_result(edit(results, "arms", place(1.1 * margin)))) == first
+    assert f"Nearest in chroma is {first}" in lines(results)["Which loss"].headline
+    assert recommended_arm(load_result(edit(results, "arms", place(0.9 * margin)))) == cheapest
     text = lines(results)["Which loss"].headline
-    assert f"Nearest in chroma is {cheapest}" in text
-    assert "of those as close it has the smallest ab RMSE" in text
+    assert f"Practically nearest in chroma is {cheapest}" in text
+    assert re.search(rf"{first} \(\d+\u00a0%\) comes closer by less than the margin of .*, at a larger ab RMSE", text)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +164,23 @@ def test_an_arm_that_is_farther_from_the_truth_than_gray_is_said_to_be_so(make_r
 
         return change
 
-    said = f"By ab RMSE and CIEDE2000 it is farther from the truth than {gray['name']}, no colour at all."
-    assert said in lines(edit(results, "paired", place(-100.0)))["What it costs"].headline
-    assert "farther" not in lines(edit(results, "paired", place(100.0)))["What it costs"].headline
+    def others(names: list[str]):
+        def change(frame: pd.DataFrame) -> pd.DataFrame:
+            rows = frame["metric"].isin(["ab_rmse", "ciede2000"]) & ~frame["arm"].isin([best, gray["name"]])
+            frame.loc[rows, ["low", "high"]] = [-1000.0, 1000.0]
+            frame.loc[rows & frame["arm"].isin(names), ["low", "high"]] = [900.0, 1000.0]
+            return frame
+
+        return change
+
+    said = f"By ab RMSE and CIEDE2000 it is farther from the truth than {gray['name']}, no colour at all"
+    edit(edit(results, "paired", place(-100.0)), "paired", others([]))
+    assert f"{said}." in lines(results)["What it costs"].headline
+    names = [arm["name"] for arm in facts["arms"] if arm["name"] not in (best, "mse", gray["name"])]
+    for many, also in ((1, f", and so is {names[0]}."), (2, f", and so are {names[0]} and {names[1]}."),
+                       (4, ", and so are 4 other arms.")):  # fmt: skip
+        assert said + also in lines(edit(results, "paired", others(names[:many])))["What it costs"].headline
+    assert "farther" not in lines(edit(results, "paired", place(2000.0)))["What it costs"].headline
 
 
 def test_a_vivid_arm_that_is_worse_pixel_by_pixel_is_said_to_be_so(make_results):
