@@ -7,6 +7,7 @@ trains, then model.pt, history.csv and record.json. record.json is written last:
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import shutil
@@ -172,11 +173,16 @@ def _attempt(cell: Cell, store: CellStore, main: int) -> str | None:
 
 
 def _damaged(checkpoint: Path) -> bool:
+    """Whether a file that can be read is no checkpoint."""
     import torch
 
     try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):  # none, or one that nobody can read for now
+        content = io.BytesIO(checkpoint.read_bytes())
+    except OSError:  # none, or one that nobody can read for now
+        return False
+    try:
+        torch.load(content, map_location="cpu", weights_only=True)
+    except MemoryError:
         return False
     except Exception:  # whatever torch says of a file that is none of its own, or half of one
         return True
