@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from study.report.progress import convergence_sentence
 from study.report.result import Arm, StudyResult
 from study.report.style import amount, count, duration, listed, number, plural
 from study.report.telling import Code
@@ -108,8 +109,8 @@ def threats(result: StudyResult) -> list[tuple[str, str]]:
         text = (
             f"Each cell saw {count(float(training['images']))} images{often}. Losses that learn slowly are "
             "judged early; look at whether the curves are still moving before carrying an ordering over to "
-            "long training."
-        )
+            f"long training. {convergence_sentence(result)}"
+        ).rstrip()
         found.append(("Short training", text))
     if data.get("source") == "palette_world":
         text = (

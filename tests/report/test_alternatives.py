@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from study.report.alternatives import classification, in_between, others
+from study.report.method import threats
 from study.report.progress import convergence_sentence
 from study.report.reading import load_result
 from study.report.result import StudyResult
@@ -165,6 +166,6 @@ def test_curves_that_nobody_can_tell_flattened_are_counted(everything, tmp_path)
             frame["flattened"] = ["undecided"] * many + ["yes"] * (len(frame) - many)
             return frame
 
-        assert f" had flattened by the end of training{said}." in convergence_sentence(
-            load_result(edit(results, "convergence", judge))
-        )
+        result = load_result(edit(results, "convergence", judge))
+        assert f" had flattened by the end of training{said}." in convergence_sentence(result)
+        assert dict(threats(result))["Short training"].endswith(convergence_sentence(result))
