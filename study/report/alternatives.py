@@ -31,7 +31,7 @@ def classification(result: StudyResult) -> Line | None:
     arms = (own + rest)[:4] or arms
     if not arms:
         return None
-    same = {name: _same_settings(result, name, arms[:place]) for place, name in enumerate(arms)}
+    same = {name: result.twins.get(name) for name in arms}
     head: list[str] = []
     for name in (name for name in arms if (name, AMOUNT) in result.estimates):
         if same[name]:
@@ -56,14 +56,6 @@ def classification(result: StudyResult) -> Line | None:
             text = "; ".join(said) if said else why_nothing(result, name)
             detail += [" " if detail else "", Code(name), f": {text}."]
     return Line("Classification", tuple(head), tuple(detail)) if head else Line("Classification", tuple(detail))
-
-
-def _same_settings(result: StudyResult, name: str, before: list[str]) -> str | None:
-    """The arm among those told before that is the same but for its name, as a tuned one may come to be."""
-    own = result.arm(name)
-    settings = [own.weights, own.options, own.decode, own.train]
-    return next((other for other in before if (arm := result.arm(other)).loss == own.loss
-                 and [arm.weights, arm.options, arm.decode, arm.train] == settings), None)  # fmt: skip
 
 
 def _regret(result: StudyResult, arm: str) -> list[str]:

@@ -189,7 +189,8 @@ def _fails(result: StudyResult) -> Line | None:
 
 def _sure(result: StudyResult) -> Line:
     many = len(result.seeds)
-    verdicts = Counter(comparison.verdict for comparison in result.comparisons.values())
+    counted = {key: found for key, found in result.comparisons.items() if key[0] not in result.twins}
+    verdicts = Counter(comparison.verdict for comparison in counted.values())
     compared = sum(verdicts.values())
     head = f"{plural(many, 'seed')} for each arm"
     if many == 1:

@@ -291,6 +291,18 @@ class StudyResult:
         }  # fmt: skip
 
     @cached_property
+    def twins(self) -> dict[str, str]:
+        """Arms that are the same as an earlier one but for their name, as a tuned one may come to be, and which."""
+        first: dict[str, str] = {}
+        found: dict[str, str] = {}
+        for arm in self.arms:
+            settings = repr([arm.loss, *(sorted((part or {}).items()) for part in
+                                         (arm.weights, arm.options, arm.decode, arm.train, arm.control))])  # fmt: skip
+            if first.setdefault(settings, arm.name) != arm.name:
+                found[arm.name] = first[settings]
+        return found
+
+    @cached_property
     def p_min(self) -> float:
         """The smallest p that the number of seeds allows (the smallest over the table); NaN without comparisons."""
         return min((c.p_min for c in self.comparisons.values() if not math.isnan(c.p_min)), default=math.nan)

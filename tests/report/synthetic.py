@@ -259,7 +259,8 @@ def build_results(
     facts = {
         "study": study, "title": title, "baseline": baseline, "seeds": list(range(seeds)),
         "arms": [{"name": a[0], "description": f"{a[1]} with {len(a[2])} weights", "loss": a[1], "weights": a[2],
-                  "options": {}, "decode": {"temperature": 0.38}} for a in arms],
+                  "options": {"rebalance": 0.5} if a[0].endswith("rebalanced") else {},
+                  "decode": {"temperature": 0.38}} for a in arms],
         "training": {"images": 15360, "batch": 64, "learning_rate": 0.002, "width": 16, "levels": 3},
         "data": {"source": "palette_world" if kinds else "folder", "counts": {"train": 2000, "val": 200, "test": 400},
                  "size": size, "skipped": 0, "hashes": {"train": "ab" * 32, "val": "cd" * 32, "test": "ef" * 32}},

@@ -57,10 +57,15 @@ def test_an_arm_with_the_settings_of_another_is_not_told_twice(make_results):
     one, other = [arm for arm in facts["arms"] if arm["loss"] == "classification"][:2]
     for temperature, same in ((0.1, False), (0.38, True)):
         one["decode"], other["decode"] = {"temperature": 0.38}, {"temperature": temperature}
+        other["options"] = one["options"]
         path.write_text(json.dumps(facts))
         told = classification(place(results, {"strong": (1.0, 14.0)}))
         assert (f"; {other['name']} has the settings of {one['name']}" in told.headline) == same
         assert (f"{other['name']}: " in told.text) != same
+        result = load_result(results)
+        metrics = sum(name == other["name"] for name, _ in result.comparisons)
+        many = len(result.comparisons) - metrics * same
+        assert metrics and f"of {many} comparisons with the baseline" in lines(results)["How sure"].headline
 
 
 @pytest.mark.parametrize(
