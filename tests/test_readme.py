@@ -122,7 +122,7 @@ def palette_world() -> list[str]:
         f"{world.weight('saturation', 2)}, diversity {world.weight('diversity', 2)}) brings "
         f"{world.share('anti_average_tuned', 'chroma_ratio')} of the chroma for {tuned} more `ab_rmse`",
         f"One gain on MSE's output brings {world.share('mse_gain_truth', 'chroma_ratio')} for "
-        f"{world.more('ab_rmse', 'mse_gain_truth').removesuffix(' %')} %: on `ab_rmse` the two are "
+        f"{world.more('ab_rmse', 'mse_gain_truth')}: on `ab_rmse` the two are "
         f"{world.verdict('ab_rmse', 'anti_average_tuned', 'mse_gain_truth')}",
         f"{world.share('anti_average_tuned', 'mode_commitment')} of the pixels come near one of them, "
         f"{world.share('zhang_tuned', 'mode_commitment')} under `zhang_tuned`, whose price is "

@@ -72,7 +72,7 @@ def recommended_arm(result: StudyResult) -> str | None:
     if best is None:
         return None
     card = result.metrics[AMOUNT]
-    bound = card.badness(result.estimates[best, AMOUNT].mean) + (card.margin or 0.0)
+    bound = card.badness(result.estimates[best, AMOUNT].mean) + card.margin
     alike = [arm for arm in among
              if (own := result.estimates.get((arm.name, AMOUNT))) and card.badness(own.mean) <= bound]  # fmt: skip
     return nearest(result, FIDELITY[0], alike) or best

@@ -158,8 +158,9 @@ def test_conversions_of_colours_under_vmap(convert, largest, dtype):
     pictures = largest * torch.rand(3, 2, 3, 5, 4, generator=torch.Generator().manual_seed(9))
     pictures = pictures.to(dtype)
     found = torch.func.vmap(convert)(pictures)
-    # Other vectors of the processor's may round otherwise: within what the conversions are exact to.
-    torch.testing.assert_close(found, torch.stack([convert(batch) for batch in pictures]), rtol=0, atol=1e-4)
+    # Vectors of another length may round otherwise: by 3e-5 Lab units where they are the widest, sRGB not at all.
+    close = {"rtol": 0, "atol": 5e-5} if convert is rgb_to_lab else {}
+    torch.testing.assert_close(found, torch.stack([convert(batch) for batch in pictures]), **close)
 
 
 def test_what_lies_on_the_cpu_stays_there_whatever_the_default_device():
