@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +91,9 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
         ]
     if not quick and shutil.which("g++"):  # compiling takes half a minute
         bounds.append(("the same formulas fused by torch.compile into kernels of their own", in_one_kernel))
-    yield Comparison(
+    yield from _in_a_row_and_alone(
+        device,
+        pred,
         what=what,
         against="the formulas written straight",
         goal=4,
@@ -100,7 +104,9 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
         bounds=bounds,
     )
     only_lab = ColorizationAntiAverageLoss(1.0, 0.0, 0.0, 0.0)
-    yield Comparison(
+    yield from _in_a_row_and_alone(
+        device,
+        pred,
         what=what,
         against="plain MSE (at most 3 times its time: at least a third)",
         goal=0.3333,
@@ -136,7 +142,9 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
             images.softmax(1)
 
     shape = f"{n}x313x{side}x{side}"
-    yield Comparison(
+    yield from _in_a_row_and_alone(
+        device,
+        logits,
         what=f"classification loss, forward and backward, {shape}",
         against="dense soft targets",
         goal=2,
@@ -160,6 +168,33 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
         bounds=[("the gradient of the logits alone, which any loss returns", logits.nbytes)],
         memory=True,
     )
+
+
+def _in_a_row_and_alone(device: torch.device, prediction: Tensor, **fields: Any) -> Iterator[Comparison]:
+    """A comparison and, on a graphics card, the same of calls by themselves, which autograd's threads bound."""
+    comparison = Comparison(**fields)
+    yield comparison
+    if device.type == "cuda":
+        nothing = ("an autograd function that does nothing but make room", lambda: _NoWork.of(prediction))
+        what = f"{comparison.what}, one call at a time"
+        yield replace(comparison, what=what, alone=True, bounds=[nothing])
+
+
+class _NoWork(torch.autograd.Function):
+    """Room for a loss and for its gradient, and nothing in it."""
+
+    @classmethod
+    def of(cls, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        return _with_gradient(cls.apply(prediction), prediction)
+
+    @staticmethod
+    def forward(ctx: Any, prediction: Tensor) -> Tensor:
+        ctx.save_for_backward(prediction)
+        return prediction.new_empty(())
+
+    @staticmethod
+    def backward(ctx: Any, of_loss: Tensor) -> Tensor:
+        return torch.empty_like(ctx.saved_tensors[0])
 
 
 def _some_ab(n: int, side: int, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,10 @@
 Time: both sides run in turns in one process, after a warm-up, the first of each pair alternating. A ratio is taken
 within each pair; its median and quartiles are reported, so that a slow moment of the machine hits both sides.
 
+On a graphics card a timing takes as many calls in a row as last some milliseconds, as a training takes its steps: of a
+single call the most part may be threads that wake up, autograd's own among them. How long a call takes by itself is
+measured where a comparison says so.
+
 Memory: the peak of what torch allocates during a call, above what was allocated before it (study.memory): inputs do
 not count, results do.
 """
@@ -23,6 +27,8 @@ import torch
 
 from study.memory import peak_bytes
 
+IN_A_ROW = 0.01  # seconds of a timing on a graphics card
+
 Run = Callable[[], Any]
 
 
@@ -42,6 +48,7 @@ class Comparison:
     bounds          what bounds ours: descriptions, and either something to measure in the same way or a number of
                     bytes
     memory          True: bytes are compared instead of seconds
+    alone           True: a timing on a graphics card takes one call
     """
 
     what: str
@@ -53,6 +60,7 @@ class Comparison:
     tolerance: float
     bounds: Sequence[tuple[str, Run | float]] = ()
     memory: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,10 +144,14 @@ def measure(comparison: Comparison, device: torch.device, seconds: float) -> tup
     else:
         assert callable(comparison.theirs)
         unit = "ms"
-        ours, theirs, ratios = _interleaved(comparison.ours, comparison.theirs, device, seconds)
+        in_a_row = device.type != "cpu" and not comparison.alone
+        ours, theirs, ratios = _interleaved(comparison.ours, comparison.theirs, device, seconds, in_a_row)
         low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        between = comparison.theirs if comparison.alone else None
         values = [
-            (says, _median_ms(bound, device, seconds / 4)) for says, bound in comparison.bounds if callable(bound)
+            (says, _median_ms(bound, device, seconds / 4, in_a_row, between))
+            for says, bound in comparison.bounds
+            if callable(bound)
         ]
     row = Row(
         what=comparison.what,
@@ -169,10 +181,13 @@ def _bytes(run: Run | float, device: torch.device) -> float:
     return peak_bytes(run, device) if callable(run) else run
 
 
-def _interleaved(ours: Run, theirs: Run, device: torch.device, seconds: float) -> tuple[float, float, list[float]]:
+def _interleaved(
+    ours: Run, theirs: Run, device: torch.device, seconds: float, in_a_row: bool
+) -> tuple[float, float, list[float]]:
     """Median milliseconds of both, and theirs / ours of every pair."""
     for run in (ours, theirs, ours, theirs):
         _timed(run, device)
+    calls, their_calls = (_calls(run, device) if in_a_row else 1 for run in (ours, theirs))
     times: list[tuple[float, float]] = []
     gc.collect()
     gc.disable()
@@ -180,32 +195,41 @@ def _interleaved(ours: Run, theirs: Run, device: torch.device, seconds: float) -
         end = time.perf_counter() + seconds
         while len(times) < 5 or (time.perf_counter() < end and len(times) < 200):
             if len(times) % 2:
-                first = _timed(ours, device)
-                times.append((first, _timed(theirs, device)))
+                first = _timed(ours, device, calls)
+                times.append((first, _timed(theirs, device, their_calls)))
             else:
-                first = _timed(theirs, device)
-                times.append((_timed(ours, device), first))
+                first = _timed(theirs, device, their_calls)
+                times.append((_timed(ours, device, calls), first))
     finally:
         gc.enable()
     one, other = (1e3 * statistics.median(side) for side in zip(*times, strict=True))
     return one, other, [b / a for a, b in times]
 
 
-def _median_ms(run: Run, device: torch.device, seconds: float) -> float:
+def _median_ms(run: Run, device: torch.device, seconds: float, in_a_row: bool, between: Run | float | None) -> float:
+    """Of calls by themselves, after one of `between` each."""
     _timed(run, device)
+    calls = _calls(run, device) if in_a_row else 1
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < 5 or (time.perf_counter() < end and len(times) < 200):
-        times.append(_timed(run, device))
+        if callable(between):
+            between()
+        times.append(_timed(run, device, calls))
     return 1e3 * statistics.median(times)
 
 
-def _timed(run: Run, device: torch.device) -> float:
-    """Seconds of one call, its result released and, on CUDA, its work done."""
+def _calls(run: Run, device: torch.device) -> int:
+    return max(1, round(IN_A_ROW / _timed(run, device)))
+
+
+def _timed(run: Run, device: torch.device, calls: int = 1) -> float:
+    """Seconds per call of so many in a row, each result released and, on CUDA, all work done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
-    run()
+    for _ in range(calls):
+        run()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) / calls

@@ -19,7 +19,9 @@ Written by `make bench`. Each row is our function beside what a user would pick 
 a ratio above 1 means that ours is faster, or smaller; the goal is met when the ratio is at least the goal. That both
 sides compute the same is checked before anything is timed; the largest difference found stands in `results.csv`.
 
-Times are medians; a ratio is the median over interleaved pairs, with quartiles. Memory is the peak of what torch
+Times are medians; a ratio is the median over interleaved pairs, with quartiles. On a graphics card a time is that of
+calls in a row, as in a training, unless a row says otherwise: of one call by itself the most part may be threads of
+autograd that wake up. Memory is the peak of what torch
 allocates during a call above its inputs, results included, in MB of a million bytes. Where a goal is an
 upper limit, the ratio is turned round: limit / ours. One row per number of threads; numpy, scikit-image and the ball
 tree use one in any case, and are not compared on a graphics card, which they cannot use. Rows of a graphics card stay

@@ -200,7 +200,7 @@ def _soft_encoding(device: torch.device, generator: torch.Generator) -> Iterator
 def _classification(device: torch.device, generator: torch.Generator) -> Iterator[Case]:
     ab = 40 * torch.randn(3, 2, 7, 7, generator=generator)  # more pixels than a program takes
     ab[1] /= 40  # a gray picture
-    ab[0, 0, 0, 1] = 0  # among the first values, one that no mask may be taken from
+    ab[0, 0, 0, 1] = 0.01  # among the first values, one that no mask may be taken from; no bins are equally near to it
     ab[0, :, 0, 0] = torch.tensor([83.0, 61.0])  # far from the bins that are ruled out below
     lab = torch.cat([50 + ab[:, :1], ab], 1)
     prior = torch.rand(313, generator=generator)

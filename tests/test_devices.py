@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,91 @@ def test_kernels_in_all_shapes() -> None:
 
     apart = [case for case in cases(CARD) if not case[1] <= case[2]]
     assert not apart
+
+
+HOT = ["rgb_to_lab", "lab_to_rgb", "soft_encode", "anti_average", "classification"]
+
+
+def inputs(name: str, rgb: Tensor) -> list[Tensor]:
+    """What a function that runs as kernels can be given, from pictures in 0..1 on the card."""
+    ab = 200 * rgb[:, 1:] - 100
+    given = {
+        "soft_encode": [ab],
+        "anti_average": [150 * rgb[:, :2] - 70, ab],
+        "classification": [5 * rgb.repeat(1, 105, 1, 1)[:, :313], ab],
+    }
+    return [x.contiguous() for x in given.get(name, [rgb])]
+
+
+@cache
+def loss_on_card(name: str) -> Loss:
+    return build_loss(LossSettings(name=name), np.full(313, 1 / 313), Path.cwd()).to(CARD)
+
+
+def results(name: str, given: list[Tensor]) -> list[Tensor]:
+    """Everything that a function that runs as kernels returns; a loss's gradient too."""
+    if name == "soft_encode":
+        return list(bins.soft_encode(*given))
+    if hasattr(color, name):
+        return [getattr(color, name)(*given)]
+    prediction = given[0].detach().requires_grad_()
+    out = loss_on_card(name)(prediction, given[1])
+    (gradient,) = torch.autograd.grad(out["total"], prediction)
+    return [*(value.detach() for value in out.values()), gradient]
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_kernel_takes_what_begins_anywhere_in_memory(name: str) -> None:
+    given = inputs(name, colors(8, side=37).to(CARD) / 255)
+    wanted = results(name, given)  # compiled for what begins at round addresses
+    shifted = [torch.empty(x.numel() + 1, device=CARD)[1:].view(x.shape).copy_(x) for x in given]
+    assert all(x.data_ptr() % 16 for x in shifted)
+    assert all(torch.equal(x, y) for x, y in zip(results(name, shifted), wanted, strict=True))
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_kernels_of_two_streams_do_not_meet(name: str) -> None:
+    # Which program of a kernel is done last is counted in memory that is kept.
+    batches = [inputs(name, colors(9, count=count, side=16).to(CARD) / 255) for count in (3, 1100)]
+    wanted = [results(name, given) for given in batches]
+    streams = [torch.cuda.Stream(), torch.cuda.Stream()]
+    apart = [torch.zeros((), dtype=torch.int64, device=CARD) for _ in streams]
+    torch.cuda.synchronize()
+    for _ in range(30):
+        for stream, given, once, count in zip(streams, batches, wanted, apart, strict=True):
+            with torch.cuda.stream(stream):
+                for x, y in zip(results(name, given), once, strict=True):
+                    count += (x != y).sum()
+    torch.cuda.synchronize()
+    assert [count.item() for count in apart] == [0, 0]
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_kernels_can_be_captured_in_graphs(name: str) -> None:
+    batches = [inputs(name, colors(seed).to(CARD) / 255) for seed in (11, 12)]
+    wanted = [results(name, given) for given in batches]
+    places = [[torch.zeros_like(x) for x in given] for given in batches]
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        results(name, places[0])
+    torch.cuda.current_stream().wait_stream(aside)
+    graphs, found = [torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()], []
+    for graph, given in zip(graphs, places, strict=True):
+        with torch.cuda.graph(graph):
+            found.append(results(name, given))
+    for place, given in zip(places, batches, strict=True):
+        for x, y in zip(place, given, strict=True):
+            x.copy_(y)
+    torch.cuda.synchronize()
+    streams = [torch.cuda.Stream(), torch.cuda.Stream()]
+    for _ in range(30):  # side by side
+        for stream, graph in zip(streams, graphs, strict=True):
+            with torch.cuda.stream(stream):
+                graph.replay()
+    torch.cuda.synchronize()
+    for outcome, once in zip(found, wanted, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(outcome, once, strict=True))
 
 
 def test_the_hot_functions_run_kernels_unless_a_gradient_or_double_precision_is_asked_for() -> None:

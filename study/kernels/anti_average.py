@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from study.kernels.launch import counters, is_last, kernel
 from study.losses.anti_average import (
     CHROMA_SQUARED_FLOOR,
     ColorizationAntiAverageLoss,
@@ -20,7 +21,7 @@ from study.losses.anti_average import (
 _BLOCK = 1024  # pixels at a time
 _MOST_PARTS = 256  # into which the pixels of an image are cut
 # What the programs of `_loss` leave for each other and for `_gradient`, in one piece of memory: six numbers
-# of every image, how many parts of every image and how many images are done, seven sums of every part.
+# of every image, seven sums of every part.
 _OF_IMAGE = tl.constexpr(6)  # lab, saturation, squared gap, confidence; mean hue, gap
 _SUMS = tl.constexpr(7)  # mean and squares of both hues; lab, saturation, confidence
 
@@ -53,16 +54,18 @@ def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tu
     pixels = height * width
     units = loss.units
     part, parts, slots = _cut(pixels, _MOST_PARTS)
-    room = pred.new_zeros(images * (_OF_IMAGE.value + 1) + 1 + images * parts * _SUMS.value)
+    room = pred.new_empty(images * (_OF_IMAGE.value + parts * _SUMS.value))
     results = pred.new_empty(1 + len(loss.terms))
     by_pixel = 1 / (images * pixels)
-    with torch.cuda.device_of(pred):
-        _loss[(images * parts,)](
-            pred, target, room, results, images, pixels, parts, part,
-            1 / units.lightness, 1 / units.ab, 1 / pred.numel(),
+    _loss(
+        images * parts,
+        (pred, target, room, results, counters(images + 1, pred.device)),
+        (
+            images, pixels, parts, part, 1 / units.lightness, 1 / units.ab, 1 / pred.numel(),
             by_pixel / units.chroma**2, 1 / (images * units.hue**4), by_pixel / units.chroma, *loss.weights.values(),
-            PARTS=slots, CHANNELS=channels, BLOCK=_BLOCK,
-        )  # fmt: skip
+        ),
+        (slots, channels, _BLOCK),
+    )  # fmt: skip
     return *results.unbind(), room
 
 
@@ -81,13 +84,16 @@ def gradient(
     # The derivative of each weighted term, but for the pixel's own factor.
     by_pixel, by_lab = 1 / (images * pixels), 2 * weights["lab"] / pred.numel()
     slope = torch.empty_like(pred)
-    with torch.cuda.device_of(pred):
-        _gradient[(images * -(-pixels // _BLOCK),)](
-            pred, target, room, of_total, slope, images, pixels, by_lab / units.lightness**2, by_lab / units.ab**2,
+    _gradient(
+        images * -(-pixels // _BLOCK),
+        (pred, target, room, of_total, slope),
+        (
+            images, pixels, by_lab / units.lightness**2, by_lab / units.ab**2,
             2 * weights["saturation"] * by_pixel / units.chroma**2, weights["confidence"] * by_pixel / units.chroma,
             4 * weights["diversity"] / (images * max(pixels - 1, 1) * units.hue**4), CHROMA_SQUARED_FLOOR,
-            CHANNELS=channels, BLOCK=_BLOCK,
-        )  # fmt: skip
+        ),
+        (channels, _BLOCK),
+    )  # fmt: skip
     return slope
 
 
@@ -99,9 +105,9 @@ def _cut(pixels: int, most_parts: int) -> tuple[int, int, int]:
     return part, parts, triton.next_power_of_2(parts)
 
 
-@triton.jit
+@kernel()
 def _loss(
-    pred, target, room, results, images, pixels, parts, part, by_lightness, by_ab,
+    pred, target, room, results, done, images, pixels, parts, part, by_lightness, by_ab,
     by_lab, by_saturation, by_diversity, by_confidence,
     lab_weight, saturation_weight, diversity_weight, confidence_weight,
     PARTS: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
@@ -134,8 +140,7 @@ def _loss(
         true_mean, true_squares = _merged(seen, true_mean, true_squares, count, _atan2(true_b, true_a), inside)
         seen += count
     of_images = room
-    done = (of_images + _OF_IMAGE * images).to(tl.pointer_type(tl.int32))
-    sums = of_images + (_OF_IMAGE + 1) * images + 1 + image * parts * _SUMS
+    sums = of_images + _OF_IMAGE * images + image * parts * _SUMS
     at = sums + number * _SUMS
     tl.store(at, mean)
     tl.store(at + 1, squares)
@@ -144,7 +149,7 @@ def _loss(
     tl.store(at + 4, lab)
     tl.store(at + 5, saturation)
     tl.store(at + 6, confidence)
-    if _is_last(done + image, parts):
+    if is_last(done + image, parts):
         each = tl.arange(0, PARTS)
         exists = each < parts
         count = tl.where(exists, tl.minimum(part, pixels - each * part), 0).to(tl.float32)
@@ -158,7 +163,7 @@ def _loss(
         tl.store(at + 3 * images, tl.sum(_left(sums + 6, each, exists)))
         tl.store(at + 4 * images, mean)
         tl.store(at + 5 * images, gap)
-        if _is_last(done + images, images):
+        if is_last(done + images, images):
             lab = by_lab * _sum(of_images, images, BLOCK)
             saturation = by_saturation * _sum(of_images + images, images, BLOCK)
             diversity = by_diversity * _sum(of_images + 2 * images, images, BLOCK)
@@ -179,16 +184,7 @@ def _loss(
             tl.store(results + 4, confidence)
 
 
-@triton.jit
-def _is_last(done, count):
-    """Whether this is the last of `count` programs to come here; it then sees what the others have left."""
-    tl.debug_barrier()  # all that this program leaves is written before it is counted
-    last = tl.atomic_add(done, 1, sem="acq_rel") == count - 1
-    tl.debug_barrier()  # and nothing is read before
-    return last
-
-
-@triton.jit
+@kernel()
 def _gradient(
     pred, target, room, of_total, slope, images, pixels, by_lightness, by_ab,
     by_saturation, by_confidence, by_diversity, floor, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,

@@ -4,7 +4,6 @@ its nearest, as in study.bins."""
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import torch
 import triton
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from study import bins as definition
 from study.bins import AB_BINS, BINS
+from study.kernels.launch import kernel
 
 _PIXELS = 128  # per program
 _CELL, _REACH = tl.constexpr(definition._CELL), tl.constexpr(definition._REACH)
@@ -32,11 +32,12 @@ def soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tenso
     indices = torch.empty((n, neighbors, height, width), dtype=torch.int64, device=ab.device)
     weights = torch.empty((n, neighbors, height, width), dtype=torch.float32, device=ab.device)
     pixels = height * width
-    with torch.cuda.device_of(ab):
-        _soft_encode[(triton.cdiv(n * pixels, _PIXELS),)](
-            ab, *tables(neighbors, ab.device), indices, weights, pixels, n * pixels, -0.5 / sigma**2,
-            PIXELS=_PIXELS, **rows(neighbors, ab.device),
-        )  # fmt: skip
+    _soft_encode(
+        -(-n * pixels // _PIXELS),
+        (ab, *tables(neighbors, ab.device), indices, weights),
+        (pixels, n * pixels, -0.5 / sigma**2),
+        (_PIXELS, *rows(neighbors, ab.device)),
+    )
     return indices, weights
 
 
@@ -48,14 +49,13 @@ def tables(neighbors: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def rows(neighbors: int, device: torch.device) -> dict[str, Any]:
-    """How many neighbours and candidates there are, and the powers of two that hold them."""
+def rows(neighbors: int, device: torch.device) -> tuple[int, int, int, int]:
+    """K, SLOTS, ROWS, PADDED: how many neighbours and candidates there are, and the powers of two that hold them."""
     slots = len(tables(neighbors, device)[1])
-    powers = {"ROWS": triton.next_power_of_2(neighbors), "PADDED": triton.next_power_of_2(slots)}
-    return {"K": neighbors, "SLOTS": slots, **powers}
+    return neighbors, slots, triton.next_power_of_2(neighbors), triton.next_power_of_2(slots)
 
 
-@triton.jit
+@kernel()
 def _soft_encode(
     ab, bins, candidates, indices, weights, pixels, total, by_squared,
     PIXELS: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,

@@ -10,6 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from study import color
+from study.kernels.launch import Kernel, kernel
 
 _BLOCK = 1024  # pixels per program
 
@@ -30,7 +31,7 @@ _BX, _BY, _BZ = map(_C, color._TO_RGB[2])
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """`study.color.rgb_to_lab` of pictures (N,3,H,W) on a card, uint8 or floats narrower than float64."""
     levels = _levels(rgb.device) if rgb.dtype == torch.uint8 else rgb
-    return _convert(_rgb_to_lab, rgb, levels, FROM_LEVELS=rgb.dtype == torch.uint8)
+    return _convert(_rgb_to_lab, rgb, (levels,), (rgb.dtype == torch.uint8,))
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
@@ -38,13 +39,14 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     return _convert(_lab_to_rgb, lab)
 
 
-def _convert(kernel: triton.JITFunction, source: Tensor, *more: Tensor, **constants: bool) -> Tensor:
+def _convert(
+    convert: Kernel, source: Tensor, tables: tuple[Tensor, ...] = (), constants: tuple[int, ...] = ()
+) -> Tensor:
     source = source.contiguous()
     out = torch.empty(source.shape, dtype=torch.float32, device=source.device)
     pixels = source[0, 0].numel()
     total = len(source) * pixels
-    with torch.cuda.device_of(source):
-        kernel[(triton.cdiv(total, _BLOCK),)](source, *more, out, pixels, total, BLOCK=_BLOCK, **constants)
+    convert(-(-total // _BLOCK), (source, *tables, out), (pixels, total), (_BLOCK, *constants))
     return out
 
 
@@ -53,7 +55,7 @@ def _levels(device: torch.device) -> Tensor:
     return color._LINEAR_LEVELS.to(device)
 
 
-@triton.jit
+@kernel()
 def _rgb_to_lab(rgb, levels, lab, pixels, total, BLOCK: tl.constexpr, FROM_LEVELS: tl.constexpr):
     at, inside = _red_of_block(pixels, total, BLOCK)
     if FROM_LEVELS:
@@ -72,7 +74,7 @@ def _rgb_to_lab(rgb, levels, lab, pixels, total, BLOCK: tl.constexpr, FROM_LEVEL
     tl.store(lab + at + 2 * pixels, 200.0 * (fy - fz), mask=inside)
 
 
-@triton.jit
+@kernel()
 def _lab_to_rgb(lab, rgb, pixels, total, BLOCK: tl.constexpr):
     at, inside = _red_of_block(pixels, total, BLOCK)
     lightness = tl.load(lab + at, mask=inside, other=0.0).to(tl.float32)
