@@ -92,11 +92,25 @@ def _vividness(quick: bool) -> Iterator[Comparison]:
     def opponents_summed() -> None:
         opponents(lambda plane: plane.sum(1), lambda plane: torch.linalg.vector_norm(plane, dim=1))
 
+    step = min(n, 64)
+    plane, spare = torch.ones(step, side, side), torch.empty(step, side, side)
+    values = torch.ones(2 * step, side * side)
+
+    def opponents_centred() -> None:
+        opponents()
+        for _ in levels.split(step):
+            values.sub_(values.sum(1, keepdim=True))
+            torch.linalg.vector_norm(values, dim=1)
+
     def sums_and_chroma() -> None:
-        for images in ab.split(32):
+        for images in ab.split(step):
             images.flatten(2).sum(2)
             a, b = images.unbind(1)
-            (a * a).addcmul_(b, b).sqrt_()
+            torch.mul(a, a, out=spare[: len(a)]).addcmul_(b, b).sqrt_().flatten(1).sum(1)
+
+    def root_alone() -> None:
+        for _ in ab.split(step):
+            plane.sqrt_()
 
     yield Comparison(
         what=f"colorfulness of {n} images of {side}x{side}, uint8",
@@ -110,6 +124,7 @@ def _vividness(quick: bool) -> Iterator[Comparison]:
             ("turning the bytes into float32 and nothing else", lambda: [x.float() for x in levels.split(32)]),
             ("the two opponents of every pixel, nothing summed", opponents),
             ("those, their sums and sums of squares, nothing centred", opponents_summed),
+            ("the same with the mean taken out in between, in memory at hand", opponents_centred),
         ],
     )
     yield Comparison(
@@ -122,7 +137,8 @@ def _vividness(quick: bool) -> Iterator[Comparison]:
         tolerance=DIVERSITY_TOLERANCE,
         bounds=[
             ("the sums of a and b and nothing else", lambda: ab.flatten(2).sum(2)),
-            ("those and the chroma of every pixel, not summed", sums_and_chroma),
+            ("a square root per pixel and nothing else, in cache", root_alone),
+            ("those sums, the chroma of every pixel and its sum, in memory at hand", sums_and_chroma),
         ],
     )
 
