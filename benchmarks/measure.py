@@ -147,9 +147,8 @@ def measure(comparison: Comparison, device: torch.device, seconds: float) -> tup
         in_a_row = device.type != "cpu" and not comparison.alone
         ours, theirs, ratios = _interleaved(comparison.ours, comparison.theirs, device, seconds, in_a_row)
         low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        between = comparison.theirs if comparison.alone else None
         values = [
-            (says, _median_ms(bound, device, seconds / 4, in_a_row, between))
+            (says, _median_ms(bound, comparison.theirs, device, seconds / 2, in_a_row))
             for says, bound in comparison.bounds
             if callable(bound)
         ]
@@ -206,15 +205,14 @@ def _interleaved(
     return one, other, [b / a for a, b in times]
 
 
-def _median_ms(run: Run, device: torch.device, seconds: float, in_a_row: bool, between: Run | float | None) -> float:
-    """Of calls by themselves, after one of `between` each."""
+def _median_ms(run: Run, before: Run, device: torch.device, seconds: float, in_a_row: bool) -> float:
+    """Milliseconds of calls after one of `before` each, which leaves the caches as it does for ours."""
     _timed(run, device)
     calls = _calls(run, device) if in_a_row else 1
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < 5 or (time.perf_counter() < end and len(times) < 200):
-        if callable(between):
-            between()
+        before()
         times.append(_timed(run, device, calls))
     return 1e3 * statistics.median(times)
 
