@@ -230,7 +230,8 @@ def _candidates(neighbors: int, device: torch.device) -> _Candidates:
         # plus twice the cell's radius: only those need comparing.
         kth = np.sqrt(np.partition(distance, neighbors - 1, axis=1)[:, neighbors - 1])
         near = np.sqrt(distance) <= kth[:, None] + _CELL * 2**0.5 + 1e-6
-        order = np.argsort(distance, axis=1)[:, : near.sum(1).max()]
+        # Stable, so that bins equally near to a colour come in the same order on every processor.
+        order = np.argsort(distance, axis=1, kind="stable")[:, : near.sum(1).max()]
         some, some_distance = bins[order], np.take_along_axis(distance, order, 1)
         slopes = 2 * np.abs(some[:, None] - some[:, :, None]).sum(-1)  # [cell, i, j]
         nearer = some_distance[:, None] - some_distance[:, :, None] + slopes * (_CELL / 2) <= 0

@@ -116,6 +116,9 @@ def prepare(study: str) -> None:
     manifest = prepare(study, own.study(study), own.root)
     counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
     click.echo(f"data/{study}: {counts}")
+    for split, seen in manifest["seen_in_training"].items():
+        if seen:
+            click.echo(f"  {seen} of the {split} pictures are among the training pictures too, pixel for pixel")
     for item in manifest["skipped"][:20]:
         click.echo(f"  skipped {item['name']}: {item['reason']}")
     if len(manifest["skipped"]) > 20:

@@ -259,7 +259,8 @@ def trend(claim: kinds.Trend, sources: Sources) -> Evidence:
 def same_hue(claim: kinds.SameHue, sources: Sources) -> Evidence:
     """The mean prediction of every kind has the hue of the kind's mean colour, degrees, weighted by its chroma.
 
-    Kinds whose mean colour has a chroma below HUED have no hue to compare with. Interval over the seeds alone.
+    Kinds whose mean colour has a chroma below HUED have no hue to compare with. Interval over the seeds alone. Kinds
+    that are off by more than the margin are named.
     """
     sources.need(claim.arm)
     if not sources.means:
@@ -274,11 +275,15 @@ def same_hue(claim: kinds.SameHue, sources: Sources) -> Evidence:
     true_a, true_b = np.array(list(hued.values())).T
     a, b = (table.xs(name, level="metric")[list(hued)].to_numpy() for name in ("a_mean", "b_mean"))
     angle = np.degrees(np.arctan2(b, a) - np.arctan2(true_b, true_a))
-    off = np.abs((angle + 180) % 360 - 180) @ np.hypot(true_a, true_b) / np.hypot(true_a, true_b).sum()
+    angle = np.abs((angle + 180) % 360 - 180)
+    off = angle @ np.hypot(true_a, true_b) / np.hypot(true_a, true_b).sum()
+    each = sorted(zip(angle.mean(0), hued, strict=True), reverse=True)
+    far = ", ".join(f"{kind} by {degrees:.0f} degrees" for degrees, kind in each if degrees > claim.margin)
     labels = {
         "metric": "hue_difference",
         "unit": "degrees",
-        "comparison": f"{claim.arm} against the mean of the law, weighted by its chroma",
+        "comparison": f"{claim.arm} against the mean of the law, weighted by its chroma"
+        + (f"; farther off alone: {far}" if far else ""),
     }
     return _from_scores(sources, off[:, None], not_beyond("down", claim.margin), **labels)
 

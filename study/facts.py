@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from study.color import rgb_to_lab
@@ -50,11 +51,13 @@ def study_facts(
             "counts": {split: facts["count"] for split, facts in manifest["splits"].items()},
             "hashes": {split: facts["sha256"] for split, facts in manifest["splits"].items()},
             "skipped": len(manifest["skipped"]),
+            "seen_in_training": manifest.get("seen_in_training", {}).get("test", 0),  # prepared by an earlier version
         },
         "law": _law_facts(law, prepared.kinds("test")) | {"casts": casts_of_averages(prepared)} if law else None,
         "lpips": lpips,
         "pictures": settings.evaluate.show,
         "bootstrap": settings.compare.model_dump(),
+        "coverage": wrong_verdicts(project.root / "benchmarks" / "coverage.csv"),
         "provenance": {
             "revision": revision(project.root),
             "python": platform.python_version(),
@@ -108,6 +111,19 @@ def _law_facts(law: ColorLaw, kinds: np.ndarray) -> dict[str, Any]:
             }
         )
     return {"kinds": described, "reachable_mse": float(law.reachable_mse(kinds))}
+
+
+def wrong_verdicts(path: Path) -> dict[str, float] | None:
+    """In how many simulated studies some verdict is wrong, at most: with a baseline as lucky as the arms, and with one
+    whose luck alone is even. None where nothing was simulated."""
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path)
+    alike = table["calm"] == 1
+    return {
+        "alike": float(table.loc[alike, "wrong_family"].max()),
+        "unlike": float(table.loc[~alike, "wrong_family"].max()),
+    }
 
 
 def revision(root: Path) -> str:

@@ -2,7 +2,7 @@
 
 train.npy, val.npy, test.npy   uint8 (N,S,S,3) sRGB
 prior.npy                      float64 (313,) smoothed frequency of the colour bins in the training pictures
-manifest.json                  counts, hashes, names, what was skipped and why
+manifest.json                  counts, hashes, names, what was skipped and why, test pictures seen in training
 world.npz                      generated worlds only: the known conditional law and the kind of every pixel
 """
 
@@ -55,6 +55,12 @@ def training_prior(images: np.ndarray, batch: int = 512) -> np.ndarray:
     return smooth_prior(total / total.sum()).numpy()
 
 
+def seen_in_training(source: Source) -> dict[str, int]:
+    """How many pictures of "val" and "test" are, pixel for pixel, among those of "train" too."""
+    training = {image.tobytes() for image in source.splits["train"].images}
+    return {split: sum(x.tobytes() in training for x in source.splits[split].images) for split in SPLITS[1:]}
+
+
 def _manifest(name: str, study: Study, source: Source, prior: np.ndarray) -> dict[str, Any]:
     splits = {
         split: {
@@ -71,6 +77,7 @@ def _manifest(name: str, study: Study, source: Source, prior: np.ndarray) -> dic
         "data_hash": sha256_array(np.frombuffer("".join(training).encode(), np.uint8)),
         "splits": splits,
         "skipped": [{"name": item.name, "reason": item.reason} for item in source.skipped],
+        "seen_in_training": seen_in_training(source),
         "facts": source.facts,
     }
 

@@ -260,6 +260,8 @@ def test_the_same_hue_is_weighted_by_the_chroma_of_the_mean(write: Callable, ang
     row = judged(write, found, kind="same_hue", arm="own", margin=5)
     assert row["verdict"] == verdict
     assert row["estimate"] == pytest.approx(abs(angle) / 3, abs=0.3)  # sky has a third of the chroma
+    farther = row["comparison"].partition("; farther off alone: ")[2]
+    assert farther == (f"sky by {abs(angle)} degrees" if abs(angle) > 5 else "")
     assert row["unit"] == "degrees"
 
 

@@ -346,6 +346,25 @@ def test_a_folder_with_broken_pictures_is_used_and_says_what_it_skipped(root: Pa
     assert "skipped broken.jpg" in done.stdout
 
 
+def test_pictures_that_are_in_training_too_are_told(root: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(40):
+        picture = Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8))
+        for level in (1, 9)[: 1 + (k < 20)]:  # other bytes, the same pixels
+            picture.save(root / f"p{k}_{level}.png", compress_level=level)
+    one_study(root, data={"source": "folder", "path": ".", "size": 32, "val": 0.2, "test": 0.3})
+    done = study("prepare", "tiny", cwd=root)
+    assert done.returncode == 0, done.stderr
+    train, val, test = (np.load(root / "data" / "tiny" / f"{split}.npy") for split in ("train", "val", "test"))
+    seen = {
+        split: sum(any(np.array_equal(x, y) for y in train) for x in images)
+        for split, images in {"val": val, "test": test}.items()
+    }
+    assert 0 < seen["test"] < len(test)
+    assert json.loads((root / "data/tiny/manifest.json").read_text())["seen_in_training"] == seen
+    assert f"{seen['test']} of the test pictures are among the training pictures too" in done.stdout
+
+
 def test_a_truncated_archive(root: Path) -> None:
     one_study(root, data={"source": "tiny_imagenet", "train": 200, "val": 200, "test": 10, "size": 32})
     with zipfile.ZipFile(root / "whole.zip", "w") as archive:

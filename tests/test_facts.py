@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from study.data.law import ColorLaw
-from study.facts import casts_of_averages, revision, training_seconds
+from study.facts import casts_of_averages, revision, training_seconds, wrong_verdicts
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -62,6 +62,13 @@ def test_casts_are_those_of_the_average_colour() -> None:
     assert casts_of_averages(brown) == pytest.approx({"sepia_cast": np.hypot(5, 15), "purple_cast": 0}, abs=1e-4)
     purple = World(((60.0, 0.0), (-40.0, -10.0)))  # the average is (10, -5), at 333 degrees
     assert casts_of_averages(purple) == pytest.approx({"sepia_cast": 0, "purple_cast": np.hypot(10, 5)}, abs=1e-4)
+
+
+def test_wrong_verdicts_are_those_of_the_worst_simulated_world(tmp_path: Path) -> None:
+    file = tmp_path / "coverage.csv"
+    assert wrong_verdicts(file) is None
+    file.write_text("scenario,calm,wrong_family\na,1,0.02\nb,1,0.05\nc,0.1,0.14\nd,0.1,0.15\n")
+    assert wrong_verdicts(file) == {"alike": 0.05, "unlike": 0.15}
 
 
 def test_training_time_counts_a_network_once_and_controls_not_at_all() -> None:

@@ -70,8 +70,11 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     root = tmp_path_factory.mktemp("clone")
     for name in ("study", "ablations"):
         shutil.copytree(REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / ".dvc").mkdir()
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
+    for folder in (".dvc", "benchmarks"):
+        (root / folder).mkdir()
+    for name in (
+        "dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore", "benchmarks/coverage.csv",
+    ):  # fmt: skip
         shutil.copy(REPOSITORY / name, root / name)
     own = Pipeline(root)
     own.set_arms(ARMS)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from study.color import at_least_float32, chroma, hue
-from study.metrics.base import check_images, check_mask, image_pieces, length, pixel_sum
+from study.metrics.base import check_images, check_mask, image_pieces, pixel_sum
 
 
 @torch.no_grad()
@@ -26,16 +26,21 @@ def hue_diversity(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     check_images("ab", ab, 2)
     check_mask(mask, ab)
-    sums = [_chroma_and_ab(at_least_float32(images), inside) for images, inside in image_pieces(ab, mask)]
+    pieces = list(image_pieces(ab, mask, passes=4))
+    room = at_least_float32(torch.empty_like(pieces[0][0][:, 0]))  # shared: asking anew takes as long as the roots
+    sums = [_chroma_and_ab(at_least_float32(images), inside, room[: len(images)]) for images, inside in pieces]
     total, a, b = torch.cat(sums, dim=1)
     diversity = torch.where(total == 0, torch.zeros_like(total), 1 - torch.hypot(a, b) / total).clamp(0, 1)
     return _nan_where_empty(diversity, ab, mask)
 
 
-def _chroma_and_ab(ab: Tensor, mask: Tensor | None) -> Tensor:
-    """Sums of chroma, a and b over the pixels of each image, (3, N)."""
+def _chroma_and_ab(ab: Tensor, mask: Tensor | None, room: Tensor) -> Tensor:
+    """Sums of chroma, a and b over the pixels of each image, (3, N). room: (N, H, W), which is overwritten."""
+    kept = ab if mask is None else torch.where(mask[:, None], ab, 0.0)
+    of_ab = kept.flatten(2).sum(2)  # first: it reads memory in its order
     a, b = ab.unbind(1)
-    return torch.stack([pixel_sum(plane, mask) for plane in (length(a, b), a, b)])
+    strength = torch.mul(a, a, out=room).addcmul_(b, b).sqrt_()
+    return torch.cat([pixel_sum(strength, mask)[None], of_ab.t()])
 
 
 @torch.no_grad()

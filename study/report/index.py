@@ -15,6 +15,7 @@ from study.report.result import Metric
 from study.report.style import interval, number
 
 MAIN = ("chroma_ratio", "ab_rmse", "ciede2000", "hue_diversity_gap")
+LENGTH = ("images", "steps", "log_every")  # settings that belong to the length of training
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,32 @@ def _read(path: Path) -> dict[str, Any]:
         raise StudyError(f"{path} is no report ({error!r}): run `study report {path.parent.name}` again") from error
 
 
-def in_a_word(studies: list[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
-    """Each verdict on whether a loss restores the chroma, and the studies that come to it."""
-    found: dict[str, list[str]] = {}
+def other_lengths(studies: list[dict[str, Any]]) -> dict[str, str]:
+    """Study -> the earlier one, on the same pictures and with the same settings, that it trains longer or shorter. Such
+    studies say how far training matters; which loss to take is the other's to say."""
+    found: dict[str, str] = {}
+    first: dict[str, dict[str, Any]] = {}
     for study in studies:
-        if study["verdict"]:
+        facts = study["facts"]
+        training = {k: v for k, v in (facts.get("training") or {}).items() if k not in LENGTH}
+        same = json.dumps([facts.get("data"), training], sort_keys=True)
+        of = first.setdefault(same, study)
+        if images_of(of) is not None and images_of(of) != images_of(study):
+            found[study["study"]] = of["study"]
+    return found
+
+
+def images_of(study: dict[str, Any]) -> int | None:
+    """How many pictures a network of the study is trained on, counted each time."""
+    return (study["facts"].get("training") or {}).get("images")
+
+
+def in_a_word(studies: list[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
+    """Each verdict on whether a loss restores the chroma, and the studies that come to it; without `other_lengths`."""
+    found: dict[str, list[str]] = {}
+    lengths = other_lengths(studies)
+    for study in studies:
+        if study["verdict"] and study["study"] not in lengths:
             found.setdefault(study["verdict"], []).append(study["study"])
     return [(verdict, tuple(names)) for verdict, names in found.items()]
 

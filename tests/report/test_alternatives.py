@@ -163,6 +163,25 @@ def test_refuted_claims_that_are_right_in_direction_are_counted_apart(everything
     )
 
 
+def test_how_often_simulated_studies_are_wrong_is_told_where_it_is_known(everything, tmp_path):
+    results = Path(shutil.copytree(everything[0], tmp_path / "own"))
+    assert "simulated" not in dict(threats(load_result(results)))["Luck of the seeds"]
+    file = results / "tables" / "study.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"coverage": {"alike": 0.0525, "unlike": 0.1472}}))
+    told = dict(threats(load_result(results)))["Luck of the seeds"]
+    assert "at most 5.3\u00a0% of them" in told and "in up to 14.8\u00a0% where" in told
+
+
+def test_test_pictures_that_were_trained_on_are_a_threat(everything, tmp_path):
+    results = Path(shutil.copytree(everything[0], tmp_path / "own"))
+    assert "Pictures seen in training" not in dict(threats(load_result(results)))
+    file = results / "tables" / "study.json"
+    facts = json.loads(file.read_text())
+    facts["data"]["seen_in_training"] = 12
+    file.write_text(json.dumps(facts))
+    assert dict(threats(load_result(results)))["Pictures seen in training"].startswith("12 of the test pictures")
+
+
 def test_curves_that_nobody_can_tell_flattened_are_counted(everything, tmp_path):
     results = Path(shutil.copytree(everything[0], tmp_path / "own"))
     for many, said in ((0, ""), (1, ", 1 is undecided"), (3, ", 3 are undecided")):
