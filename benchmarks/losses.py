@@ -91,9 +91,7 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
         ]
     if not quick and shutil.which("g++"):  # compiling takes half a minute
         bounds.append(("the same formulas fused by torch.compile into kernels of their own", in_one_kernel))
-    yield from _in_a_row_and_alone(
-        device,
-        pred,
+    beside_straight = Comparison(
         what=what,
         against="the formulas written straight",
         goal=4,
@@ -103,10 +101,9 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
         tolerance=TOLERANCE,
         bounds=bounds,
     )
+    yield from _in_a_row_and_alone(beside_straight, device, pred)
     only_lab = ColorizationAntiAverageLoss(1.0, 0.0, 0.0, 0.0)
-    yield from _in_a_row_and_alone(
-        device,
-        pred,
+    beside_mse = Comparison(
         what=what,
         against="plain MSE (at most 3 times its time: at least a third)",
         goal=0.3333,
@@ -116,6 +113,7 @@ def _anti_average(device: torch.device, quick: bool) -> Iterator[Comparison]:
         tolerance=TOLERANCE,
         bounds=bounds,
     )
+    yield from _in_a_row_and_alone(beside_mse, device, pred)
 
 
 def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
@@ -142,9 +140,7 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
             images.softmax(1)
 
     shape = f"{n}x313x{side}x{side}"
-    yield from _in_a_row_and_alone(
-        device,
-        logits,
+    in_time = Comparison(
         what=f"classification loss, forward and backward, {shape}",
         against="dense soft targets",
         goal=2,
@@ -157,6 +153,7 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
             ("zeros in fresh memory for the gradient alone", lambda: torch.empty_like(logits).zero_()),
         ],
     )
+    yield from _in_a_row_and_alone(in_time, device, logits)
     yield Comparison(
         what=f"memory of the classification loss, forward and backward, {shape}",
         against="dense soft targets",
@@ -170,9 +167,8 @@ def _classification(device: torch.device, quick: bool) -> Iterator[Comparison]:
     )
 
 
-def _in_a_row_and_alone(device: torch.device, prediction: Tensor, **fields: Any) -> Iterator[Comparison]:
+def _in_a_row_and_alone(comparison: Comparison, device: torch.device, prediction: Tensor) -> Iterator[Comparison]:
     """A comparison and, on a graphics card, the same of calls by themselves, which autograd's threads bound."""
-    comparison = Comparison(**fields)
     yield comparison
     if device.type == "cuda":
         nothing = ("an autograd function that does nothing but make room", lambda: _NoWork.of(prediction))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -16,8 +16,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from study.kernels import in_memory, usable
 from tests.conftest import REPOSITORY
 
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="there is no Triton for this system")
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="there is no Triton for this system")
+
+@needs_triton
 def test_every_kernel_agrees_with_its_definition() -> None:
     # In a process of its own: whether kernels are compiled or interpreted is decided when Triton is imported.
     done = subprocess.run(
@@ -34,7 +36,7 @@ def test_every_kernel_agrees_with_its_definition() -> None:
     assert not [case for case in cases if not case[1] <= case[2]]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="there is no Triton for this system")
+@needs_triton
 def test_a_kernel_is_compiled_once_for_types_and_constants_and_never_for_numbers_that_do_not_fit() -> None:
     import triton.language as tl
 

@@ -1,6 +1,6 @@
 """Starting kernels, and telling which of their programs is done last.
 
-Triton looks at every argument of every call, at its value and alignment too, which takes longer than most kernels
+Triton looks at every argument of every call, at its value and alignment too, which takes as long as many a kernel
 here. These are compiled without regard of either, so that the types of the tensors and the constants say which compiled
 kernel it is.
 """

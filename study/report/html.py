@@ -104,7 +104,7 @@ def render_index(studies: list[dict[str, Any]]) -> str:
     """The page that leads to the reports of all studies."""
     script = asset("page.js")
     return environment().get_template("index.html.j2").render(
-        studies=studies, other_lengths=index.other_lengths(studies), images_of=index.images_of,
+        studies=studies, other_lengths=index.other_lengths(studies),
         in_a_word=index.in_a_word(studies), numbers=index.main_numbers(studies), claims=index.claims(studies),
         style=style_sheet(), script=Markup(script), script_hash=script_hash(script),
     )  # fmt: skip

@@ -15,7 +15,6 @@ from study.report.result import Metric
 from study.report.style import interval, number
 
 MAIN = ("chroma_ratio", "ab_rmse", "ciede2000", "hue_diversity_gap")
-LENGTH = ("images", "steps", "log_every")  # settings that belong to the length of training
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,15 @@ class Cell:
     text: str = ""
     range: str = ""
     verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Length:
+    """The study that another one trains longer or shorter, and the pictures that both train on, counted each time."""
+
+    of: str
+    images: int
+    its_images: int
 
 
 @dataclass(frozen=True)
@@ -54,24 +62,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise StudyError(f"{path} is no report ({error!r}): run `study report {path.parent.name}` again") from error
 
 
-def other_lengths(studies: list[dict[str, Any]]) -> dict[str, str]:
-    """Study -> the earlier one, on the same pictures and with the same settings, that it trains longer or shorter. Such
-    studies say how far training matters; which loss to take is the other's to say."""
-    found: dict[str, str] = {}
-    first: dict[str, dict[str, Any]] = {}
+def other_lengths(studies: list[dict[str, Any]]) -> dict[str, Length]:
+    """The studies that train one shown before them longer or shorter, by its table lengths.csv. They say how far
+    training matters; which loss to take is the other's to say."""
+    found: dict[str, Length] = {}
     for study in studies:
-        facts = study["facts"]
-        training = {k: v for k, v in (facts.get("training") or {}).items() if k not in LENGTH}
-        same = json.dumps([facts.get("data"), training], sort_keys=True)
-        of = first.setdefault(same, study)
-        if images_of(of) is not None and images_of(of) != images_of(study):
-            found[study["study"]] = of["study"]
+        images = {row["study"]: row["images"] for row in study["tables"].get("lengths", [])}
+        own = study["study"]
+        if own not in found:
+            found = {name: Length(own, many, images[own]) for name, many in images.items() if name != own} | found
     return found
-
-
-def images_of(study: dict[str, Any]) -> int | None:
-    """How many pictures a network of the study is trained on, counted each time."""
-    return (study["facts"].get("training") or {}).get("images")
 
 
 def in_a_word(studies: list[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
