@@ -69,7 +69,7 @@ def other_lengths(studies: list[dict[str, Any]]) -> dict[str, Length]:
     for study in studies:
         images = {row["study"]: row["images"] for row in study["tables"].get("lengths", [])}
         own = study["study"]
-        if own not in found:
+        if own in images and own not in found:
             found = {name: Length(own, many, images[own]) for name, many in images.items() if name != own} | found
     return found
 
