@@ -9,8 +9,8 @@ from torch import Tensor
 
 from benchmarks import naive
 from benchmarks.measure import Comparison
-from study.bins import _candidates, soft_encode
-from study.color import rgb_to_lab
+from study.color.bins import _candidates, soft_encode
+from study.color.lab import rgb_to_lab
 
 TOLERANCE = 1e-5  # of a weight
 ALL_PAIRS_TOLERANCE = {"cpu": 1e-3, "cuda": 0.05}  # the error of torch.cdist, which is coarser on a graphics card

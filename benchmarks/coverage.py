@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from study import stats
+from study import statistics as stats
 
 CHUNK = 50
 MARGIN = 3.0

@@ -15,12 +15,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from study.color import rgb_to_lab
+from study.color.lab import rgb_to_lab
+from study.config.params import LossSettings
 from study.files import atomic_write_text
 from study.losses import build_loss
-from study.model import half_resolution
-from study.params import LossSettings
-from study.plan import Project
+from study.models.unet import half_resolution
+from study.project import Project
 
 STUDY, BATCH = "palette_world", 32
 TERMS = {

@@ -13,8 +13,8 @@ from torch.nn.functional import mse_loss
 
 from benchmarks import naive
 from benchmarks.measure import Comparison
-from study.bins import prior_from_ab, soft_encode
-from study.color import rgb_to_lab
+from study.color.bins import prior_from_ab, soft_encode
+from study.color.lab import rgb_to_lab
 from study.losses import ClassificationLoss, ColorizationAntiAverageLoss
 
 # Passes over a plane that the definitions ask for beside angles and roots, where one pass may multiply and add

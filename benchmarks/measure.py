@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from study.memory import peak_bytes
+from study.training.memory import peak_bytes
 
 IN_A_ROW = 0.01  # seconds of a timing on a graphics card
 

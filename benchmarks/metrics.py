@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks import naive
 from benchmarks.measure import Comparison
-from study.color import rgb_to_lab
+from study.color.lab import rgb_to_lab
 from study.metrics import auc, ciede2000_map, colorfulness, hue_diversity
 
 AUC_TOLERANCE = 1e-4  # trapezoids between 151 thresholds are not the exact area

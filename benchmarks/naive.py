@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from study.bins import AB_BINS
+from study.color.bins import AB_BINS
 
 
 class NNEncode:

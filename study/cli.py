@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from study.cores import usable_cores
 from study.errors import PartlyDone, StudyError
-from study.plan import Project
+from study.project import Project
+from study.training.cores import usable_cores
 
 # Read by the libraries when they are imported; set here so that no command of ours ever phones home.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -82,9 +82,9 @@ def plan(study: str, arms: tuple[str, ...]) -> None:
 @study.command("list")
 def list_() -> None:
     """List the studies, arms, losses and metrics there are."""
+    from study.config.params import arm_names, load_arm
     from study.losses import loss_names
     from study.metrics import METRICS
-    from study.params import arm_names, load_arm
 
     own = project()
     pipeline = own.params.pipeline
@@ -110,7 +110,7 @@ def list_() -> None:
 @STUDY
 def prepare(study: str) -> None:
     """Make the arrays of a study from its source: data/STUDY/."""
-    from study.prepare import prepare
+    from study.data.prepare import prepare
 
     own = project()
     manifest = prepare(study, own.study(study), own.root)
@@ -140,7 +140,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     A killed run goes on where it was; a finished cell is never trained twice. An arm that fails keeps no other from
     being trained and collected.
     """
-    from study.cells import collect, run_cells
+    from study.training.cells import collect, run_cells
 
     own = project()
     chosen = own.arms(study, arms)
@@ -249,7 +249,7 @@ def time_(study: str, again: bool = False) -> None:
 
     Takes a minute or two, best on a machine that does nothing else. Needs the data and, for tuned arms, the search.
     """
-    from study.step_times import time_steps
+    from study.training.step_times import time_steps
 
     for arm, times in time_steps(project(), study, again).items():
         told = (
@@ -268,8 +268,8 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
 
     An arm that cannot be scored keeps no other from it.
     """
-    from study.cells import check_collected
-    from study.evaluate import evaluate
+    from study.analysis.evaluate import evaluate
+    from study.training.cells import check_collected
 
     own, done, failures = project(), 0, []
     for arm in own.arms(study, arms):
@@ -292,9 +292,9 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
 @click.option("--strict", is_flag=True, help="Fail when a claim that held in the earlier tables no longer does.")
 def compare(study: str, strict: bool) -> None:
     """Compare the arms of a study: results/STUDY/tables/."""
-    from study.claims import held, lost
-    from study.companions import read_companions
-    from study.compare import compare
+    from study.analysis.claims import held, lost
+    from study.analysis.compare import compare
+    from study.analysis.length_variants import read_companions
 
     own = project()
     own.study(study)
@@ -346,7 +346,7 @@ def report(study: str, open_: bool) -> None:
 @click.option("--uri", default=None, help="MLflow tracking server or store; mlflow.db in the project if not given.")
 def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None) -> None:
     """Record the trained cells and the search of a study in MLflow (look at them with `make ui`) or for TensorBoard."""
-    from study.tracking import track_mlflow, track_tensorboard
+    from study.tracking.mlflow import track_mlflow, track_tensorboard
 
     own = project()
     names = [arm.name for arm in own.arms(study, arms)]
@@ -370,7 +370,7 @@ def check(arms: tuple[str, ...]) -> None:
 
     Needs no data and no training. Each check is a line; with one that fails the command ends with exit status 1.
     """
-    from study.check import check_arm
+    from study.losses.conformance import check_arm
 
     own, failed = project(), 0
     for name in arms:

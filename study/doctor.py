@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from study.cores import usable_cores
+from study.config.params import arm_names, load_arm
 from study.errors import StudyError
-from study.params import arm_names, load_arm
-from study.plan import Project
+from study.project import Project
+from study.training.cores import usable_cores
 
 NEEDED_GB = 2
 
@@ -93,7 +93,7 @@ def _losses(project: Project) -> Check:
 
 
 def _settings(project: Project) -> Check:
-    from study.claims import check_arms, load_claims
+    from study.analysis.claims import check_arms, load_claims
     from study.search.space import load_space
 
     try:
@@ -117,7 +117,7 @@ def _archive(project: Project) -> Check:
 
 
 def _lpips() -> Check:
-    from study.lpips_network import perceptual_availability
+    from study.metrics.lpips_network import perceptual_availability
 
     there, reason = perceptual_availability("alex")
     return Check("LPIPS", True, "can be measured" if there else f"will not be measured: {reason}")

@@ -23,10 +23,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from study import cells
 from study.cli import main
 from study.files import sha256_file
-from study.plan import Project
+from study.project import Project
+from study.training import cells
 from tests.conftest import REPOSITORY, TINY_STUDY, write_failing_arm, write_params
 
 

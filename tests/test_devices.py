@@ -13,15 +13,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from study import bins, color
-from study.cells import CellStore, run_cells
-from study.kernels import _compile_here, usable
+from study.color import bins
+from study.color import lab as color
+from study.color.triton import _compile_here, usable
+from study.config.params import LossSettings
+from study.data.prepare import prepare
 from study.losses import build_loss, loss_names
 from study.losses.base import Loss
-from study.params import LossSettings
-from study.plan import Project
-from study.prepare import prepare
-from study.train import load_model
+from study.project import Project
+from study.training.cells import CellStore, run_cells
+from study.training.train import load_model
 from tests.conftest import TINY_STUDY, write_params
 from tests.metrics import test_metrics_contract as contract
 
@@ -158,7 +159,7 @@ def test_losses_compile(name: str) -> None:
 
 
 def test_kernels_in_all_shapes() -> None:
-    from tests.kernel_cases import cases
+    from tests.triton.kernel_cases import cases
 
     apart = [case for case in cases(CARD) if not case[1] <= case[2]]
     assert not apart
@@ -262,7 +263,7 @@ def test_the_hot_functions_run_kernels_unless_a_gradient_or_double_precision_is_
 
 
 def test_without_a_compiler_the_definitions_run_and_say_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from study.kernels import color as kernels
+    from study.color.triton import color as kernels
 
     def fail(rgb: Tensor) -> Tensor:
         raise RuntimeError("Failed to find C compiler")

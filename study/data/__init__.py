@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from study.config.params import DataSettings
 from study.data import folder, palette_world, tiny_imagenet
 from study.data.source import Skipped, Source, Split
-from study.params import DataSettings
 
 __all__ = ["Skipped", "Source", "Split", "load_source"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from study.config.params import FolderData
 from study.data.images import BadPicture, Picture, decode, in_threads
 from study.data.source import Skipped, Source, Split
 from study.errors import StudyError
-from study.params import FolderData
 
 # Files of other suffixes are counted and not looked at. Those that cannot be decoded (.heic) are listed as skipped.
 SUFFIXES = {

@@ -34,11 +34,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from study.color import lab_to_rgb
-from study.data.law import ColorLaw
+from study.color.lab import lab_to_rgb
+from study.config.params import PaletteWorldData
+from study.data.color_distribution import ColorLaw
 from study.data.scenery import KIND_NAMES, draw_scenery
 from study.data.source import Source, Split
-from study.params import PaletteWorldData
 
 
 class Mode(NamedTuple):

@@ -17,11 +17,11 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from study.config.params import TinyImagenetData
 from study.data.images import BadPicture, Picture, decode, in_threads
 from study.data.source import Source, Split
 from study.errors import StudyError
 from study.files import atomic_write
-from study.params import TinyImagenetData
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 MD5 = "90528d7ca1a48142e341f4ef8d21d0de"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from study.color import in_memory, traced
+from study.color.lab import in_memory, traced
 from study.losses.base import Loss, check_same_shape, common_precision, weighted_sum
 from study.losses.registry import register
 
@@ -93,10 +93,10 @@ class ColorizationAntiAverageLoss(Loss):
         pred, target = common_precision(pred, target)
         pred, target = pred.contiguous(), target.contiguous()
         if pred.is_cuda:
-            from study.kernels import usable
+            from study.color.triton import usable
 
             if usable(pred, target, own_gradient=True):
-                from study.kernels.anti_average import AntiAverage
+                from study.losses.triton.anti_average import AntiAverage
 
                 return dict(zip(("total", *self.terms), AntiAverage.apply(pred, target, self), strict=True))
         training = pred.requires_grad and torch.is_grad_enabled()

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.bins import AB_BINS, class_weights, soft_encode
-from study.color import in_memory, traced
+from study.color.bins import AB_BINS, class_weights, soft_encode
+from study.color.lab import in_memory, traced
 from study.losses.base import Loss
 from study.losses.registry import register
 
@@ -71,10 +71,10 @@ class ClassificationLoss(Loss):
         if traced():
             return {"cross_entropy": _by_definition(prediction, ab, self)}
         if prediction.is_cuda:
-            from study.kernels import MOST_NEIGHBORS, usable
+            from study.color.triton import MOST_NEIGHBORS, usable
 
             if self.neighbors <= MOST_NEIGHBORS and usable(prediction, ab, own_gradient=True):
-                from study.kernels.classification import CrossEntropy
+                from study.losses.triton.classification import CrossEntropy
 
                 return {"cross_entropy": CrossEntropy.apply(prediction, ab, self)}
         training = prediction.requires_grad and torch.is_grad_enabled()

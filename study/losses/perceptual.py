@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from study.color import lab_to_rgb
+from study.color.lab import lab_to_rgb
 from study.losses.base import at_its_precision, check_same_shape
-from study.lpips_network import TRUNKS, UNTRAINED, build_lpips, find_weights, perceptual_availability
+from study.metrics.lpips_network import TRUNKS, UNTRAINED, build_lpips, find_weights, perceptual_availability
 
 __all__ = ["PerceptualLoss", "perceptual_availability"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from study.config.params import NAME
 from study.losses.base import Loss
-from study.params import NAME
 
 # What stands beside the terms in the history of a cell.
 TAKEN = ("total", "lr", "grad_norm", "images_per_s")

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from study.color import at_least_float32
+from study.color.lab import at_least_float32
 from study.metrics.base import check_images, check_mask, check_pixels, pixel_mean
 
 MIN_MEAN_TO_MODE = 5.0

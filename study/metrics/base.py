@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from study.color import at_least_float32
+from study.color.lab import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def unit_rgb(rgb: Tensor) -> Tensor:
 
 
 def length(a: Tensor, b: Tensor) -> Tensor:
-    """sqrt(a^2 + b^2), without gradients: `study.color.chroma` is for those."""
+    """sqrt(a^2 + b^2), without gradients: `study.color.lab.chroma` is for those."""
     return (a * a).addcmul_(b, b).sqrt_()
 
 

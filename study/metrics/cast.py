@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from study.color import GRAY_CHROMA, at_least_float32, chroma, hue
+from study.color.lab import GRAY_CHROMA, at_least_float32, chroma, hue
 from study.metrics.base import check_mask, check_pair, pixel_mean
 
 SEPIA_HUES = (40.0, 90.0)

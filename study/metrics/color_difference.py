@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from study.color import at_least_float32, pieces
+from study.color.lab import at_least_float32, pieces
 from study.metrics.base import check_mask, check_pair, length, pixel_mean, pixels_per_pass
 
 # Colourless pixels have no hue: these keep 0 / 0 at 0, and float32 underflow of very small chroma harmless.

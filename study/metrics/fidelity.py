@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from study.bins import AB_BINS, check_prior, soft_encode
-from study.color import at_least_float32, traced
+from study.color.bins import AB_BINS, check_prior, soft_encode
+from study.color.lab import at_least_float32, traced
 from study.metrics.base import (
     check_mask,
     check_pair,

@@ -8,7 +8,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from study.color import at_least_float32, chroma, hue
+from study.color.lab import at_least_float32, chroma, hue
 from study.metrics.base import check_images, check_mask, image_pieces, pixel_sum
 
 

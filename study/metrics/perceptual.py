@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from study.errors import StudyError
 from study.files import sha256_file
-from study.lpips_network import VERSION, build_lpips, find_weights
 from study.metrics.base import check_pair, unit_rgb
+from study.metrics.lpips_network import VERSION, build_lpips, find_weights
 
 NET = "alex"
 
@@ -31,7 +31,7 @@ def lpips_distance(module: nn.Module, rgb_pred: Tensor, rgb_target: Tensor) -> T
 def lpips_model(setting: str, device: torch.device) -> tuple[nn.Module | None, dict[str, Any]]:
     """The LPIPS network for `lpips_distance`, and what a report must say about it.
 
-    setting: "auto" takes the AlexNet weights from where `study.lpips_network.find_weights` finds them, and measures
+    setting: "auto" takes the AlexNet weights from where `find_weights` finds them, and measures
     nothing where they cannot be had; "off" measures nothing; anything else is the path of an AlexNet state dict as
     torchvision publishes it.
     Returns (module, facts), facts with measured (bool), reason (str: why not, "" if measured) and, if measured, net,

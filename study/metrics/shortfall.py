@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from study.color import at_least_float32, chroma
+from study.color.lab import at_least_float32, chroma
 from study.metrics.base import check_mask, check_pair, pixel_mean
 
 

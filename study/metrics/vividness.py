@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from study.color import GRAY_CHROMA, at_least_float32, chroma
+from study.color.lab import GRAY_CHROMA, at_least_float32, chroma
 from study.metrics.base import (
     check_images,
     check_mask,

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from study.explain.lengths import rank_agreement
+from study.analysis.lengths import rank_agreement
 from study.report import sheet as s
 from study.report.result import StudyResult
 from study.report.style import count, listed, number, plural

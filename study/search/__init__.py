@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.config.yaml_files import read_yaml
 from study.errors import StudyError
-from study.plan import Project
-from study.yaml_files import read_yaml
+from study.project import Project
 
 if TYPE_CHECKING:
     from study.search.runner import Search

@@ -19,8 +19,8 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from study.config.params import Arm
 from study.errors import StudyError
-from study.params import Arm
 from study.search.objectives import OBJECTIVES
 from study.search.space import FamilySpace
 from study.search.storage import SearchStorage

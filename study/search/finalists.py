@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from study import stats
+from study import statistics as stats
+from study.config.params import Arm, CompareSettings, DecodeSettings
 from study.errors import StudyError
 from study.metrics import METRICS as CARDS
-from study.params import Arm, CompareSettings, DecodeSettings
 from study.search.candidates import Candidate, Candidates
-from study.search.deciding import finalists_digest
+from study.search.fingerprints import finalists_digest
 from study.search.front import knee
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, Search, digest

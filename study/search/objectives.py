@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.color import lab_to_rgb, rgb_to_lab
+from study.color.lab import lab_to_rgb, rgb_to_lab
+from study.color.tensors import images_to_tensor
 from study.errors import StudyError
-from study.influence import chroma_ratio_influence
 from study.metrics import ab_rmse, chroma_ratio, colorfulness, hue_diversity, mean_chroma
 from study.metrics.vividness import MIN_TRUE_CHROMA
-from study.model import Colorizer
+from study.models.unet import Colorizer
+from study.statistics import chroma_ratio_influence
 
 OBJECTIVES = ("fidelity", "vividness", "diversity")
 METRICS = ("ab_rmse", "chroma_ratio", "colorfulness", "hue_diversity")
@@ -36,8 +37,7 @@ class Judge:
         self.batches: list[Tensor] = []
         colorful, diverse, strength = [], [], []
         for start in range(0, len(images), BATCH):
-            rgb = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH].transpose(0, 3, 1, 2)))
-            lab = rgb_to_lab(rgb.to(device))
+            lab = rgb_to_lab(images_to_tensor(images[start : start + BATCH], device))
             self.batches.append(lab)
             colorful.append(colorfulness(lab_to_rgb(lab)))
             diverse.append(hue_diversity(lab[:, 1:]))

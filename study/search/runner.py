@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from study.cells import run_cells
+from study.config.params import Arm, SearchSettings, TrainSettings, load_arm
+from study.data.prepare import Prepared
 from study.errors import StudyError
-from study.params import Arm, SearchSettings, TrainSettings, load_arm
-from study.plan import Project
-from study.prepare import Prepared
+from study.project import Project
 from study.search import objectives
 from study.search.candidates import Candidate, Candidates
-from study.search.deciding import trials_digest
+from study.search.fingerprints import trials_digest
 from study.search.front import clearly_dominated, knee, non_dominated, paired_noise
 from study.search.objectives import Judge
 from study.search.space import Space, load_space, open_family
 from study.search.storage import SearchStorage
-from study.train import Cell, load_model, prepare_torch, resolve_device
+from study.training.cells import run_cells
+from study.training.train import Cell, load_model, prepare_torch, resolve_device
 
 # Seeds that no study uses for its arms: those on which candidates are judged, and those on which the finalists are
 # trained again. The first were lucky for the best of many candidates; the second choose among a few finalists.

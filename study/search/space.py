@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field, field_validator, model_validator
 
-from study.color import rgb_to_lab
+from study.color.lab import rgb_to_lab
+from study.color.tensors import images_to_tensor
+from study.config.params import NAME, Arm, ArmTraining, DecodeSettings, Weight, load_arm
+from study.config.yaml_files import Real, Strict, checked, read_yaml
 from study.errors import StudyError
 from study.losses import build_loss
-from study.model import build_model
-from study.params import NAME, Arm, ArmTraining, DecodeSettings, Weight, load_arm
-from study.schedule import BatchOrder
-from study.train import loss_inputs
-from study.yaml_files import Real, Strict, checked, read_yaml
+from study.models.unet import build_model
+from study.training.schedule import BatchOrder
+from study.training.train import loss_inputs
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-    from study.params import TrainSettings
-    from study.prepare import Prepared
+    from study.config.params import TrainSettings
+    from study.data.prepare import Prepared
 
 FILE = Path("ablations") / "search_space.yaml"
 
@@ -359,7 +359,7 @@ def gradient_norms(
     model = build_model(loss.head, train.width, train.levels, seed, train.upsampling).to(device)
     images = prepared.images("train")
     batch = images[BatchOrder(len(images), train.batch, seed).indices(0)]
-    lab = rgb_to_lab(torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2))).to(device))
+    lab = rgb_to_lab(images_to_tensor(batch, device))
     with torch.no_grad():
         output = model(lab[:, :1])
     norms = {}

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from study.config.params import FolderData
 from study.data import Source, load_source
 from study.errors import StudyError
-from study.params import FolderData
 
 
 def save_noise(path: Path, seed: int, size: tuple[int, int] = (20, 16)) -> Path:

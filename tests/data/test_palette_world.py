@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.color import lab_to_rgb, rgb_to_lab
+from study.color.lab import lab_to_rgb, rgb_to_lab
+from study.config.params import PaletteWorldData
 from study.data import load_source
 from study.data.palette_world import PALETTES, Scenes, draw_scenes, law
 from study.data.scenery import CONTRAST, KIND_NAMES, LIGHTNESS, NOISE
-from study.params import PaletteWorldData
 
 LAW = law()
 WIDE = [k for k in range(len(KIND_NAMES)) if LAW.wide[k]]

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from study.config.params import TinyImagenetData
 from study.data import Source, load_source
 from study.data.tiny_imagenet import NAME, download, find_archive
 from study.errors import StudyError
-from study.params import TinyImagenetData
 
 PER_CLASS = 12  # so that the number 2 stands before 10, and the text "2" behind "10"
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from study.bins import AB_BINS, class_weights
+from study.color.bins import AB_BINS, class_weights
 from study.losses import ClassificationLoss
 from study.losses import classification as module
-from study.memory import peak_bytes
+from study.training.memory import peak_bytes
 
 BINS = 313
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from study.config.params import LossSettings
 from study.errors import StudyError
 from study.losses import AntiAverageLPIPSLoss, ColorizationAntiAverageLoss, PerceptualLoss, build_loss
-from study.params import LossSettings
 from tests.losses.test_perceptual import pictures
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from study.color import lab_to_rgb
+from study.color.lab import lab_to_rgb
 from study.errors import StudyError
 from study.losses import ColorizationAntiAverageLoss, PerceptualLoss
 

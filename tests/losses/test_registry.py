@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from study.config.params import LossSettings
 from study.errors import StudyError
 from study.losses import (
     ClassificationLoss,
@@ -19,7 +20,6 @@ from study.losses import (
     loss_names,
     register,
 )
-from study.params import LossSettings
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = [

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import grad, gradgradcheck
 
-from study.bins import AB_BINS, annealed_mean, bin_frequencies, soft_encode
-from study.color import lab_to_rgb, rgb_to_lab
+from study.color.bins import AB_BINS, annealed_mean, bin_frequencies, soft_encode
+from study.color.lab import lab_to_rgb, rgb_to_lab
 from study.losses import (
     AntiAverageCircularLoss,
     AntiAverageLPIPSLoss,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from study.bins import AB_BINS
+from study.color.bins import AB_BINS
 from study.metrics import ab_rmse, auc, psnr, rebalanced_auc, ssim
 from study.metrics.fidelity import PRIOR_FLOOR
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from study import lpips_network
 from study.errors import StudyError
 from study.files import sha256_file
-from study.metrics import lpips_distance, lpips_model
+from study.metrics import lpips_distance, lpips_model, lpips_network
 
 CPU = torch.device("cpu")
 

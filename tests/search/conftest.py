@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from study.plan import Project
-from study.prepare import prepare
+from study.data.prepare import prepare
+from study.project import Project
 from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 
 SPACE = """

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from study.color import lab_to_rgb, rgb_to_lab
+from study.analysis.evaluate import TestSet as Pictures
+from study.analysis.evaluate import score_table
+from study.color.lab import lab_to_rgb, rgb_to_lab
+from study.config.params import CompareSettings
 from study.errors import StudyError
-from study.evaluate import TestSet as Pictures
-from study.evaluate import score_table
-from study.model import build_model
-from study.params import CompareSettings
+from study.models.unet import build_model
 from study.search.finalists import with_interval
 from study.search.objectives import Judge
 

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from study.errors import StudyError
-from study.plan import Project
-from study.search import deciding, search
+from study.project import Project
+from study.search import fingerprints, search
 from study.search.front import hypervolume, knee, non_dominated
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.runner import Search
@@ -99,7 +99,7 @@ def test_a_family_alone_is_refused_where_the_others_are_of_other_code(
 ) -> None:
     before = content(project)
     (tmp_path / "stats.py").write_text("changed = True\n")
-    monkeypatch.setattr(deciding, "FINALISTS", (tmp_path / "stats.py",))
+    monkeypatch.setattr(fingerprints, "FINALISTS", (tmp_path / "stats.py",))
     with pytest.raises(StudyError, match="has of anti_average is of other code"):
         search(project, "tiny", jobs=1, families=["zhang"], report=lambda line: None)
     assert content(project) == before

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from study.errors import StudyError
 from study.losses import build_loss
-from study.plan import Project
+from study.project import Project
 from study.search.space import FamilySpace, gradient_norms, load_space, open_family
 from tests.conftest import REPOSITORY
 from tests.search.conftest import make_project

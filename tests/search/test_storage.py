@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from study.errors import StudyError
-from study.plan import Project
+from study.project import Project
 from study.search.candidates import Candidate, Candidates
 from study.search.space import load_space, open_family
 from study.search.storage import SearchStorage, open_storage

@@ -1,0 +1,77 @@
+"""Whether training was over when it ended: how much the validation curve still moved in its last quarter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from study.statistics import LEVEL
+
+LAST = 0.25
+"""The last part of training over which the change is taken."""
+
+COLUMNS = ["arm", "metric", "end", "change", "low", "high", "margin", "flattened", "seeds"]
+
+
+def convergence_rows(histories: Mapping[str, Mapping[int, pd.DataFrame]], margins: Mapping[str, float]) -> pd.DataFrame:
+    """The table convergence.csv, a row per arm and metric of `margins`.
+
+    histories: arm -> seed -> its history (step, split, name, value), validations in the rows of split "val".
+    margins: metric -> half-width of its region of practical equivalence.
+
+    change: value at the end minus value after three quarters of the steps (between two validations on the straight
+    line), mean over seeds with Student's t interval; end: mean of the last value. flattened: "yes" when the interval
+    lies within +-margin, "no" when all of it lies beyond, else "undecided", as with a single seed.
+    The learning rate falls to 0 at the end and flattens every curve: "no" proves that training was too short, "yes"
+    does not prove that longer training would change nothing. Studies of another length show that (`length_rows`).
+    Histories without a validation in the first three quarters, those of controls among them, have no row.
+    """
+    rows = []
+    for arm, by_seed in histories.items():
+        for metric, margin in margins.items():
+            found = [ends for history in by_seed.values() if (ends := _ends(history, metric)) is not None]
+            if not found:
+                continue
+            before, end = np.array(found).T
+            change = end - before
+            low, high = _t_interval(change)
+            rows.append(
+                {
+                    "arm": arm,
+                    "metric": metric,
+                    "end": end.mean(),
+                    "change": change.mean(),
+                    "low": low,
+                    "high": high,
+                    "margin": margin,
+                    "flattened": _flattened(low, high, margin),
+                    "seeds": len(change),
+                }
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _ends(history: pd.DataFrame, metric: str) -> tuple[float, float] | None:
+    """Value after 1 - LAST of the steps, and at the end; None where no validation came early enough."""
+    curve = history[(history["split"] == "val") & (history["name"] == metric)].sort_values("step")
+    steps, values = curve["step"].to_numpy(float), curve["value"].to_numpy(float)
+    if not len(steps) or steps[0] > (1 - LAST) * steps[-1]:
+        return None
+    return float(np.interp((1 - LAST) * steps[-1], steps, values)), float(values[-1])
+
+
+def _t_interval(values: np.ndarray) -> tuple[float, float]:
+    n = len(values)
+    if n < 2:
+        return np.nan, np.nan
+    half = distributions.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def _flattened(low: float, high: float, margin: float) -> str:
+    if -margin <= low and high <= margin:
+        return "yes"
+    return "no" if low > margin or high < -margin else "undecided"

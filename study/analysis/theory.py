@@ -1,0 +1,219 @@
+"""What a loss asks for: the colour that minimises its expected value where the true colour is not certain.
+
+For a pixel whose colour c has a known conditional law, the per-pixel terms of the anti-average loss have an exact
+optimum (`optimal_ab`). With x the prediction, r = |x|, C = |c| and m = |E[c]|,
+
+    E[loss] = lab * E|x - c|^2 / 2 + saturation * E(r - C)^2 + confidence * E max(C - r, 0)
+
+depends on the direction of x through -lab * x.E[c] alone: the optimal hue is that of the mean colour, whatever the
+weights. What is left is convex in r, with derivative
+
+    lab * (r - m) + 2 * saturation * (r - E[C]) - confidence * P(C > r),
+
+which rises in jumps at the chromas of the law; the optimum is where it crosses zero.
+
+Huber's loss treats a and b apart and asks for something near their medians (`huber_range`); what a classifier paints
+follows from the bins that it comes to believe in (`classification_ab`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize, minimize_scalar
+
+from study.color.bins import AB_BINS, annealed_mean, class_weights, soft_encode
+from study.losses.anti_average import UNITS
+
+
+def optimal_ab(
+    colors: ArrayLike, probabilities: ArrayLike, lab: float = 1.0, saturation: float = 0.0, confidence: float = 0.0
+) -> np.ndarray:
+    """The ab (2,), Lab units, that minimises the expected per-pixel loss; float64.
+
+    colors: (K,2) possible ab of the pixel in Lab units; probabilities: (K,), summing to 1. lab, saturation,
+    confidence: weights of the terms in raw Lab units, the squared error averaged over the two channels.
+    Where the mean colour is gray every hue is as good as any other; the most probable colour's is returned. Where
+    a range of chromas is optimal (lab = saturation = 0) the smallest is.
+    Raises ValueError for shapes that do not match, probabilities that are no distribution, and weights that are
+    negative or all 0.
+    """
+    colors, probabilities = _law(colors, probabilities)
+    if min(lab, saturation, confidence) < 0 or lab + saturation + confidence == 0:
+        raise ValueError(f"weights must be >= 0 and not all 0, got {lab}, {saturation}, {confidence}")
+    chroma = np.hypot(*colors.T)
+    mean = probabilities @ colors
+    length = float(np.hypot(*mean))
+    curvature = lab + 2 * saturation
+    pull = lab * length + 2 * saturation * float(probabilities @ chroma)
+    # Between two neighbouring chromas of the law P(C > r) is constant, so the crossing is that of a straight line.
+    edges = [0.0, *np.unique(chroma[probabilities > 0])]
+    radius = edges[-1]
+    for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
+        force = pull + confidence * float(probabilities[chroma > low].sum())
+        crossing = force / curvature if curvature else (np.inf if force > 0 else low)
+        if crossing <= high:
+            radius = max(low, crossing)
+            break
+    # A mean that is zero but for rounding has no hue.
+    direction = mean if length > 1e-9 * max(1.0, chroma.max()) else colors[np.argmax(probabilities)]
+    norm = float(np.hypot(*direction))
+    return radius * direction / norm if norm else np.zeros(2)
+
+
+def expected_loss(
+    ab: ArrayLike,
+    colors: ArrayLike,
+    probabilities: ArrayLike,
+    lab: float = 1.0,
+    saturation: float = 0.0,
+    confidence: float = 0.0,
+) -> float:
+    """The expected per-pixel loss of predicting `ab` (2,); the other arguments as in `optimal_ab`."""
+    colors, probabilities = _law(colors, probabilities)
+    ab = np.asarray(ab, float)
+    shortfall = np.hypot(*colors.T) - np.hypot(*ab)
+    squared = np.square(colors - ab).sum(axis=1) / 2
+    losses = lab * squared + saturation * shortfall**2 + confidence * np.maximum(shortfall, 0)
+    return float(probabilities @ losses)
+
+
+def numerical_optimum(
+    colors: ArrayLike, probabilities: ArrayLike, lab: float = 1.0, saturation: float = 0.0, confidence: float = 0.0
+) -> np.ndarray:
+    """`optimal_ab` found by search instead of algebra, to 1e-6 Lab units.
+
+    Nelder-Mead from every colour, the mean and around it, then chroma and hue in turn by Brent's method.
+    """
+    colors, probabilities = _law(colors, probabilities)
+    weights = (lab, saturation, confidence)
+    mean = probabilities @ colors
+    starts = [*colors, mean, *(mean + offset for offset in ([5, 0], [-5, 0], [0, 5], [0, -5]))]
+    options = {"xatol": 1e-5, "fatol": 1e-9, "maxiter": 1000}
+    found = [
+        minimize(expected_loss, start, (colors, probabilities, *weights), method="Nelder-Mead", options=options)
+        for start in starts
+    ]
+    start = min(found, key=lambda result: result.fun).x
+    chroma, hue = float(np.hypot(*start)), float(np.arctan2(start[1], start[0]))
+    for _ in range(3):
+        polar = (chroma, hue, colors, probabilities, *weights)
+        chroma += _brent(lambda step, here=polar: _loss_change(step, 0.0, *here), -min(chroma, 1.0), 1.0)
+        polar = (chroma, *polar[1:])
+        hue += _brent(lambda turn, here=polar: _loss_change(0.0, turn, *here), -0.5, 0.5)
+    return chroma * np.array([np.cos(hue), np.sin(hue)])
+
+
+def _brent(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(minimize_scalar(function, bounds=(low, high), method="bounded", options={"xatol": 1e-11}).x)
+
+
+def _loss_change(
+    step: float,
+    turn: float,
+    chroma: float,
+    hue: float,
+    colors: np.ndarray,
+    probabilities: np.ndarray,
+    lab: float,
+    saturation: float,
+    confidence: float,
+) -> float:
+    """By how much the expected loss changes from (chroma, hue) to (chroma + step, hue + turn).
+
+    Near a minimum two losses agree in all but their last digits, and their difference has none left; written as
+    products of differences it keeps them all.
+    """
+    mean, chromas = probabilities @ colors, np.hypot(*colors.T)
+    along = np.array([np.cos(hue + turn), np.sin(hue + turn)])
+    across = np.array([-np.sin(hue + turn / 2), np.cos(hue + turn / 2)])
+    moved = step * along + 2 * chroma * np.sin(turn / 2) * across
+    longer = step * (2 * chroma + step)
+    shortfall = np.maximum(chromas - chroma - step, 0) - np.maximum(chromas - chroma, 0)
+    change = lab * (longer / 2 - mean @ moved) + saturation * (longer - 2 * step * probabilities @ chromas)
+    return float(change + confidence * probabilities @ shortfall)
+
+
+def huber_range(colors: ArrayLike, probabilities: ArrayLike, delta: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest ab, (2,) each, Lab units, with the smallest expected Huber loss per channel; float64.
+
+    colors, probabilities: as in `optimal_ab`; delta: Lab units, above 0. The loss of a channel is convex, and its
+    derivative sum p * clip(x - c, -delta, delta) is made of straight lines between the points c - delta and
+    c + delta. Mostly it is 0 in one point; between two halves of the law, in a whole range.
+    """
+    colors, probabilities = _law(colors, probabilities)
+    if not delta > 0:
+        raise ValueError(f"delta must be above 0, got {delta}")
+    ends = np.array([_zeros_of_slope(channel, probabilities, delta) for channel in colors.T])
+    return ends[:, 0], ends[:, 1]
+
+
+def _zeros_of_slope(values: np.ndarray, probabilities: np.ndarray, delta: float) -> tuple[float, float]:
+    knots = np.unique([values - delta, values + delta])
+    slopes = np.clip(knots[:, None] - values, -delta, delta) @ probabilities
+    # Probabilities that were stored in single precision balance to 1e-7 only.
+    level = knots[np.abs(slopes) <= 1e-6 * delta]
+    if len(level):
+        return level[0], level[-1]
+    after = int(np.argmax(slopes > 0))
+    crossing = float(np.interp(0, slopes[after - 1 : after + 1], knots[after - 1 : after + 1]))
+    return crossing, crossing
+
+
+def classification_ab(
+    colors: ArrayLike,
+    probabilities: ArrayLike,
+    temperature: float = 0.38,
+    prior: ArrayLike | None = None,
+    rebalance: float | None = 0.5,
+    neighbors: int = 5,
+    sigma: float = 5.0,
+) -> np.ndarray:
+    """The ab (2,), Lab units, that a classifier over the bins decodes once its cross-entropy is smallest; float64.
+
+    The expected weighted cross-entropy is smallest at q = sum p_k w_k z_k / sum p_k w_k, z_k the soft target of
+    colour k and w_k the class weight of its nearest bin: rare colours are believed in more than they occur. The
+    decoded colour is the annealed mean of q at `temperature`.
+    colors, probabilities: as in `optimal_ab`; prior: (313,) frequencies of the bins; the rest as in
+    `study.losses.ClassificationLoss`: without a prior or with rebalance None all weights are 1.
+    """
+    colors, probabilities = _law(colors, probabilities)
+    indices, shares = soft_encode(torch.from_numpy(colors).T.reshape(1, 2, 1, -1), neighbors, sigma)
+    indices, shares = indices[0, :, 0].numpy(), shares[0, :, 0].double().numpy()  # (neighbors, K)
+    weights = np.ones(len(AB_BINS))
+    if prior is not None and rebalance is not None:
+        weights = class_weights(np.asarray(prior), rebalance).double().numpy()
+    believed = np.zeros(len(AB_BINS))
+    np.add.at(believed, indices, shares * probabilities * weights[indices[0]])
+    with np.errstate(divide="ignore"):
+        logits = torch.from_numpy(np.log(believed)).view(1, -1, 1, 1)
+    return annealed_mean(logits, temperature).flatten().numpy()
+
+
+def raw_weights(weights: dict[str, float], units: str) -> dict[str, float]:
+    """Weights of the per-pixel terms in raw Lab units, lab = 1, that ask for the same as `weights` in `units`.
+
+    In the normalized convention the squared error is divided by 256^2, chroma by 181: its default weights 1, 2, 1
+    (lab, saturation, confidence) are 1, 4.0 and 362 in raw units.
+    """
+    scale = UNITS[units]
+    lab = weights.get("lab", 0.0) / scale.ab**2
+    if lab == 0:
+        raise ValueError("without a weight on lab there is nothing to relate the other weights to")
+    return {
+        "lab": 1.0,
+        "saturation": weights.get("saturation", 0.0) / scale.chroma**2 / lab,
+        "confidence": weights.get("confidence", 0.0) / scale.chroma / lab,
+    }
+
+
+def _law(colors: ArrayLike, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    colors, probabilities = np.asarray(colors, float), np.asarray(probabilities, float)
+    if colors.ndim != 2 or colors.shape[1] != 2 or probabilities.shape != colors.shape[:1]:
+        raise ValueError(f"colors must be (K,2) and probabilities (K,), got {colors.shape} and {probabilities.shape}")
+    if np.any(probabilities < 0) or not np.isclose(probabilities.sum(), 1):
+        raise ValueError(f"probabilities must be >= 0 and sum to 1, got {probabilities}")
+    return colors, probabilities

@@ -1,0 +1,10 @@
+"""Colour spaces and the 313 colour bins, on tensors: usable in any training loop.
+
+`lab` converts between sRGB and CIE Lab, `bins` encodes and decodes colours over the bins of Zhang et al. 2016.
+"""
+
+from __future__ import annotations
+
+from study.color.lab import chroma, hue, lab_to_rgb, rgb_to_lab, to_uint8
+
+__all__ = ["chroma", "hue", "lab_to_rgb", "rgb_to_lab", "to_uint8"]

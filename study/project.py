@@ -1,0 +1,190 @@
+"""The project as a whole: which cells a study consists of, and how far each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from study.config.params import (
+    Arm,
+    ArmTraining,
+    DecodeSettings,
+    Params,
+    Study,
+    TrainSettings,
+    Tuned,
+    find_root,
+    get_study,
+    load_arm,
+    load_params,
+)
+from study.config.yaml_files import read_yaml
+from study.errors import StudyError
+from study.files import read_json, sha256_file
+from study.training.cells import CellStore
+from study.training.fingerprint import cell_signature, code_digest, control_signature, with_imports
+
+if TYPE_CHECKING:
+    from study.data.prepare import Prepared
+    from study.training.train import Cell
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder with its checked params.yaml."""
+
+    root: Path
+    params: Params
+
+    @classmethod
+    def open(cls, start: Path) -> Project:
+        """The project at or above `start`; StudyError when there is none or params.yaml is wrong."""
+        root = find_root(start.resolve())
+        return cls(root, load_params(root))
+
+    @cached_property
+    def store(self) -> CellStore:
+        """Where the project's trained cells are kept."""
+        return CellStore.of(self.root)
+
+    def study(self, name: str) -> Study:
+        """Settings of the study `name`."""
+        return get_study(self.params, name)
+
+    def arm_names(self, study: str) -> list[str]:
+        """Names of the arms of `study`: its own, or those of the pipeline.
+
+        The pipeline's tuned arms belong to every study with a search block, but for families that it does not search.
+        StudyError where the pipeline lists a control among its trained arms, or the other way round.
+        """
+        own, pipeline = self.study(study), self.params.pipeline
+        if own.arms:
+            return own.arms
+        for what, names in (("arms", pipeline.arms), ("controls", pipeline.controls)):
+            for name in names:
+                if bool(load_arm(self.root, name).control) != (what == "controls"):
+                    right = "arms" if what == "controls" else "controls"
+                    raise StudyError(
+                        f"params.yaml: pipeline.{what} names {name!r}, which belongs into pipeline.{right}"
+                    )
+        tuned = [load_arm(self.root, name) for name in pipeline.tuned if own.search]
+        found = [arm.name for arm in tuned if arm.tuned is None or arm.tuned.family in own.search.families]
+        return [*pipeline.arms, *pipeline.controls, *found]
+
+    def arms(self, study: str, names: Sequence[str] = ()) -> list[Arm]:
+        """The arms of `study` called `names`, or all of them when none is named; tuned ones as its search left them.
+
+        StudyError for an unknown arm, and for a tuned one before the search on the data that are prepared.
+        """
+        return [self._as_tuned(study, load_arm(self.root, name)) for name in (names or self.arm_names(study))]
+
+    def _as_tuned(self, study: str, arm: Arm) -> Arm:
+        if arm.tuned is None:
+            return arm
+        if not self.searched(study):
+            state = f"are not searched on {study} yet"
+            if self._best(study).is_file():
+                state = f"were searched on other data than {study} has now"
+            raise StudyError(f"the weights of {arm.name} {state}: run study search {study}")
+        found = self._point(study, arm.tuned)
+        if found is None:
+            raise StudyError(
+                f"the search on {study} has no {arm.tuned.choice} point of {arm.tuned.family}: run study search {study}"
+            )
+        loss = arm.loss.model_copy(update={"weights": found["weights"], "options": arm.loss.options | found["options"]})
+        return arm.model_copy(
+            update={
+                "loss": loss,
+                "decode": DecodeSettings.model_validate(arm.decode.model_dump() | found["decode"]),
+                "train": ArmTraining.model_validate(found["train"]),
+            }
+        )
+
+    def waiting(self, study: str, names: Sequence[str]) -> list[str]:
+        """Those of the arms called `names` whose weights a search of `study` has yet to find."""
+        arms = [load_arm(self.root, name) for name in names]
+        done = self.searched(study)
+        return [arm.name for arm in arms if arm.tuned and not (done and self._point(study, arm.tuned))]
+
+    def _point(self, study: str, tuned: Tuned) -> dict[str, Any] | None:
+        return read_yaml(self._best(study))["families"].get(tuned.family, {}).get(tuned.choice)
+
+    def searched(self, study: str) -> bool:
+        """Whether a search on the data of `study` has found weights for the tuned arms.
+
+        Where no data are prepared there is nothing to compare, and nothing to be trained either.
+        """
+        best, manifest = self._best(study), self.root / "data" / study / "manifest.json"
+        if not (best.is_file() and manifest.is_file()):
+            return best.is_file()
+        return read_yaml(best).get("data") == read_json(manifest, f"run: study prepare {study}")["data_hash"]
+
+    def _best(self, study: str) -> Path:
+        return self.results(study) / "search" / "best.yaml"
+
+    def search_digest(self, study: str, arm: Arm) -> str | None:
+        """SHA-256 (16 hex digits) of the search's result that `arm` took its weights from; None where it took none."""
+        return sha256_file(self._best(study))[:16] if arm.tuned else None
+
+    def seeds(self, study: str, wanted: tuple[int, ...] = ()) -> list[int]:
+        """The study's seeds, or those `wanted` of them; StudyError for one that the study does not declare."""
+        declared = self.study(study).seeds
+        for seed in wanted:
+            if seed not in declared:
+                raise StudyError(f"seed {seed} is not among the seeds of {study}: {declared}")
+        return [seed for seed in declared if not wanted or seed in wanted]
+
+    def prepared(self, study: str) -> Prepared:
+        """The study's prepared data; StudyError when it is missing or outdated."""
+        from study.data.prepare import load_prepared
+
+        return load_prepared(study, self.study(study), self.root)
+
+    def cells(self, study: str, arms: list[Arm], seeds: list[int], train: TrainSettings | None = None) -> list[Cell]:
+        """The cells of these arms and seeds, in that order, with their signatures.
+
+        train: other settings than the study's, for cells that are trained beside it.
+        """
+        from study.losses import build_loss, source_of
+        from study.losses.rules import broken_name, untrained_parameter
+        from study.training.train import Cell, resolve_device
+
+        prepared = self.prepared(study)
+        common = train or self.study(study).train
+        device = resolve_device(common.device)
+        cells = []
+        for arm in arms:
+            if arm.control:
+                cells += self._controls(study, arm, seeds, common)
+                continue
+            loss = build_loss(arm.loss, prepared.prior, self.root)  # a wrong one is told before anything is trained
+            if wrong := broken_name(loss) or untrained_parameter(loss):
+                raise StudyError(f"loss {arm.loss.name!r}: {wrong}")
+            loss_code = code_digest(with_imports(source_of(arm.loss, self.root), device), device)
+            settings = common.model_copy(update=arm.train.model_dump(exclude_none=True))
+            for seed in seeds:
+                signature = cell_signature(arm, settings, seed, prepared.manifest["data_hash"], device, loss_code)
+                cells.append(Cell(study, arm, seed, settings, prepared.folder, device, signature, self.root))
+        return cells
+
+    def _controls(self, study: str, arm: Arm, seeds: list[int], train: TrainSettings) -> list[Cell]:
+        from study.losses import head_of
+
+        names = [arm.control.of]
+        if arm.control.match not in ("gray", "truth"):
+            names.append(arm.control.match)
+        arms = self.arms(study, tuple(names))
+        matched = [source.decode.temperature for source in arms[1:] if head_of(source.loss, self.root) == "bins"]
+        by_source = [self.cells(study, [source], seeds, train) for source in arms]
+        found = []
+        for sources in zip(*by_source, strict=True):
+            signature = control_signature(arm.control.match, [source.signature for source in sources], *matched)
+            found.append(replace(sources[0], arm=arm, signature=signature, sources=sources))
+        return found
+
+    def results(self, study: str) -> Path:
+        """results/<study>."""
+        return self.root / "results" / study

@@ -1,0 +1,251 @@
+"""What people write in params.yaml and ablations/: the project's own files are sound, mistakes get one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from study.config.params import arm_names, load_arm, load_params
+from study.config.yaml_files import read_yaml
+from study.errors import StudyError
+from study.project import Project
+from tests.conftest import REPOSITORY, TINY_STUDY, write_params
+
+
+def arm_error(root: Path, text: str) -> str:
+    (root / "ablations" / "broken.yaml").write_text(text)
+    with pytest.raises(StudyError) as caught:
+        load_arm(root, "broken")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def params_error(root: Path, **changes: object) -> str:
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    for path, value in changes.items():
+        block = params
+        *parents, last = path.split("__")
+        for key in parents:
+            block = block[key]
+        block[last] = value
+    write_params(root, params)
+    with pytest.raises(StudyError) as caught:
+        load_params(root)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_projects_own_files_are_valid() -> None:
+    params = load_params(REPOSITORY)
+    assert set(params.pipeline.arms) <= set(arm_names(REPOSITORY))
+    for name in arm_names(REPOSITORY):
+        assert load_arm(REPOSITORY, name).description
+
+
+def test_published_weights_are_the_published_ones() -> None:
+    loss = load_arm(REPOSITORY, "anti_average").loss
+    assert loss.weights == {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
+    assert loss.options.get("units", "raw") == "raw"
+
+
+def test_unknown_key_in_an_arm_is_named(root: Path) -> None:
+    text = "description: x\nloss: {name: anti_average, weigths: {lab: 1}}\n"
+    assert arm_error(root, text) == "ablations/broken.yaml: loss.weigths: unknown key"
+
+
+@pytest.mark.parametrize("weight", ["-0.5", ".nan", ".inf", "heavy", "null"])
+def test_weights_that_are_no_finite_non_negative_number_are_named(root: Path, weight: str) -> None:
+    message = arm_error(root, f"description: x\nloss: {{name: anti_average, weights: {{saturation: {weight}}}}}\n")
+    assert message.startswith("ablations/broken.yaml: loss.weights")
+    assert "saturation" in message
+
+
+def test_scientific_notation_without_a_point_is_a_number(root: Path) -> None:
+    text = "description: x\nloss: {name: anti_average, weights: {lab: 1, saturation: 1e-2}}\n"
+    (root / "ablations" / "fine.yaml").write_text(text)
+    assert load_arm(root, "fine").loss.weights["saturation"] == 0.01
+    params = (root / "params.yaml").read_text()
+    assert "images: 256" in params
+    (root / "params.yaml").write_text(params.replace("images: 256", "images: 2.56e2"))
+    assert load_params(root).studies["tiny"].train.images == 256
+
+
+def test_a_key_written_twice_is_an_error(root: Path) -> None:
+    message = arm_error(root, "description: x\nloss: {name: anti_average}\nloss: {name: huber}\n")
+    assert "'loss' is written twice" in message
+
+
+def test_unknown_arm_lists_the_known_ones(root: Path) -> None:
+    with pytest.raises(StudyError, match=r"unknown arm 'sepia'.*known: .*mse"):
+        load_arm(root, "sepia")
+
+
+def test_arm_names_cannot_leave_the_folder(root: Path) -> None:
+    (root / "outside.yaml").write_text("description: x\nloss: {name: huber}\n")
+    with pytest.raises(StudyError, match="unknown arm"):
+        load_arm(root, "../outside")
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "loss: [", "\t: x", "description: x"])
+def test_files_that_are_no_arm_are_refused_in_one_line(root: Path, text: str) -> None:
+    assert "ablations/broken.yaml" in arm_error(root, text).replace(str(root) + "/", "")
+
+
+def test_baseline_must_be_an_arm(root: Path) -> None:
+    assert "baseline 'huber' is not among the arms" in params_error(root, pipeline__baseline="huber")
+
+
+def test_pipeline_study_must_exist(root: Path) -> None:
+    assert "names 'paris'" in params_error(root, pipeline__studies=["paris"])
+
+
+def test_unknown_source_lists_the_known_ones(root: Path) -> None:
+    message = params_error(root, studies__tiny__data={"source": "cifar"})
+    assert "studies.tiny.data" in message
+    assert "palette_world" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("studies__tiny__seeds", []),
+        ("studies__tiny__seeds", [1, 1]),
+        ("studies__tiny__seeds", [-1]),
+        ("studies__tiny__train__batch", 0),
+        ("studies__tiny__train__learning_rate", 0),
+        ("studies__tiny__data__size", 33),
+        ("studies__tiny__evaluate__show", "everything"),
+        ("studies__tiny__epochs", 3),
+        ("pipeline__arms", ["mse", "mse"]),
+    ],
+)
+def test_values_out_of_range_are_named(root: Path, key: str, value: object) -> None:
+    message = params_error(root, **{key: value})
+    assert message.startswith("params.yaml: ")
+    assert key.split("__")[-1] in message or key.split("__")[0] in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("data", {"train": 96}, "studies.tiny.data.source: missing"),
+        ("data", "palette_world", "studies.tiny.data: must be a block of settings (got 'palette_world')"),
+        ("train__images", "many", "studies.tiny.train.images: must be a whole number (got 'many')"),
+        ("train__images", 1.5, "studies.tiny.train.images: must be a whole number (got 1.5)"),
+        ("train__images", 0, "studies.tiny.train.images: must be at least 1 (got 0)"),
+        ("train__width", 10, "studies.tiny.train.width: must be a multiple of 4 (got 10)"),
+        ("train__images", True, "studies.tiny.train.images: must be a number (got true)"),
+        ("data__train", 2_000_000, "studies.tiny.data.train: must be at most 1000000 (got 2000000)"),
+        ("seeds", [2**31], "studies.tiny.seeds.0: must be below 2147483648 (got 2147483648)"),
+        ("train__weight_decay", -1, "studies.tiny.train.weight_decay: must be at least 0 (got -1)"),
+        ("train__learning_rate", True, "studies.tiny.train.learning_rate: must be a number (got true)"),
+        ("train__learning_rate", 5, "studies.tiny.train.learning_rate: must be at most 1 (got 5)"),
+        ("train__warmup", 1, "studies.tiny.train.warmup: must be below 1 (got 1)"),
+        ("train__upsampling", "cubic", "studies.tiny.train.upsampling: must be 'bilinear' or 'nearest' (got 'cubic')"),
+        ("train__flip", "maybe", "studies.tiny.train.flip: must be true or false (got 'maybe')"),
+        ("seeds", [], "studies.tiny.seeds: needs at least 1"),
+        ("seeds", 3, "studies.tiny.seeds: must be a list (got 3)"),
+        ("title", 5, "studies.tiny.title: must be text (got 5)"),
+    ],
+)
+def test_mistakes_are_told_in_the_words_of_who_writes_the_file(root: Path, key: str, value: object, says: str) -> None:
+    assert params_error(root, **{f"studies__tiny__{key}": value}) == f"params.yaml: {says}"
+
+
+def test_an_exponent_without_a_point_is_a_number_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.yaml"
+    path.write_text("{a: 6e4, b: -1E-3, c: 1.5e3, d: e5, e: 1e, f: 12e4f, g: 1e5 pictures}\n")
+    assert read_yaml(path) == {
+        "a": 6e4,
+        "b": -1e-3,
+        "c": 1.5e3,
+        "d": "e5",
+        "e": "1e",
+        "f": "12e4f",
+        "g": "1e5 pictures",
+    }
+
+
+def test_lpips_may_be_switched_off_as_the_documentation_writes_it(root: Path) -> None:
+    text = (root / "params.yaml").read_text()
+    assert "lpips: 'off'" in text
+    for written in ("off", "'off'", "Off"):
+        (root / "params.yaml").write_text(text.replace("'off'", written))
+        assert load_params(root).studies["tiny"].evaluate.lpips == "off"
+    assert "evaluate.lpips: must be text (got True)" in params_error(root, studies__tiny__evaluate__lpips=True)
+
+
+def test_folder_shares_must_leave_something_to_train(root: Path) -> None:
+    message = params_error(root, studies__tiny__data={"source": "folder", "path": "x", "val": 0.6, "test": 0.4})
+    assert "leave a share for training" in message
+
+
+def test_missing_and_unreadable_files_are_told(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="does not exist"):
+        read_yaml(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"description: caf\xe9")
+    with pytest.raises(StudyError, match="cannot be read"):
+        read_yaml(tmp_path / "latin.yaml")
+
+
+def test_the_test_study_is_valid(root: Path) -> None:
+    assert load_params(root).studies["tiny"].train.steps == TINY_STUDY["train"]["images"] // 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"pipeline__search": ["paris"]}, "search names 'paris'"),
+        ({"pipeline__search": ["tiny"]}, "studies.tiny has no search block"),
+        ({"pipeline__tuned": ["mse"]}, "listed twice in arms"),
+        ({"pipeline__controls": ["mse"]}, "listed twice in arms"),
+        ({"studies__tiny__search": {"trials": 2}}, "name it in pipeline.search too"),
+        ({"studies__tiny__arms": ["mse"]}, "cannot be part of the pipeline: run it with study run tiny"),
+        ({"studies__tiny__train__levels": 6}, "cannot be halved train.levels = 6 times"),
+        ({"studies__tiny__search": {"trials": 0}}, "studies.tiny.search.trials"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_told(root: Path, changes: dict, says: str) -> None:
+    assert says in params_error(root, **changes)
+
+
+def test_blocks_may_be_shared_by_yaml_merge_keys(tmp_path: Path) -> None:
+    (tmp_path / "merged.yaml").write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n")
+    assert read_yaml(tmp_path / "merged.yaml")["b"] == {"x": 1, "y": 3}
+
+
+@pytest.mark.parametrize("file", ["own.py", "ablations/own.py", "ablations/losses/../own.py", "/tmp/own.py"])
+def test_the_loss_of_an_arm_lies_where_the_pipeline_watches(root: Path, file: str) -> None:
+    message = arm_error(root, f"description: x\nloss: {{name: own, file: {file}}}\n")
+    assert "does not lie in ablations/losses/" in message
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "right"), [("arms", "gray", "pipeline.controls"), ("controls", "huber", "pipeline.arms")]
+)
+def test_a_control_in_the_wrong_list_is_told(root: Path, place: str, name: str, right: str) -> None:
+    content = yaml.safe_load((root / "params.yaml").read_text())
+    content["pipeline"][place] = [*content["pipeline"].get(place, []), name]
+    write_params(root, content)
+    with pytest.raises(StudyError, match=f"names '{name}', which belongs into {right}"):
+        Project.open(root).arm_names("tiny")
+
+
+def test_a_control_of_an_unknown_arm_lists_the_known_ones(root: Path) -> None:
+    message = arm_error(root, "description: x\ncontrol: {of: nope, match: truth}\n")
+    assert "unknown arm 'nope'; known: anti_average" in message
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        (["mse", "zhang", "mse"], "studies.tiny.arms: the same arm is listed twice"),
+        (["zhang", "huber"], "studies.tiny.arms lacks the baseline mse"),
+    ],
+)
+def test_arms_of_a_study_are_distinct_and_include_the_baseline(root: Path, arms: list[str], says: str) -> None:
+    other = TINY_STUDY | {"title": "Another, so that tiny is not part of the pipeline"}
+    changes = {"pipeline__studies": ["other"], "studies": {"other": other, "tiny": TINY_STUDY | {"arms": arms}}}
+    assert says in params_error(root, **changes)
