@@ -22,7 +22,7 @@ from study.analysis.metadata import casts_of_averages, study_facts
 from study.analysis.runs import Runs, read_runs, score_matrices
 from study.analysis.tables import cost_rows, curve_rows, kind_rows, metric_rows, write_tables
 from study.analysis.theory_rows import theory_rows
-from study.config.params import Arm, arm_names
+from study.config.arms import Arm, arm_names
 from study.errors import StudyError
 from study.files import atomic_write_json
 from study.losses import source_of
@@ -60,7 +60,8 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
             f"no scored cell of the baseline {baseline} in {study}: run study train {study} {baseline} and "
             f"study evaluate {study} {baseline}"
         )
-    timed = read_step_times(project, study, arms)
+    sources = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
+    timed = read_step_times(project.step_times_file(study), project.first_cells(study, arms), sources)
     names = [arm.name for arm in arms]
     overall = dict(list(runs.scores[runs.scores["kind"] == "all"].groupby("metric")))
     matrices = {metric: score_matrices(overall[metric], names) for metric in METRICS if metric in overall}

@@ -14,7 +14,7 @@ from study import statistics as stats
 from study.losses.anti_average import ColorizationAntiAverageLoss
 
 if TYPE_CHECKING:
-    from study.config.params import Arm
+    from study.config.arms import Arm
 
 TERMS = ("saturation", "diversity", "confidence")
 CORNERS = tuple(product((0, 1), repeat=len(TERMS)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
-    from study.config.params import Arm
+    from study.config.arms import Arm
 
 PREFIX = "gradient_"
 NEGLIGIBLE = 0.01

@@ -19,7 +19,7 @@ from study.losses import (
 )
 
 if TYPE_CHECKING:
-    from study.config.params import Arm
+    from study.config.arms import Arm
     from study.data.color_distribution import ColorLaw
 
 TOLERANCE, RELATIVE_TOLERANCE = 3.0, 0.15

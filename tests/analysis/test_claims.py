@@ -16,7 +16,7 @@ from scipy import stats as reference
 from study.analysis.claims import COLUMNS, MEASURES, claim_rows, held, load_claims, lost
 from study.analysis.compare import BootstrapWeights
 from study.analysis.contrasts import Sources
-from study.config.params import arm_names
+from study.config.arms import arm_names
 from study.errors import StudyError
 from tests.conftest import REPOSITORY
 
