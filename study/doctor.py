@@ -20,7 +20,7 @@ from study.losses import build_loss
 from study.losses.conformance import check_loss, one_line
 from study.metrics.lpips_network import perceptual_availability
 from study.project import Project
-from study.search.space import load_space
+from study.config.search_space import load_space
 
 NEEDED_GB = 2
 
