@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,11 +108,12 @@ def _records(folder: Path, study: str, arm: Arm, seeds: list[int]) -> list[dict[
 
 def _kept(files: _Files, stamp: dict[str, Any], scoring: str) -> pd.DataFrame | None:
     """The scores that are there, when they and the files beside them are what `evaluate` would write now."""
-    if not all(path.is_file() for path in files):
-        return None
     try:
         scores = pd.read_parquet(files.scores)
-    except (ValueError, OSError):  # damaged: it is made anew
+        json.loads(files.means.read_text(encoding="utf-8"))
+    except (ValueError, OSError):  # missing or damaged
+        return None
+    if not zipfile.is_zipfile(files.predictions):
         return None
     same = scores.attrs.get("scoring") == scoring and all(scores.attrs.get(key) == stamp[key] for key in stamp)
     return scores if same else None
