@@ -15,6 +15,8 @@ from scipy.special import stdtrit
 
 LEVEL = 0.95
 POWER = 0.8
+VERDICTS = ("better", "worse", "higher", "lower", "within tolerance", "inconclusive")
+"""What `verdict` says of a paired difference."""
 MOST_SEEDS = 100
 """`seeds_needed` does not look further than this many seeds."""
 
