@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 import numpy as np
 import torch
 
-from study.analysis.claims import check_arms, load_claims
+from study.analysis.claims import load_claims
 from study.color.bins import BINS
 from study.config.arms import arm_names, load_arm
 from study.cores import usable_cores
@@ -109,7 +109,6 @@ def _settings(project: Project) -> Check:
 
     try:
         claims = load_claims(project.root)
-        check_arms(claims, arm_names(project.root))
         if project.params.pipeline.search:
             load_space(project.root)
     except StudyError as error:
