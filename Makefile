@@ -47,7 +47,7 @@ bench: install
 	python -m benchmarks
 
 ui: install
-	mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+	mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 lint: install
 	ruff check . && ruff format --check .

@@ -416,13 +416,15 @@ def report(study: str, open_: bool) -> None:
 @click.option("--uri", default=None, help="MLflow tracking server or store. Default: mlflow.db in the project.")
 def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None) -> None:
     """Record the training runs and the search of a study in MLflow (see them with `make ui`) or for TensorBoard."""
-    from study.tracking.mlflow import track_mlflow, track_tensorboard
-
     own = project()
     names = [arm.name for arm in own.arms(study, arms)]
     if tensorboard:
+        from study.tracking.tensorboard import track_tensorboard
+
         done = track_tensorboard(own.root, study, names, own.seeds(study), own.root / "tensorboard")
     else:
+        from study.tracking.mlflow import track_mlflow
+
         done = track_mlflow(own.root, study, names, own.seeds(study), uri)
     click.echo(
         f"{done.recorded} runs recorded, {done.replaced} replaced, {done.unchanged} unchanged; look: {done.open_with}"
