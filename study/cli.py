@@ -24,10 +24,13 @@ JOBS = click.option(
 
 
 def project() -> Any:
-    """The project around the working directory."""
-    from study.project import Project
+    """The project around the working directory. Run by DVC, it refuses a folder in which DVC would fail later."""
+    from study.project import Project, pipeline_problem
 
-    return Project.open(Path.cwd())
+    own = Project.open(Path.cwd())
+    if "DVC_ROOT" in os.environ and (problem := pipeline_problem(own.root)):
+        raise StudyError(problem)
+    return own
 
 
 def _jobs(wanted: int | None) -> int:

@@ -19,7 +19,7 @@ from study.errors import Check, StudyError
 from study.losses import build_loss
 from study.losses.conformance import check_loss, one_line
 from study.metrics.lpips_network import perceptual_availability
-from study.project import Project
+from study.project import Project, pipeline_problem
 from study.search.space import load_space
 
 NEEDED_GB = 2
@@ -51,6 +51,7 @@ def examine(project: Project) -> list[Check]:
         _packages(),
         _torch(),
         _disk(project),
+        _pipeline(project),
         _arms(project),
         _losses(project),
         _settings(project),
@@ -83,6 +84,12 @@ def _torch() -> Check:
 def _disk(project: Project) -> Check:
     free = shutil.disk_usage(project.root).free / 1e9
     return Check("disk", free >= NEEDED_GB, f"{free:.1f} GB free, {NEEDED_GB} GB are enough for every study here")
+
+
+def _pipeline(project: Project) -> Check:
+    if problem := pipeline_problem(project.root):
+        return Check("dvc repro", False, problem)
+    return Check("dvc repro", True, "the folder can hold a pipeline")
 
 
 def _arms(project: Project) -> Check:

@@ -24,6 +24,18 @@ from study.training.machine import resolve_device
 from study.training.store import CellStore
 
 
+def pipeline_problem(root: Path) -> str | None:
+    """Why `dvc repro` cannot work in the project folder `root`, in one line that says what to do; None when it can."""
+    config = root / ".dvc" / "config"
+    alone = config.is_file() and "no_scm" in config.read_text()
+    if not alone and not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return f"{root} is no git repository, and DVC asks for one: run git init, or dvc init --no-scm"
+    for name in ("data", "results", "reports"):
+        if (root / name).is_symlink():
+            return f"{name}/ is a link, and DVC keeps nothing behind links: move it here; dvc cache dir moves its cache"
+    return None
+
+
 @dataclass(frozen=True)
 class Project:
     """A project folder with its checked params.yaml."""
