@@ -28,7 +28,7 @@ from study.training.cells import CellStore
 from study.training.fingerprint import cell_signature, code_digest, control_signature, with_imports
 
 if TYPE_CHECKING:
-    from study.data.prepare import Prepared
+    from study.data.prepared import Prepared
     from study.training.train import Cell
 
 
@@ -139,7 +139,7 @@ class Project:
 
     def prepared(self, study: str) -> Prepared:
         """The study's prepared data; StudyError when it is missing or outdated."""
-        from study.data.prepare import load_prepared
+        from study.data.prepared import load_prepared
 
         return load_prepared(study, self.study(study), self.root)
 

@@ -109,7 +109,7 @@ def _claim_sources(
     matrices: dict[str, Matrices],
     weights: BootstrapWeights,
 ) -> Sources:
-    law = project.prepared(study).law
+    law = project.prepared(study).color_distribution
     unmeasured = {} if runs.lpips["measured"] else {"lpips": runs.lpips["reason"]}
     if law is None:
         no_law = "the law of the colours is not known here"
@@ -121,7 +121,7 @@ def _claim_sources(
         records=runs.records,
         step_times=timed.of,
         histories=runs.histories,
-        means=dict(zip(law.kinds, law.mean.tolist(), strict=True)) if law else {},
+        means=dict(zip(law.regions, law.mean.tolist(), strict=True)) if law else {},
         loss_files={arm.name: source_of(arm.loss, project.root) for arm in arms},
         weights=weights,
         unmeasured=unmeasured,
@@ -160,7 +160,7 @@ def _explained(
     others, _ = read_companions(project, study)
     mean_gains = {arm: float(np.mean(values)) for arm, values in gains.items()}
     return {
-        "theory": theory_rows(prepared.law, arms, tables["kinds"], prepared.prior, mean_gains),
+        "theory": theory_rows(prepared.color_distribution, arms, tables["kinds"], prepared.prior, mean_gains),
         "ledger": ledger_rows(tables["curves"], arms),
         "factorial": factorial_rows(matrices, arms, weights),
         "convergence": convergence_rows(histories, {name: METRICS[name].margin for name in CONVERGING}),

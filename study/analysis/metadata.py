@@ -13,8 +13,8 @@ import pandas as pd
 from study.color.lab import rgb_to_lab
 from study.color.tensors import images_to_tensor
 from study.config.params import Arm
-from study.data.color_distribution import ColorLaw
-from study.data.prepare import Prepared
+from study.data.color_distribution import ColorDistribution
+from study.data.prepared import Prepared
 from study.metrics import purple_cast, sepia_cast
 from study.project import Project
 
@@ -24,7 +24,7 @@ def study_facts(
 ) -> dict[str, Any]:
     """The content of tables/study.json: `records` of the compared cells, `lpips` as the evaluation noted it."""
     settings, prepared = project.study(study), project.prepared(study)
-    manifest, law = prepared.manifest, prepared.law
+    manifest, law = prepared.manifest, prepared.color_distribution
     return {
         "study": study,
         "title": settings.title,
@@ -53,7 +53,7 @@ def study_facts(
             "skipped": len(manifest["skipped"]),
             "seen_in_training": manifest.get("seen_in_training", {}).get("test", 0),  # prepared by an earlier version
         },
-        "law": _law_facts(law, prepared.kinds("test")) | {"casts": casts_of_averages(prepared)} if law else None,
+        "law": _law_facts(law, prepared.regions("test")) | {"casts": casts_of_averages(prepared)} if law else None,
         "lpips": lpips,
         "pictures": settings.evaluate.show,
         "bootstrap": settings.compare.model_dump(),
@@ -88,17 +88,17 @@ def casts_of_averages(prepared: Prepared) -> dict[str, float]:
     It is the cast that averaging without a flaw brings: where it is next to nothing, less of it says nothing about
     averaging. Empty where the law is not known.
     """
-    if prepared.law is None:
+    if prepared.color_distribution is None:
         return {}
-    averages = prepared.law.mean.astype(np.float32)[prepared.kinds("test")]
+    averages = prepared.color_distribution.mean.astype(np.float32)[prepared.regions("test")]
     pictures = images_to_tensor(prepared.images("test"))
     truth, painted = rgb_to_lab(pictures)[:, 1:], images_to_tensor(averages)
     return {cast.__name__: round(float(cast(painted, truth).mean()), 6) for cast in (sepia_cast, purple_cast)}
 
 
-def _law_facts(law: ColorLaw, kinds: np.ndarray) -> dict[str, Any]:
+def _law_facts(law: ColorDistribution, kinds: np.ndarray) -> dict[str, Any]:
     described = []
-    for k, kind in enumerate(law.kinds):
+    for k, kind in enumerate(law.regions):
         real = law.probabilities[k] > 0
         described.append(
             {

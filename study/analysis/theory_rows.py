@@ -20,7 +20,7 @@ from study.losses import (
 
 if TYPE_CHECKING:
     from study.config.params import Arm
-    from study.data.color_distribution import ColorLaw
+    from study.data.color_distribution import ColorDistribution
 
 TOLERANCE, RELATIVE_TOLERANCE = 3.0, 0.15
 """A prediction explains a measurement within 3 Lab units, or 15 % of the predicted chroma where that is more.
@@ -69,7 +69,7 @@ class Optimum:
 
 
 def theory_rows(
-    law: ColorLaw | None,
+    law: ColorDistribution | None,
     arms: list[Arm],
     kinds: pd.DataFrame,
     prior: np.ndarray | None = None,
@@ -97,7 +97,7 @@ def theory_rows(
     for arm in arms:
         if arm.name not in scored:
             continue
-        for k, kind in enumerate(law.kinds):
+        for k, kind in enumerate(law.regions):
             if (arm.name, kind, "chroma") not in measured.index:
                 continue  # no test picture has a region of this kind
             real = law.probabilities[k] > 0

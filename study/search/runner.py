@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from study.config.params import Arm, SearchSettings, TrainSettings, load_arm
-from study.data.prepare import Prepared
+from study.data.prepared import Prepared
 from study.errors import StudyError
 from study.project import Project
 from study.search import objectives
