@@ -196,12 +196,13 @@ def run(context: click.Context, study: str) -> None:
 
 @command("prepare", "study prepare smoke")
 @STUDY
-def prepare(study: str) -> None:
-    """Make the arrays of a study from its source: data/STUDY/."""
+@click.option("--again", is_flag=True, help="Make them anew even when they are up to date.")
+def prepare(study: str, again: bool = False) -> None:
+    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date."""
     from study.data.prepare import prepare
 
     own = project()
-    manifest = prepare(study, own.study(study), own.root)
+    manifest = prepare(study, own.study(study), own.root, again)
     counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
     click.echo(f"data/{study}: {counts}")
     for split, seen in manifest["seen_in_training"].items():

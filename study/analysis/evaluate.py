@@ -20,7 +20,7 @@ from study.color.lab import lab_to_rgb, rgb_to_lab, to_uint8
 from study.color.tensors import images_to_tensor
 from study.config.arms import Arm
 from study.config.study import EvaluateSettings
-from study.data.color_distribution import ColorLaw
+from study.data.color_distribution import ColorDistribution
 from study.data.showcase import PHOTOGRAPHS, photographs
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json
@@ -40,7 +40,7 @@ class TestSet:
     lab: Tensor  # (N,3,H,W)
     names: list[str]
     prior: Tensor  # (313,)
-    law: ColorLaw | None
+    law: ColorDistribution | None
     kinds: Tensor | None  # (N,H,W) int64
 
     @cached_property
@@ -100,13 +100,13 @@ def _records(folder: Path, study: str, arm: Arm, seeds: list[int]) -> list[dict[
 def load_test_set(project: Project, study: str) -> TestSet:
     """The prepared test pictures of `study` as Lab, with the colour prior and, where it is known, the law."""
     prepared = project.prepared(study)
-    law = prepared.law
+    law = prepared.color_distribution
     return TestSet(
         lab=rgb_to_lab(images_to_tensor(prepared.images("test"))),
         names=prepared.manifest["splits"]["test"]["names"],
         prior=torch.from_numpy(prepared.prior),
         law=law,
-        kinds=torch.from_numpy(prepared.kinds("test").astype(np.int64)) if law else None,
+        kinds=torch.from_numpy(prepared.regions("test").astype(np.int64)) if law else None,
     )
 
 
@@ -174,7 +174,7 @@ def batch_scores(
 
 
 @torch.no_grad()
-def law_scores(ab: Tensor, truth: Tensor, kinds: Tensor, law: ColorLaw) -> dict[tuple[str, str], Tensor]:
+def law_scores(ab: Tensor, truth: Tensor, kinds: Tensor, law: ColorDistribution) -> dict[tuple[str, str], Tensor]:
     """One value per image of the metrics that need the law, over all pixels ("all") and per kind; NaN where absent."""
     modes, probabilities = torch.from_numpy(law.modes), torch.from_numpy(law.probabilities)
     world = (kinds, modes, probabilities)
@@ -183,7 +183,7 @@ def law_scores(ab: Tensor, truth: Tensor, kinds: Tensor, law: ColorLaw) -> dict[
         ("all", "mode_commitment"): metrics.mode_commitment(ab, *world),
         ("all", "regret"): metrics.excess_error(ab, *world),
     }
-    for index, kind in enumerate(law.kinds):
+    for index, kind in enumerate(law.regions):
         mask = kinds == index
         scores[kind, "chroma"] = metrics.mean_chroma(ab, mask=mask)
         scores[kind, "true_chroma"] = metrics.mean_chroma(truth, mask=mask)
