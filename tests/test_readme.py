@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from study.config.params import LossSettings
+from study.config.arms import LossSettings
 from study.project import Project
 from tests.conftest import REPOSITORY
 

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from study.analysis.theory_rows import RELATIVE_TOLERANCE, TOLERANCE, predicted_optimum, theory_rows
 from study.color.bins import AB_BINS
-from study.config.params import Arm, Control
+from study.config.arms import Arm, Control
 from study.data.color_distribution import ColorLaw
 from study.data.palette_world import law as palette_law
 from study.losses import build_loss
