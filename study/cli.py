@@ -349,12 +349,14 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
     for arm in own.arms(study, arms):
         try:
             check_collected(own.results(study) / "runs" / arm.name, f"run: study train {study} {arm.name}")
-            scores = evaluate(own, study, arm)
+            scores, fresh = evaluate(own, study, arm)
         except StudyError as error:
             failures.append(str(error))
             continue
         done += 1
-        click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
+        click.echo(
+            f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds{'' if fresh else ', up to date'}"
+        )
     for name in arms:
         if name not in own.arm_names(study):
             click.echo(f"{name} is not among the arms of {study} in params.yaml, so it is compared with none")
