@@ -15,12 +15,13 @@ import torch
 from study.analysis.predictions import kept_pictures, no_pictures, predict
 from study.analysis.runs import SCORES, scoring_digest
 from study.analysis.scoring import EVERYWHERE, TestSet, score_table
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json, read_json
 from study.metrics import lpips_facts, lpips_model
 from study.project import Project
-from study.training.train import load_model, prepare_torch, resolve_device
+from study.training.machine import prepare_torch, resolve_device
+from study.training.networks import load_network
 
 
 class Evaluated(NamedTuple):
@@ -59,7 +60,7 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
     for record in records:
         if record["status"] == "diverged":
             continue
-        model = load_model(results / "runs" / arm.name / f"seed-{record['seed']}", str(device))
+        model = load_network(results / "runs" / arm.name / f"seed-{record['seed']}", project.root, str(device))
         ab = predict(model, test, arm.decode.temperature, device)
         columns = {"study": study, "arm": arm.name, "seed": record["seed"], "signature": record["signature"]}
         tables.append(score_table(ab, test, lpips).assign(**columns))
@@ -79,8 +80,8 @@ def load_test_set(project: Project, study: str) -> TestSet:
     """The prepared test pictures of `study`, with its colour distribution where that is known."""
     prepared = project.prepared(study)
     names = prepared.manifest["splits"]["test"]["names"]
-    law = prepared.law
-    return TestSet.of(prepared.images("test"), names, prepared.prior, law, prepared.kinds("test") if law else None)
+    law = prepared.color_distribution
+    return TestSet.of(prepared.images("test"), names, prepared.prior, law, prepared.regions("test") if law else None)
 
 
 class _Files(NamedTuple):

@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.files import damage_told, read_json, sha256_array
 from study.metrics import METRICS
 from study.project import Project
-from study.training.fingerprint import PACKAGE, code_digest
-from study.training.syntax import modules_of
-from study.training.train import Cell
+from study.training.cell import Cell
+from study.training.fingerprint import PACKAGE, code_fingerprint
 
 SCORES = ["arm", "seed", "image", "region", "metric", "value"]
 
@@ -52,16 +51,17 @@ def scoring_digest(project: Project, study: str, lpips: Mapping[str, Any]) -> st
     lpips: what `study.metrics.lpips_facts` says of that network.
     """
     prepared = project.prepared(study)
-    files = {PACKAGE / "analysis" / "scoring.py", PACKAGE / "analysis" / "predictions.py"}
-    files |= set((PACKAGE / "metrics").glob("*.py"))  # the registry imports them by name
-    code = set().union(*(modules_of(file, known=[PACKAGE / "files.py", PACKAGE / "errors.py"]) for file in files))
-    law = prepared.law
-    world = (law.modes, law.probabilities, prepared.kinds("test")) if law else ()
+    here = Path(__file__).parent
+    code = code_fingerprint(
+        here / "scoring.py", here / "predictions.py", *(PACKAGE / "metrics").glob("*.py")
+    )  # the registry imports the metrics by name
+    law = prepared.color_distribution
+    world = (law.modes, law.probabilities, prepared.regions("test")) if law else ()
     facts = {
         "pictures": prepared.manifest["splits"]["test"]["sha256"],
         "training pictures": prepared.manifest["data_hash"],  # they give the prior
         "distribution": [sha256_array(x) for x in world],
-        "code": code_digest(sorted(code)),
+        "code": code,
         "metrics": [[card.name, card.takes, card.regions, card.ratio_of_sums] for card in METRICS.values()],
         "lpips": {key: lpips.get(key) for key in ("net", "version", "package", "trunk_sha256")},
     }

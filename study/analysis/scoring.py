@@ -14,7 +14,7 @@ from torch import Tensor
 
 from study.color.lab import rgb_to_lab
 from study.color.tensors import images_to_tensor
-from study.data.color_distribution import ColorLaw
+from study.data.color_distribution import ColorDistribution
 from study.metrics import METRICS, mean_chroma, picture_inputs, scores
 from study.metrics.base import pixel_mean
 from study.statistics import chroma_ratio_influence
@@ -39,7 +39,7 @@ class TestSet:
     lab: Tensor  # (N,3,H,W)
     names: list[str]
     prior: Tensor  # (313,)
-    distribution: ColorLaw | None
+    distribution: ColorDistribution | None
     kinds: Tensor | None  # (N,H,W) int64
 
     @classmethod
@@ -48,7 +48,7 @@ class TestSet:
         images: np.ndarray,
         names: list[str],
         prior: np.ndarray,
-        distribution: ColorLaw | None = None,
+        distribution: ColorDistribution | None = None,
         kinds: np.ndarray | None = None,
     ) -> TestSet:
         """From arrays as `study prepare` writes them: images uint8 (N,H,W,3), kinds (N,H,W)."""
@@ -98,10 +98,10 @@ def score_table(ab: Tensor, test: TestSet, lpips: torch.nn.Module | None = None)
     return _ratios_as_influences(pd.concat(parts, ignore_index=True), test)
 
 
-def _region_scores(inputs: dict[str, Any], distribution: ColorLaw) -> dict[tuple[str, str], Tensor]:
+def _region_scores(inputs: dict[str, Any], distribution: ColorDistribution) -> dict[tuple[str, str], Tensor]:
     """One value per picture by (kind of region, metric or description); NaN for a picture without that kind."""
     found = {}
-    for index, kind in enumerate(distribution.kinds):
+    for index, kind in enumerate(distribution.regions):
         mask = inputs["kind"] == index
         for name, card in METRICS.items():
             if card.regions == "all" or (card.regions == "several colours" and distribution.wide[index]):

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as reference
+from study.analysis.tables import cost_rows, curve_rows, kind_rows
 
 from study.analysis.compare import BootstrapWeights, estimate_rows, paired_rows, rows_against_gain, seed_rows
 from study.analysis.runs import score_matrices
-from study.analysis.tables import cost_rows, curve_rows, kind_rows
-from study.config.params import Control, Tuned
+from study.config.arms import Control, Tuned
 from study.metrics import METRICS
 from tests.analysis.arms import arm
 

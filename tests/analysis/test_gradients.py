@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from study.analysis.gradients import ledger_rows
-from study.config.params import Control
+from study.config.arms import Control
 from tests.analysis.arms import MSE, arm
 
 FULL = arm("full", weights={"lab": 1.0, "saturation": 0.01, "confidence": 1.0})

@@ -11,7 +11,7 @@ import pytest
 from study.analysis.length_variants import read_companions
 from study.data.prepare import prepare
 from study.project import Project
-from study.training.train import Cell
+from study.training.cell import Cell
 from tests.conftest import TINY_STUDY, write_params
 from tests.test_cli import study
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from study.analysis.source_lines import code_lines, own_lines
-from study.training.syntax import PACKAGE, modules_of
+from study.training.fingerprint import PACKAGE, modules_of
 
 SOURCE = '''"""A docstring
 of two lines."""
