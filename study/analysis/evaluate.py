@@ -80,8 +80,9 @@ def load_test_set(project: Project, study: str) -> TestSet:
     """The prepared test pictures of `study`, with its colour distribution where that is known."""
     prepared = project.prepared(study)
     names = prepared.manifest["splits"]["test"]["names"]
-    law = prepared.color_distribution
-    return TestSet.of(prepared.images("test"), names, prepared.prior, law, prepared.regions("test") if law else None)
+    known = prepared.color_distribution
+    regions = prepared.regions("test") if known else None
+    return TestSet.of(prepared.images("test"), names, prepared.prior, known, regions)
 
 
 class _Files(NamedTuple):

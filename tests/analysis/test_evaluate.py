@@ -21,7 +21,9 @@ from study.analysis.runs import read_runs
 from study.data.prepare import prepare
 from study.errors import StudyError
 from study.project import Project
-from study.training.cells import collect, run_cells
+from study.training.executor import run_cells
+from study.training.fingerprint import PACKAGE, modules_of
+from study.training.store import collect
 from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 
 
@@ -76,7 +78,7 @@ def unfit(*_: object, **__: object) -> None:
 def test_an_arm_that_is_up_to_date_is_not_scored_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     written = {path: path.read_bytes() for path in project.results("tiny").rglob("*") if path.is_file()}
     monkeypatch.setattr(module, "score_table", unfit)
-    monkeypatch.setattr(module, "load_model", unfit)
+    monkeypatch.setattr(module, "load_network", unfit)
     scores, fresh = evaluated(project)
     assert not fresh
     assert sorted(scores["seed"].unique()) == TINY_STUDY["seeds"]
@@ -119,7 +121,7 @@ def test_what_decides_a_score_asks_for_a_new_evaluation(
     else:
         from study.analysis import runs
 
-        monkeypatch.setattr(runs, "code_digest", lambda paths: "other code")
+        monkeypatch.setattr(runs, "code_fingerprint", lambda *files: "other code")
     assert evaluated(project).fresh
     assert not evaluated(project).fresh
 
@@ -129,11 +131,17 @@ def test_code_of_lpips_and_of_every_metric_is_among_what_decides_scores(
 ) -> None:
     from study.analysis import runs
 
-    seen: list[str] = []
-    monkeypatch.setattr(runs, "code_digest", lambda paths: seen.extend(path.name for path in paths) or "code")
+    seen: set[Path] = set()
+
+    def noted(*files: Path) -> str:
+        seen.update(*map(modules_of, files))
+        return "code"
+
+    monkeypatch.setattr(runs, "code_fingerprint", noted)
     runs.scoring_digest(project, "tiny", {})
-    metrics = {path.name for path in (REPOSITORY / "study" / "metrics").glob("*.py")}
-    assert metrics | {"scoring.py", "predictions.py", "lab.py", "bins.py", "statistics.py"} <= set(seen)
+    expected = set((PACKAGE / "metrics").glob("*.py")) | {PACKAGE / "statistics.py", PACKAGE / "color" / "lab.py"}
+    assert expected | {PACKAGE / "analysis" / "scoring.py", PACKAGE / "data" / "color_distribution.py"} <= seen
+    assert not [path for path in seen if path.parent.name in ("losses", "training", "config")]
 
 
 def alex(seed: int, path: Path) -> Path:

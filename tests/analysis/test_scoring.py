@@ -8,11 +8,11 @@ import torch
 
 from study.analysis.scoring import TestSet as Pictures
 from study.analysis.scoring import score_table
-from study.data.color_distribution import ColorLaw
+from study.data.color_distribution import ColorDistribution
 from study.metrics import METRICS
 
 SKY, ROOF, FLOWER, ABSENT = range(4)
-WORLD = ColorLaw(
+WORLD = ColorDistribution(
     ("sky", "roof", "flower", "absent"),
     np.array(
         [[[10.0, -40.0], [-30.0, 10.0]], [[20.0, 30.0], [np.nan, np.nan]], [[50.0, 0.0], [0.0, 50.0]], [[1, 1], [9, 9]]]
@@ -70,7 +70,7 @@ def test_scores_of_a_region_are_means_over_its_pixels_and_nan_where_there_are_no
     test, kinds = scenes()
     ab = predicted(6)
     table = score_table(ab, test).set_index(["metric", "region", "image"])["value"]
-    for index, kind in enumerate(WORLD.kinds):
+    for index, kind in enumerate(WORLD.regions):
         for k, name in enumerate(test.names):
             inside = kinds[k] == index
             pixels, true = ab[k].numpy()[:, inside], test.lab[k, 1:].numpy()[:, inside]
