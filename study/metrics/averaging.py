@@ -189,5 +189,5 @@ def _check_law(modes: Tensor, probabilities: Tensor) -> None:
             "modes must be (K, M, 2) and probabilities (K, M): "
             f"got {tuple(modes.shape)} and {tuple(probabilities.shape)}"
         )
-    if not ((probabilities >= 0).all() and (probabilities.double().sum(1) - 1).abs().lt(1e-2).all()):
+    if not ((probabilities >= 0).all() and (at_least_float32(probabilities).sum(1) - 1).abs().lt(1e-2).all()):
         raise ValueError("probabilities must be at least 0, and those of each kind sum to 1")

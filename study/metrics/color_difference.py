@@ -11,6 +11,7 @@ from torch import Tensor
 from study.color.lab import at_least_float32, pieces
 from study.metrics.base import check_mask, check_pair, length, pixel_mean, pixels_per_pass
 from study.metrics.card import metric
+from study.metrics.units import warn_of_ab_units
 
 # Colourless pixels have no hue: these keep 0 / 0 at 0, and float32 underflow of very small chroma harmless.
 _TINY, _TINY_SQUARE = 1e-10, 1e-30
@@ -49,6 +50,7 @@ def ciede2000_map(pred_lab: Tensor, target_lab: Tensor) -> Tensor:
     implementation. Raises ValueError, naming both shapes, where they differ.
     """
     check_pair(pred_lab, target_lab, 3)
+    warn_of_ab_units("target_lab", target_lab[:, 1:])
     dtype = torch.promote_types(at_least_float32(pred_lab).dtype, at_least_float32(target_lab).dtype)
     if torch.jit.is_tracing():  # which would write down the pieces of the pictures that it sees, for those of any size
         return _difference(pred_lab.to(dtype).unbind(1), target_lab.to(dtype).unbind(1))

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from study.metrics.base import check_mask, check_pair, pixel_mean, pixels_per_pass, unit_rgb
+from study.metrics.base import check_mask, check_pair, pixel_mean, pixels_per_pass, unit_rgb, widest_float
 from study.metrics.card import metric
 
 PSNR_CAP = 100.0
@@ -65,17 +65,24 @@ def ssim(rgb_pred: Tensor, rgb_target: Tensor) -> Tensor:
         raise ValueError(f"ssim needs images of at least 11 x 11 pixels, got {tuple(rgb_pred.shape)}")
     planes = max(1, pixels_per_pass(rgb_pred) // (5 * height * width))  # 5 moments of each
     x, y = (unit_rgb(rgb).reshape(-1, height, width).split(planes) for rgb in (rgb_pred, rgb_target))
-    by_channel = [_ssim(one.double(), other.double()).to(one.dtype) for one, other in zip(x, y, strict=True)]
+    wide = widest_float(rgb_pred.device)
+    by_channel = [_ssim(one.to(wide), other.to(wide)).to(one.dtype) for one, other in zip(x, y, strict=True)]
     return torch.cat(by_channel).reshape(n, 3).mean(1)
 
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of planes (P, H, W) -> (P,), both float64: E[x^2] - E[x]^2 loses in float32 what 0.03^2 is to keep."""
-    mean_x, mean_y, square_x, square_y, mixed = _windowed(torch.stack([x, y, x * x, y * y, x * y]))
+    """SSIM of planes (P, H, W) -> (P,), both of the widest float.
+
+    E[x^2] - E[x]^2 loses digits where E[x] is large, so variances are those of x and y around their common mean.
+    """
+    center = (x.mean((1, 2), keepdim=True) + y.mean((1, 2), keepdim=True)) / 2
+    x, y = x - center, y - center
+    off_x, off_y, square_x, square_y, mixed = _windowed(torch.stack([x, y, x * x, y * y, x * y]))
+    mean_x, mean_y = off_x + center, off_y + center
     c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    variances = square_x - mean_x**2 + square_y - mean_y**2
-    structure = (2 * (mixed - mean_x * mean_y) + c2) / (variances + c2)
+    variances = square_x - off_x**2 + square_y - off_y**2
+    structure = (2 * (mixed - off_x * off_y) + c2) / (variances + c2)
     return (luminance * structure).flatten(1).mean(1)
 
 

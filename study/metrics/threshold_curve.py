@@ -7,7 +7,7 @@ from torch import Tensor
 
 from study.color.bins import AB_BINS, check_prior, soft_encode
 from study.color.lab import at_least_float32, traced
-from study.metrics.base import check_mask, check_pair, check_pixels, length, pixel_mean, pixel_sum
+from study.metrics.base import check_mask, check_pair, check_pixels, length, pixel_mean, pixel_sum, widest_float
 from study.metrics.card import metric
 
 AUC_LIMIT = 150.0
@@ -75,6 +75,6 @@ def rebalanced_auc(pred_ab: Tensor, target_ab: Tensor, prior: Tensor, mask: Tens
     if not (traced() or prior.is_meta):  # else its values cannot be looked at
         prior = check_prior(prior)
     nearest = soft_encode(target_ab, neighbors=1)[0][:, 0]
-    rarity = 1 / prior.to(device=pred_ab.device, dtype=torch.float64).clamp_min(PRIOR_FLOOR)
-    # weights on the scale of the commonest bin's, and in double precision: they span six orders of magnitude
+    # weights on the scale of the commonest bin's, and as precise as can be: they span six orders of magnitude
+    rarity = 1 / prior.to(widest_float(pred_ab.device)).to(pred_ab.device).clamp_min(PRIOR_FLOOR)
     return auc(pred_ab, target_ab, (rarity / rarity.min())[nearest], mask).to(at_least_float32(pred_ab).dtype)

@@ -12,7 +12,7 @@ from study.metrics.base import (
     check_images,
     check_mask,
     check_pair,
-    check_rgb_type,
+    check_rgb,
     image_pieces,
     pixel_mean,
 )
@@ -42,7 +42,7 @@ def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
     Raises ValueError for another shape or an integer type other than uint8.
     """
     check_images("rgb", rgb, 3)
-    check_rgb_type(rgb)
+    check_rgb(rgb)
     check_mask(mask, rgb)
     scale = 1.0 if rgb.dtype == torch.uint8 else 255.0
     pieces = list(image_pieces(rgb, mask, passes=4))
