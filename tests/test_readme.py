@@ -25,8 +25,8 @@ def code_blocks(text: str, language: str) -> list[str]:
 def test_the_loss_of_your_own_in_the_readme_passes_the_checks(page: str, root: Path) -> None:
     import torch
 
+    from study.doctor import check_arm
     from study.losses import build_loss
-    from study.losses.conformance import check_arm
 
     text = (REPOSITORY / page).read_text()
     (python,) = (code for code in code_blocks(text, "python") if "@register" in code)
