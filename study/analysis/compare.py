@@ -125,7 +125,7 @@ def _sources(
     weights: BootstrapWeights,
 ) -> Sources:
     prepared = project.prepared(study)
-    known = prepared.law
+    known = prepared.color_distribution
     unmeasured = {} if runs.lpips["measured"] else {"lpips": runs.lpips["reason"]}
     if known is None:
         why = "the distribution of the colours is not known here"
@@ -141,7 +141,7 @@ def _sources(
         records=runs.records,
         step_times=timed.of,
         histories=runs.histories,
-        means=dict(zip(known.kinds, known.mean.tolist(), strict=True)) if known else {},
+        means=dict(zip(known.regions, known.mean.tolist(), strict=True)) if known else {},
         loss_files={arm.name: source_of(arm.loss, project.root) for arm in arms},
         weights=weights,
         unmeasured=unmeasured,

@@ -97,7 +97,7 @@ def _terms(inputs: ConformanceInputs) -> str:
     declared = {"total", *inputs.loss.terms}
     if set(out) != declared:
         raise Fault(f"it returned {', '.join(sorted(out))}; it must return {', '.join(sorted(declared))}")
-    for name, value in out.items():
+    for name, value in sorted(out.items(), key=lambda item: item[0] == "total"):  # a wrong term makes a wrong total
         if not (isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()):
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise Fault(f"{name} must be a floating-point scalar tensor, got {shape}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from study.config.arms import Arm, load_arm
 from study.config.study import SearchSettings, TrainSettings
-from study.data.prepare import Prepared
+from study.data.prepared import Prepared
 from study.errors import StudyError
 from study.project import Project
 from study.search import objectives

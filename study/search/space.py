@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
     from study.config.study import ModelSettings, TrainSettings
-    from study.data.prepare import Prepared
+    from study.data.prepared import Prepared
 
 FILE = Path("ablations") / "search_space.yaml"
 

@@ -41,7 +41,7 @@ SETTINGS = {
 def track_mlflow(root: Path, study: str, arms: list[str], seeds: list[int], uri: str | None = None) -> TrackingSummary:
     """Record the training runs of a study in MLflow: one experiment, a run per arm, below it a run per seed.
 
-    A seed's run holds the settings as parameters (arm.*, train.*, seed, signature), the histories as metrics
+    A seed's run holds the settings as parameters (arm.*, model.*, train.*, seed, signature), the histories as metrics
     `train/<name>` and `val/<name>` by step, the final scores as `score/<metric>` (mean over the test pictures, NaN left
     out), and `cost/...`. Its tags name the signature, the hash of the weights, hardware and software. A run that
     diverged is FAILED, with tags diverged_step and diverged_term. MLflow keeps NaN, and an infinite value as the

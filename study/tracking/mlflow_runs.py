@@ -124,6 +124,7 @@ def _cell(study: str, cell: RecordedCell) -> Record:
         },
         params={"arm": cell.arm, "seed": str(cell.seed), "signature": record["signature"]}
         | flatten_settings(record["arm_settings"], "arm")
+        | flatten_settings(record.get("model_settings", {}), "model")
         | flatten_settings(record["train_settings"], "train"),
         metrics=[(key, value, end, record["steps"]) for key, value in (costs | cell.scores).items()],
         interval=cell.interval,

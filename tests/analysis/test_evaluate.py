@@ -12,8 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.analysis.evaluate import TestSet as Pictures
-from study.analysis.evaluate import color_use, score_table
+from study.analysis.predictions import color_use
+from study.analysis.scoring import TestSet as Pictures
+from study.analysis.scoring import score_table
 from tests.conftest import REPOSITORY
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from study.analysis.metadata import casts_of_averages, revision, training_seconds, wrong_verdicts
-from study.data.color_distribution import ColorLaw
+from study.data.color_distribution import ColorDistribution
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -47,10 +47,10 @@ class World:
     modes: tuple[tuple[float, float], tuple[float, float]]
 
     @property
-    def law(self) -> ColorLaw:
-        return ColorLaw(("car",), np.array([self.modes], np.float32), np.array([[0.5, 0.5]], np.float32))
+    def color_distribution(self) -> ColorDistribution:
+        return ColorDistribution(("car",), np.array([self.modes], np.float32), np.array([[0.5, 0.5]], np.float32))
 
-    def kinds(self, split: str) -> np.ndarray:
+    def regions(self, split: str) -> np.ndarray:
         return np.zeros((3, 8, 8), np.uint8)
 
     def images(self, split: str) -> np.ndarray:

@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 from study.analysis.theory_rows import RELATIVE_TOLERANCE, TOLERANCE, predicted_optimum, theory_rows
 from study.color.bins import AB_BINS
 from study.config.arms import Arm, Control
-from study.data.color_distribution import ColorLaw
-from study.data.palette_world import law as palette_law
+from study.data.color_distribution import ColorDistribution
+from study.data.palette_world import color_distribution as palette_law
 from study.losses import build_loss
 from tests.analysis.arms import MSE, arm
 
@@ -33,9 +33,9 @@ COLORS = np.array([[40.0, 10.0], [5.0, 45.0], [-20.0, 30.0]])
 SHARES = np.array([0.5, 0.3, 0.2])
 
 
-def two_kinds() -> ColorLaw:
+def two_kinds() -> ColorDistribution:
     modes = np.array([[[40, 10], [5, 45], [-20, 30]], [[30, 20], [np.nan] * 2, [np.nan] * 2]], np.float32)
-    return ColorLaw(("wide", "single"), modes, np.array([[0.5, 0.3, 0.2], [1, 0, 0]], np.float32))
+    return ColorDistribution(("wide", "single"), modes, np.array([[0.5, 0.3, 0.2], [1, 0, 0]], np.float32))
 
 
 def kinds_table(colors: dict[tuple[str, str], tuple[float, float]], scatter: float = 0.0) -> pd.DataFrame:
@@ -151,7 +151,9 @@ def test_a_vivid_colour_of_another_hue_is_told_apart_from_a_wrong_chroma() -> No
 
 
 def test_where_a_range_of_colours_is_optimal_the_nearest_counts() -> None:
-    halves = ColorLaw(("car",), np.array([[[0, 10], [40, 10]]], np.float32), np.array([[0.5, 0.5]], np.float32))
+    halves = ColorDistribution(
+        ("car",), np.array([[[0, 10], [40, 10]]], np.float32), np.array([[0.5, 0.5]], np.float32)
+    )
     huber = arm("huber", "huber", {"huber": 1.0})
     for a, predicted in ((25.0, 25.0), (60.0, 39.0)):
         (row,) = theory_rows(halves, [huber], kinds_table({("huber", "car"): (a, 10.0)})).to_dict("records")
@@ -161,7 +163,7 @@ def test_where_a_range_of_colours_is_optimal_the_nearest_counts() -> None:
 
 def test_a_mean_without_hue_is_noted_and_lost_kinds_have_no_row() -> None:
     modes = np.array([[[40, 0], [-38, 0]], [[30, 20], [np.nan] * 2]], np.float32)
-    law = ColorLaw(("tie", "single"), modes, np.array([[0.5, 0.5], [1, 0]], np.float32))
+    law = ColorDistribution(("tie", "single"), modes, np.array([[0.5, 0.5], [1, 0]], np.float32))
     table = theory_rows(law, [NORMALIZED], kinds_table({("normalized", "tie"): (0.0, 39.0)}))
     assert list(table["kind"]) == ["tie"]
     assert "hue nearly a tie" in table.loc[0, "note"]

@@ -43,6 +43,7 @@ def write_cell(root: Path, arm: str, seed: int, study: str = "toy", **changes) -
             "description": f"the {arm} arm",
             "loss": {"name": arm, "weights": {"lab": 1.0, "saturation": 0.01}, "options": {}, "file": None},
         },
+        "model_settings": {"name": "unet", "options": {"width": 4}},
         "train_settings": {"images": STEPS * 64, "batch": 64, "learning_rate": 0.002, "flip": True},
         "environment": {"python": "3.11", "torch": "2", "device": "cpu", "cpu": "two cores", "platform": "Linux"},
         "started": "2026-01-02T03:04:00+00:00",

@@ -40,6 +40,7 @@ def test_a_training_run_can_be_read_back(project, uri, client):
     assert child.data.params["arm.loss.weights.saturation"] == "0.01"
     assert child.data.params["arm.loss.options"] == "{}"
     assert child.data.params["train.learning_rate"] == "0.002"
+    assert child.data.params["model.options.width"] == "4"
     assert child.data.tags["weights_sha256"] == "weights of vivid 1"
     assert child.data.tags["hardware"] == "cpu, two cores, Linux"
     assert child.data.metrics["score/chroma"] == 12.0
