@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,17 @@ def test_the_prior_of_prepared_data_is_used_when_there_is_one(root: Path) -> Non
     assert uniform["terms"] != prepared["terms"]
     with pytest.raises(StudyError, match="'sepia'"):
         check_arm(Project.open(root), "sepia")
+
+
+def test_the_loss_that_the_docs_show_passes(root: Path) -> None:
+    text = (REPOSITORY / "docs" / "own_loss.md").read_text()
+    (python,) = (code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "@register" in code)
+    (arm,) = (code for code in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "file:" in code)
+    file = yaml.safe_load(arm)["loss"]["file"]
+    assert (root / file).parent.is_dir()
+    (root / file).write_text(python)
+    (root / "ablations" / "shown.yaml").write_text(arm)
+    assert [check for check in check_arm(Project.open(root), "shown") if not check.passed] == []
 
 
 LEARNABLE = """
