@@ -129,7 +129,7 @@ def _sources(
     unmeasured = {} if runs.lpips["measured"] else {"lpips": runs.lpips["reason"]}
     if known is None:
         why = "the distribution of the colours is not known here"
-        unmeasured |= dict.fromkeys(("averaging_index", "mode_commitment", "regret"), why)
+        unmeasured |= dict.fromkeys((name for name, card in METRICS.items() if "modes" in card.needs), why)
     elsewhere: dict[str, list[str]] = {}
     for other in project.params.studies:
         for arm in project.arm_names(other) if other != study else ():
