@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
@@ -87,8 +88,9 @@ def find_theory(result: StudyResult) -> Theory | None:
     def good(some: list[Any]) -> int:
         return sum(row.explained == "yes" for row in some)
 
+    distance = float(np.nanmedian([row.distance for row in told]))
     return Theory(
-        len(told), good(told), sum(row.mse_explains for row in told), float(pd.Series([r.distance for r in told]).median()),
+        len(told), good(told), sum(row.mse_explains for row in told), distance,
         len(far), good(far), sum(row.mse_explains for row in far), bad,
         tuple(dict.fromkeys(row.arm for row in rows if row.explained == "no theory" and row.arm in result.trained)),
     )  # fmt: skip

@@ -105,7 +105,7 @@ def truth_card(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
 def _card(name: str, use: ColorUse, style: Style | None) -> Plot:
     with drawing(430, 176, 1, 3, width_ratios=[1, 1, 1]) as (figure, (plane, spare, chroma)):
         figure.suptitle(style.label if style else name, x=0.01, ha="left", fontsize=10.5, color=INK, weight="bold")
-        a, b, color = _plane()
+        _, _, color = _plane()
         top = (use.true_ab / max(use.true_ab.sum(), 1)).max() or 1.0
         density = np.maximum(use.ab / max(use.ab.sum(), 1), 1e-30)
         opacity = np.where(use.ab > 0, (1 - np.log10(density / top) / math.log10(FAINTEST)).clip(0.06, 1), 0)
@@ -230,7 +230,9 @@ def _ab_plane(axes: Any, one: dict, spots: dict, predicted: dict, styles: dict[s
         if (arm, one["region"]) in predicted:
             goal = predicted[arm, one["region"]]
             mark_arm(axes.plot([goal[0], a], [goal[1], b], color=style.color, lw=1.2, zorder=2), style)
-        mark_arm(axes.plot(a, b, style.marker, color=style.color, ms=7 * style.size, mec=PAPER, mew=0.8, zorder=3), style)
+        mark_arm(
+            axes.plot(a, b, style.marker, color=style.color, ms=7 * style.size, mec=PAPER, mew=0.8, zorder=3), style
+        )
     axes.plot(*one["mean"], "x", color=INK, ms=9, mew=2, zorder=4)
     axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), title=one["region"],
              xlabel="a", ylabel="b", box_aspect=1)  # fmt: skip

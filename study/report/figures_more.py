@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.report import plot as p
 from study.report.evidence import gradient_rows, gradient_shares, theory_rows
 from study.report.format import interval, number, slug
-from study.report.plot import (
-    BAND, INK, MUTED, PAPER, Plot, drawing, finish, handle, legend_of, mark_arm, plain, shares, signed, thin_ticks,
-    thousands, write_labels,
-)  # fmt: skip
+from study.report.plot import BAND, INK, MUTED, PAPER, Plot, drawing, finish, handle, legend_of, mark_arm, thin_ticks
 from study.report.result import AMOUNT, ERROR, StudyResult
 from study.report.search import OBJECTIVES, Family, completed, objective_label, setting_label, varied
 from study.report.styles import BASELINE_COLOR, COLORS, MARKERS, Style, term_colors
@@ -82,7 +80,7 @@ def _effects(result: StudyResult, styles: dict[str, Style], metric: str, rows: l
         axes.set(ylim=(len(rows) - 0.4, -0.6), title=card.label, xlabel=f"effect on {card.label}{card.unit_label}")
         axes.set_yticks(range(len(rows)), names, color=INK)
         axes.locator_params(axis="x", nbins=4)
-        axes.xaxis.set_major_formatter(signed)
+        axes.xaxis.set_major_formatter(p.signed)
         told = "; ".join(f"{row.effect} {number(row.estimate, card.decimals, True)} "
                          f"{interval(row.low, row.high, card.decimals, True)}".strip() for row in rows)  # fmt: skip
         return finish(figure, slug("effects", metric), card.label, f"Effects on {card.label}: {told}.")
@@ -124,10 +122,10 @@ def _curve(result: StudyResult, styles: dict[str, Style], split: str, name: str)
             handles[arm] = made
         if split == "train" and (table["mean"] > 0).all() and table["mean"].max() > 20 * table["mean"].min():
             axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(plain)
+            axes.yaxis.set_major_formatter(p.plain)
         if card and card.better == "target":
             axes.axhline(card.target, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
-        axes.xaxis.set_major_formatter(thousands)
+        axes.xaxis.set_major_formatter(p.thousands)
         label = card.label + card.unit_label if card else f"{name.replace('_', ' ')}, unweighted"
         axes.set(xlim=(0, None), xlabel="training pictures seen", title=label)
         figure.legend(handles=[handles[arm] for arm in order], loc="outside right center")
@@ -150,12 +148,14 @@ def gradients(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
         panels = panels if isinstance(panels, list) else [panels]
         for axes, (arm, part) in zip(panels, found.items(), strict=False):
             across = part.index.to_numpy(float) if len(part) > 1 else np.array([0.0, part.index[0]])
-            heights = part.fillna(0).to_numpy().T if len(part) > 1 else np.repeat(part.fillna(0).to_numpy().T, 2, axis=1)
+            heights = (
+                part.fillna(0).to_numpy().T if len(part) > 1 else np.repeat(part.fillna(0).to_numpy().T, 2, axis=1)
+            )
             axes.stackplot(across, heights, colors=[colors[term] for term in part], lw=0)
             axes.set(title=styles[arm].label, ylim=(0, 1), xlim=(across[0], across[-1]))
             axes.locator_params(axis="x", nbins=3)
-            axes.xaxis.set_major_formatter(thousands)
-            axes.yaxis.set_major_formatter(shares)
+            axes.xaxis.set_major_formatter(p.thousands)
+            axes.yaxis.set_major_formatter(p.shares)
         for axes in panels[len(found) :]:
             axes.axis("off")
         patches = [handle(Style(0, color, "s", term.replace("_", " "))) for term, color in colors.items()]
@@ -203,7 +203,7 @@ def fronts(result: StudyResult, families: list[Family], styles: dict[str, Style]
             entry.set_gid(None)
         figure.legend(handles=legend, loc="outside lower left", ncols=5)
         for axes, objective in zip(panels, OBJECTIVES[1:], strict=True):
-            write_labels(axes, _chosen(trials, families, objective, axes))
+            p.write_labels(axes, _chosen(trials, families, objective, axes))
         told = "; ".join(f"{family.name}: {family.candidates} candidates" for family in families)
         return finish(figure, "search-fronts", "Candidates of the search", f"Objectives of every candidate. {told}.")
 
@@ -247,7 +247,7 @@ def _settings(result: StudyResult, family: Family, rows: pd.DataFrame, columns: 
                 positive = x[x > 0]
                 if len(positive) > 1 and positive.max() >= 20 * positive.min() and (x >= 0).all():
                     axes.set_xscale("symlog", linthresh=positive.min(), linscale=0.4)
-                    axes.xaxis.set_major_formatter(plain)
+                    axes.xaxis.set_major_formatter(p.plain)
                 if one and one.low == one.low:
                     axes.axvspan(one.low, one.high, color=BAND, lw=0, zorder=0)
                 if one:

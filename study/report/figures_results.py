@@ -7,17 +7,32 @@ import math
 import numpy as np
 
 from study.report.format import SIGNS, interval, number, slug
-from study.report.plot import BAND, INK, MUTED, PAPER, Plot, drawing, finish, legend_of, mark_arm, signed, thin_ticks, write_labels
+from study.report.plot import (
+    BAND,
+    INK,
+    MUTED,
+    PAPER,
+    Plot,
+    drawing,
+    finish,
+    legend_of,
+    mark_arm,
+    signed,
+    thin_ticks,
+    write_labels,
+)
 from study.report.result import AMOUNT, ERROR, Comparison, Metric, StudyResult
 from study.report.styles import Style
 
-ALL_NAMED = 12  # arms whose names all stand in the figure; of more, only those that the answer names or that stand apart
+ALL_NAMED = (
+    12  # arms whose names all stand in the figure; of more, only those that the answer names or that stand apart
+)
 
 
 def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) -> Plot | None:
     """Amount of colour (across) against error (up), a point with two intervals for each arm; the front joined.
 
-    named: arms whose names stand beside their points, besides those that stand apart. None when either was not measured.
+    named: arms whose names stand beside their points, besides those that stand apart. None without measurements.
     """
     points = {
         arm: (result.estimates[arm, AMOUNT], result.estimates[arm, ERROR])
@@ -51,7 +66,7 @@ def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) ->
                     mark_arm(line, own)
             mark_arm(axes.plot(x.mean, y.mean, own.marker, color=own.color, ms=8 * own.size, mec=PAPER, zorder=3), own)
         axes.set(xlim=x_ends, ylim=y_ends, xlabel="share of the truth’s chroma (chroma ratio)",
-                 ylabel=f"error ({up.label}{up.unit_label.replace('(', '').replace(')', '')}), lower is better")  # fmt: skip
+                 ylabel=f"error: {up.label}{up.unit_label}, lower is better")  # fmt: skip
         thin_ticks(axes, 7, 6)
         base = result.estimates.get((result.baseline, AMOUNT))
         far = [arm for arm, (x, _) in inside.items() if base and abs(x.mean - base.mean) > 2 * across.margin]

@@ -339,7 +339,9 @@ def threats(result: StudyResult) -> tuple[Threat, ...]:
         found.append(Threat("unmeasured", {"metrics": unmeasured, "reason": reason or ""}))
     if "diverged" in _unfinished(result):
         found.append(Threat("diverged"))
-    found += [Threat(one["name"], {key: value for key, value in one.items() if key != "name"}) for one in meta["threats"]]
+    found += [
+        Threat(one["name"], {key: value for key, value in one.items() if key != "name"}) for one in meta["threats"]
+    ]
     found += [Threat(kind, {"many": data[kind]}) for kind in ("seen_in_training", "skipped") if data.get(kind)]
     if result.pictures:
         found.append(Threat("pictures"))

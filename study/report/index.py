@@ -60,7 +60,9 @@ def _cell(row: dict[str, Any] | None, card: dict[str, Any]) -> Cell:
         return Cell("–", math.nan)
     low, high = (math.nan if row[end] is None else row[end] for end in ("low", "high"))
     decimals = card["decimals"]
-    return Cell(number(row["mean"], decimals), row["mean"], "number", interval(low, high, decimals), row["verdict"] or "")
+    return Cell(
+        number(row["mean"], decimals), row["mean"], "number", interval(low, high, decimals), row["verdict"] or ""
+    )
 
 
 def claims_table(studies: list[dict[str, Any]]) -> Table:

@@ -137,7 +137,13 @@ def gallery(result: StudyResult, order: Sequence[str], budget: int = BUDGET) -> 
 
 def strip(shown: Gallery, found: Findings) -> Gallery:
     """The hero picture in a few ways: gray, truth, baseline, recommended, the reference to beat, published."""
-    wanted = [found.baseline, found.recommended, found.rival and found.rival.candidate, found.published, found.committed]
+    wanted = [
+        found.baseline,
+        found.recommended,
+        found.rival and found.rival.candidate,
+        found.published,
+        found.committed,
+    ]
     names = [one.arm for one in wanted if one]
     places = [2 + shown.columns[2:].index(name) for name in names if name in shown.columns[2:]]
     return shown.only([0, 1, *list(dict.fromkeys(places or range(2, len(shown.columns))))[: STRIP - 2]], [shown.hero])

@@ -52,8 +52,8 @@ def breakable(name: str) -> Markup:
 
 
 def paragraphs(content: str) -> list[tuple[bool, Markup]]:
-    """(whether it is a point of a list, text) of every paragraph that is set apart by an empty line."""
-    found = [re.sub(r"[ \n]+", " ", part).strip(" ") for part in re.split(r"\n\s*\n", str(content))]
+    """(whether it is a point of a list, text) of every paragraph; an empty line or ¶ sets paragraphs apart."""
+    found = [re.sub(r"[ \n]+", " ", part).strip(" ") for part in re.split(r"\n[ \n]*\n|¶", str(content))]
     return [(part.startswith("- "), Markup(part.removeprefix("- "))) for part in found if part]
 
 
@@ -185,6 +185,7 @@ def tex_escape(value: str) -> str:
 
 def render_tex(table: Table) -> str:
     """The table for LaTeX with booktabs and amssymb."""
+
     def line(cells: Iterable[str]) -> str:
         return " & ".join(cells) + r" \\"
 
@@ -229,4 +230,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return None if value - value != 0 else int(value) if value.is_integer() and abs(value) < 1e15 else value
     return value if value is None or isinstance(value, str | int | bool) else value.item()
-

@@ -38,12 +38,12 @@ class Region:
     @property
     def low_text(self) -> str:
         """The lower end, marked where it is open."""
-        return f"{'≤ ' if self.open_low else ''}{self.low:.2g}"
+        return "–" if math.isnan(self.low) else f"{'≤ ' if self.open_low else ''}{self.low:.2g}"
 
     @property
     def high_text(self) -> str:
         """The upper end, marked where it is open."""
-        return f"{'≥ ' if self.open_high else ''}{self.high:.2g}"
+        return "–" if math.isnan(self.high) else f"{'≥ ' if self.open_high else ''}{self.high:.2g}"
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,14 @@ def _finalists(table: pd.DataFrame) -> list[Finalist]:
 
 
 def _regions(result: StudyResult, family: str) -> tuple[Region, ...]:
-    """Settings of a family as search.json and best.yaml give them; without a range where the search gives none."""
+    """The searched settings of a family, recommended value and range; without a range where the search gives none."""
     told = ((result.search.meta.get("families") or {}).get(family) or {}).get("region") or {}
     best = ((result.search.best.get("families") or {}).get(family) or {}).get("recommended") or {}
-    found = []
+    trials = result.search.trials
+    known, found = varied(trials[trials["family"] == family]), []
     for start, kind in KINDS.items():
         for name, value in (best.get(kind) or {}).items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not isinstance(value, int | float) or f"{start}{name}" not in known:
                 continue
             span = told.get(f"{start}{name}") or {}
             found.append(Region(f"{start}{name}", float(value), span.get("low", math.nan), span.get("high", math.nan),

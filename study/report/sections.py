@@ -24,9 +24,9 @@ MOST_SPREADS = 30
 class Block:
     """A piece of a section.
 
-    kind: "text" (content: name of a macro, "file.macro"), "table", "plots" (a list), "strip", "gallery", "pairs",
-    "spreads", "heading", "code" (lines), "downloads" (names of tables), "columns" (blocks side by side) or
-    "fold" (blocks under `title`).
+    kind: "text" (content: the name of a macro, "file.macro"; title: a heading above it), "table", "plots", "strip"
+    (title: the macro of its caption), "gallery", "pairs", "spreads", "code" (lines), "downloads" (names of tables),
+    "columns" (blocks side by side) or "fold" (blocks under `title`).
     """
 
     kind: str
@@ -98,10 +98,10 @@ def _fold(title: str, *found: Block | None) -> Block | None:
     return Block("fold", kept, title) if any(block.kind != "text" for block in kept) else None
 
 
-def _with(text: str, *found: Block | None) -> tuple[Block, ...]:
-    """A text before blocks, if there are any."""
+def _with(text: str, title: str, *found: Block | None) -> tuple[Block, ...]:
+    """A text under a heading before blocks, if there are any."""
     kept = _blocks(*found)
-    return (Block("text", text), *kept) if kept else ()
+    return (Block("text", text, title), *kept) if kept else ()
 
 
 def _plots(*plots: Any) -> Block:
@@ -146,8 +146,8 @@ def _results(report: Report) -> Section:
     return Section("results", "Results", _blocks(
         Block("text", "results.intro"), Block("table", tables.results_table(result)),
         _fold("The other metrics", Block("table", tables.results_table(result, key=False))),
-        *_with("results.tradeoff", _plots(trade)),
-        *_with("results.differences", _plots(*figures.differences(result, styles))),
+        *_with("results.tradeoff", "Error against amount of colour", _plots(trade)),
+        *_with("results.differences", "Differences to the baseline", _plots(*figures.differences(result, styles))),
         Block("text", "results.verdicts") if found.verdicts else None,
         _fold("All differences", Block("text", "results.paired"), Block("table", tables.paired_table(result))),
         _fold("Verdicts that hang on the margin", Block("text", "results.margins"),
@@ -156,7 +156,7 @@ def _results(report: Report) -> Section:
 
 
 def _claims(report: Report) -> Section:
-    blocks = _with("claims.intro", Block("table", tables.claims_table(report.result)))
+    blocks = _with("claims.intro", "", Block("table", tables.claims_table(report.result)))
     return Section("claims", "Claims", blocks, "claims.teaser")
 
 
@@ -165,22 +165,24 @@ def _colours(report: Report) -> Section:
     first = [name for name, style in styles.items() if not style.derived]
     rest = [name for name, style in styles.items() if style.derived]
     return Section("colours", "Colours", (
-        *_with("colours.bars", _plots(color.bars(result, styles))),
-        *_with("colours.cards", _plots(color.truth_card(result, styles), *color.cards(result, styles, first)),
+        *_with("colours.bars", "All colours, sorted", _plots(color.bars(result, styles))),
+        *_with("colours.cards", "Colours, hues and chroma of each arm",
+               _plots(color.truth_card(result, styles), *color.cards(result, styles, first)),
                _fold("Variants and references", _plots(*color.cards(result, styles, rest)))),
-        *_with("colours.regions", _plots(color.chroma_by_region(result, styles))),
-        *_with("colours.planes", _plots(color.ab_planes(result, styles))),
+        *_with("colours.regions", "Where averaging costs colour", _plots(color.chroma_by_region(result, styles))),
+        *_with("colours.planes", "The plane of colours", _plots(color.ab_planes(result, styles))),
     ), "colours.teaser")  # fmt: skip
 
 
 def _why(report: Report) -> Section:
     result, styles = report.result, report.styles
     return Section("why", "Why", (
-        *(_with("why.theory_found", _plots(more.theory(result, styles)), Block("text", "why.theory_figure"),
+        *(_with("why.theory_found", "Theory beside measurement",
+                _plots(more.theory(result, styles)), Block("text", "why.theory_figure"),
                 Block("table", tables.theory_matrix(result)), Block("text", "why.theory_rule"),
                 _fold("All predictions", Block("table", tables.theory_table(result))))
           if evidence.find_theory(result) else ()),
-        *_with("why.factorial", _plots(*more.effects(result, styles)),
+        *_with("why.factorial", "What each term contributes", _plots(*more.effects(result, styles)),
                _fold("All effects", Block("table", tables.factorial_table(result)))),
     ), "why.teaser")  # fmt: skip
 
@@ -191,29 +193,32 @@ def _tuning(report: Report) -> Section:
         return Section("tuning", "Tuning", ())
     return Section("tuning", "Tuning", (
         Block("text", "tuning.advice"),
-        *_with("tuning.weights", Block("table", tables.weights_table(families))),
-        *_with("tuning.slices", _plots(*more.settings(result, families, styles))),
-        *_with("tuning.fronts", _plots(more.fronts(result, families, styles))),
-        *_with("tuning.finalists", Block("table", tables.finalists_table(result, families))),
-        *_with("tuning.progress", _plots(more.progress(families, result, styles))),
+        *_with("tuning.weights", "Recommended settings", Block("table", tables.weights_table(families))),
+        *_with("tuning.slices", "Every setting against every objective",
+               _plots(*more.settings(result, families, styles))),
+        *_with("tuning.fronts", "Candidates", _plots(more.fronts(result, families, styles))),
+        *_with("tuning.finalists", "Finalists on fresh seeds",
+               Block("table", tables.finalists_table(result, families))),
+        *_with("tuning.progress", "Progress", _plots(more.progress(families, result, styles))),
     ), "tuning.teaser")  # fmt: skip
 
 
 def _training(report: Report) -> Section:
     result, styles = report.result, report.styles
     return Section("training", "Training", (
-        *_with("training.curves", _plots(*more.validation_curves(result, styles)),
+        *_with("training.curves", "On validation pictures", _plots(*more.validation_curves(result, styles)),
                _fold("Every loss term on training pictures", _plots(*more.term_curves(result, styles)))),
-        *_with("training.gradients", _plots(more.gradients(result, styles)),
+        *_with("training.gradients", "Gradients of the terms", _plots(more.gradients(result, styles)),
                _fold("Shares as a table", Block("table", tables.gradients_table(result)))),
-        *_with("training.convergence",
+        *_with("training.convergence", "Had the curves flattened?",
                _fold("Every validation curve", Block("table", tables.convergence_table(result)))),
-        *_with("training.lengths", _fold("Means at every length", Block("table", tables.lengths_table(result)))),
+        *_with("training.lengths", "Other lengths of training",
+               _fold("Means at every length", Block("table", tables.lengths_table(result)))),
     ), "training.teaser")  # fmt: skip
 
 
 def _cost(report: Report) -> Section:
-    return Section("cost", "Cost", _with("method.cost", Block("table", tables.cost_table(report.result))),
+    return Section("cost", "Cost", _with("method.cost", "", Block("table", tables.cost_table(report.result))),
                    "method.cost_teaser")  # fmt: skip
 
 
@@ -240,7 +245,7 @@ def _provenance(report: Report) -> Section:
     raw += ["trials", "finalists"] if result.search else []
     return Section("provenance", "Provenance", _blocks(
         Block("table", tables.pairs_table("provenance", "Provenance", facts)),
-        Block("heading", "The whole study again") if commands else None, Block("code", commands),
-        Block("text", "method.downloads"), Block("downloads", raw),
+        *_with("method.commands", "The whole study again", Block("code", commands)),
+        *_with("method.downloads", "Tables", Block("downloads", raw)),
         _fold("Every training run", Block("text", "method.runs"), Block("table", tables.runs_table(result))),
     ), "method.provenance_teaser")  # fmt: skip

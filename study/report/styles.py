@@ -114,7 +114,7 @@ def arm_styles(arms: Sequence[Arm], baseline: str) -> dict[str, Style]:
 def derivation(arm: Arm, arms: Sequence[Arm], baseline: str) -> tuple[str, str | None]:
     """The family of an arm, and the arm that it is derived from.
 
-    A variant has the loss and the options of an earlier arm; it differs in the size of one weight, or in decoding alone.
+    A variant has the loss and options of an earlier arm; it differs in the size of one weight, or in decoding alone.
     A parent that is a variant itself stands for its own parent.
     """
     if arm.control:

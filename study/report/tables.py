@@ -45,7 +45,8 @@ def answer_table(result: StudyResult, found: Findings) -> Table:
 
 
 def _roles(found: Findings, arm: str, baseline: str) -> list[str]:
-    roles = {"baseline": arm == baseline, "nearest chroma of a loss": found.recommended and arm == found.recommended.arm,
+    roles = {"baseline": arm == baseline,
+             "nearest chroma of a loss": found.recommended and arm == found.recommended.arm,
              "published weights": found.published and arm == found.published.arm,
              "nearest chroma of all": found.closest and arm == found.closest.arm != found.recommended.arm,
              "smallest error": found.most_faithful and arm == found.most_faithful.arm,
@@ -204,8 +205,11 @@ def theory_matrix(result: StudyResult) -> Table:
     """Measured chroma with the predicted one behind it, arm by region, and whether theory explains it."""
     told = [row for row in theory_rows(result) if row.explained != "no theory"]
     regions = list(dict.fromkeys(row.region for row in told))
-    cells = {(row.arm, row.region): Cell(number(row.chroma, 1), row.chroma, detail=f"({number(row.predicted_chroma, 1)})",
-                                         verdict=row.explained) for row in told}  # fmt: skip
+    cells = {
+        (row.arm, row.region): Cell(number(row.chroma, 1), row.chroma, "number",
+                                    f"({number(row.predicted_chroma, 1)})", row.explained)
+        for row in told
+    }  # fmt: skip
     rows = [[arm_cell(arm), *(cells.get((arm, region), Cell("–", math.nan)) for region in regions)]
             for arm in dict.fromkeys(row.arm for row in told)]  # fmt: skip
     head = [Column("arm", words=True), *(Column(region, spanner="measured chroma (predicted)") for region in regions)]
@@ -286,6 +290,7 @@ def weights_table(families: Iterable[Family]) -> Table:
 def finalists_table(result: StudyResult, families: Iterable[Family]) -> Table:
     """Every finalist trained again in full on fresh seeds: refit score, interval, and the score it was chosen by."""
     metrics = list(dict.fromkeys(metric for family in families for one in family.finalists for metric in one.scores))
+    metrics = [metric for metric in metrics if metric != "fidelity" or ERROR not in metrics]
     rows = []
     for family in families:
         for one in family.finalists:
