@@ -294,7 +294,7 @@ def compare(study: str, strict: bool) -> None:
     """Compare the arms of a study: results/STUDY/tables/."""
     from study.analysis.claims import held, lost
     from study.analysis.compare import compare
-    from study.analysis.length_variants import read_companions
+    from study.analysis.length_variants import read_variants
 
     own = project()
     own.study(study)
@@ -306,7 +306,7 @@ def compare(study: str, strict: bool) -> None:
         click.echo(f"left out: {where} is {cell['status']} ({cell['detail']}); run: {cell['command']}")
     for _, cell in cells[cells["status"] == "diverged"].iterrows():
         click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
-    for other, arms in read_companions(own, study)[1].items():
+    for other, arms in read_variants(own, study)[1].items():
         click.echo(f"not compared with {other}: {', '.join(arms)}, of other code or settings; run: study run {other}")
     cost = tables["cost"]
     if untimed := cost.loc[cost["step_ms"].isna(), "arm"].tolist():

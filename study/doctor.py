@@ -93,12 +93,11 @@ def _losses(project: Project) -> Check:
 
 
 def _settings(project: Project) -> Check:
-    from study.analysis.claims import check_arms, load_claims
+    from study.analysis.claims import load_claims
     from study.search.space import load_space
 
     try:
         claims = load_claims(project.root)
-        check_arms(claims, arm_names(project.root))
         if project.params.pipeline.search:
             load_space(project.root)
     except StudyError as error:
