@@ -188,7 +188,7 @@ def fronts(result: StudyResult, families: list[Family], styles: dict[str, Style]
     with drawing(760, 380, 1, 2) as (figure, panels):
         for axes, objective in zip(panels, OBJECTIVES[1:], strict=True):
             for family, rows in trials.groupby("family", sort=False):
-                front, own = rows["front"].astype(str).str.lower().isin(("yes", "true")), looks[family]
+                front, own = rows["front"], looks[family]
                 common = {"marker": own.marker, "color": own.color, "ls": "none"}
                 axes.plot(rows["fidelity"][~front], rows[objective][~front], ms=5, alpha=0.45, mew=0, **common)
                 axes.plot(rows["fidelity"][front], rows[objective][front], ms=7.5, mec=INK, mew=0.9, zorder=3, **common)
@@ -237,7 +237,7 @@ def settings(result: StudyResult, families: list[Family], styles: dict[str, Styl
 
 
 def _settings(result: StudyResult, family: Family, rows: pd.DataFrame, columns: list[str], color: str) -> Plot:
-    front = rows["front"].astype(str).str.lower().isin(("yes", "true"))
+    front = rows["front"]
     regions = {one.column: one for one in family.regions}
     many = len(columns)
     with drawing(110 + 176 * many, 430, 3, many, sharey="row", sharex="col") as (figure, panels):

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.statistics import badness
+
 AMOUNT, ERROR, SEPIA, COMMITMENT = "chroma_ratio", "ab_rmse", "sepia_cast", "mode_commitment"
 # Metrics that the question "sepia, and at what cost" is about, the telling ones first.
 QUESTION = (AMOUNT, ERROR, "ciede2000", SEPIA, "averaging_index", COMMITMENT, "colorfulness", "hue_diversity", "auc",
@@ -55,9 +57,7 @@ class Metric:
 
     def badness(self, value: float) -> float:
         """A number that is smaller for a better value; the value itself when no way is better."""
-        if self.better == "target":
-            return abs(value - self.target)
-        return -value if self.better == "higher" else value
+        return badness(value, self.better, self.target)
 
 
 @dataclass(frozen=True)

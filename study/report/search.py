@@ -64,13 +64,17 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Family:
-    """A family of losses that was searched; dominated_by: finalists that dominate its recommended point."""
+    """A family of losses that was searched.
+
+    reason: why it has no region of settings; dominated_by: finalists that dominate its recommended point.
+    """
 
     name: str
     arm: str | None
     candidates: int
     states: dict[str, int]
     regions: tuple[Region, ...]
+    reason: str
     finalists: tuple[Finalist, ...]
     dominated_by: tuple[Finalist, ...]
 
@@ -88,7 +92,9 @@ def find_families(result: StudyResult) -> list[Family]:
         rows = trials[trials["family"] == name]
         arm = next((arm.name for arm in result.arms.values() if (arm.tuned or {}).get("family") == name
                     and (arm.tuned or {}).get("choice", "recommended") == "recommended"), None)  # fmt: skip
-        found.append(Family(name, arm, len(rows), dict(Counter(rows["state"])), _regions(result, name), own, better))
+        reason = (_told(result, name).get("middle") or {}).get("reason") or ""
+        states = dict(Counter(rows["state"]))
+        found.append(Family(name, arm, len(rows), states, _regions(result, name), reason, own, better))
     return found
 
 
@@ -102,9 +108,14 @@ def _finalists(table: pd.DataFrame) -> list[Finalist]:
     return found
 
 
+def _told(result: StudyResult, family: str) -> dict[str, Any]:
+    """What search.json says of one family."""
+    return (result.search.meta.get("families") or {}).get(family) or {}
+
+
 def _regions(result: StudyResult, family: str) -> tuple[Region, ...]:
     """The searched settings of a family, recommended value and range; without a range where the search gives none."""
-    told = ((result.search.meta.get("families") or {}).get(family) or {}).get("region") or {}
+    told = _told(result, family).get("region") or {}
     best = ((result.search.best.get("families") or {}).get(family) or {}).get("recommended") or {}
     trials = result.search.trials
     known, found = varied(trials[trials["family"] == family]), []
