@@ -83,8 +83,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_step_leaves_what_the_next_and_the_reader_need(trained: Path) -> None:
     results = trained / "results" / "tiny"
-    names = {"arms", "paired", "seeds", "kinds", "curves", "cells", "cost", "metrics", "claims"}
-    names |= {"theory", "ledger", "factorial", "convergence", "lengths"}
+    names = {"arms", "paired", "seeds", "regions", "curves", "cells", "cost", "metrics", "claims"}
+    names |= {"theory", "gradients", "factorial", "convergence", "lengths"}
     assert {path.stem for path in (results / "tables").glob("*.csv")} >= names
     assert (trained / "reports" / "tiny" / "index.html").stat().st_size > 10_000
     assert (trained / "reports" / "tiny" / "report.md").exists()

@@ -58,3 +58,14 @@ def table_of(claims: list[Any], found: Sources) -> pd.DataFrame:
 def judged(write: Callable[..., list[Any]], found: Sources, **claim: Any) -> pd.Series:
     """The row of a single claim; `write` is the fixture."""
     return table_of(write(claim), found).iloc[0]
+
+
+def long_table(values: dict[str, np.ndarray], metric: str = "ab_rmse", region: str = "all") -> pd.DataFrame:
+    """Arm -> scores (seeds, images), as the long table of scores."""
+    rows = [
+        {"arm": arm, "seed": seed, "image": f"i{k}", "region": region, "metric": metric, "value": matrix[seed, k]}
+        for arm, matrix in values.items()
+        for seed in range(matrix.shape[0])
+        for k in range(matrix.shape[1])
+    ]
+    return pd.DataFrame(rows)
