@@ -16,6 +16,7 @@ from torch import Tensor
 
 from study.color.dispatch import find_kernel
 from study.color.lab import pieces
+from study.color.units import UnitWatch, wrong_ab
 
 # a, lowest b, highest b, on a grid of 10 Lab units. The published table: deriving the bins from the sRGB
 # gamut gives other sets (261, 233, 289, 309 ... bins, depending on the rule).
@@ -41,6 +42,7 @@ LOOKUP_NEIGHBORS = 16  # with more, the lists are too long for a kernel, and a p
 # Pixels at a time, to look bins up and to weight them. On a CPU the intermediates then fit into the memory that the
 # result takes anyway, and into a third of a megabyte beside it.
 _CHUNK, _CHUNK_WEIGHTS, _CHUNK_ELSEWHERE = 16_384, 4_096, 524_288
+_AB = UnitWatch("soft_encode", wrong_ab)  # warns about wrong units
 _PRIOR_FLOOR = 1e-8  # one pixel in a hundred million: keeps a smoothed prior, and so 1/p, finite
 
 
@@ -59,6 +61,12 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
         raise ValueError(f"neighbors must be in 1..{BINS}, got {neighbors}")
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
+    _AB.look(ab)
+    return unwatched_soft_encode(ab, neighbors, sigma)
+
+
+def unwatched_soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
+    """`soft_encode` for callers that check shape, settings and units themselves."""
     return torch.ops.colorization_study.soft_encode(ab.detach(), neighbors, sigma)
 
 
