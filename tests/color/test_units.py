@@ -191,7 +191,7 @@ def test_looks_are_few_and_small(looks: list[int]) -> None:
 
 
 def test_another_device_is_waited_for_a_few_times_only(looks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(units, "_legible", lambda colors: True)
+    monkeypatch.setattr(units, "legible", lambda colors: True)
 
     class OnCard:
         """What a look takes from a tensor on a card."""
