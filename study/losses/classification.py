@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.color.bins import AB_BINS, LOOKUP_NEIGHBORS, class_weights, unwatched_soft_encode
+from study.color.bins import AB_BINS, class_weights, unwatched_soft_encode
 from study.color.dispatch import find_kernel, in_memory, traced
+from study.color.nearest_bins import LOOKUP_NEIGHBORS
 from study.losses.base import Loss
 from study.losses.registry import register
 
