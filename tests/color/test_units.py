@@ -66,7 +66,9 @@ def test_pictures_in_other_units_are_reported_by_kind(rgb: Tensor) -> None:
         assert kind_of(wrong_rgb(2 * rgb - 1)) == "rgb in -1..1"
     raw = in_lab(rgb)
     light, ab = raw[:, :1], raw[:, 1:]
-    if 32.1 < ab.abs().max() < 110:
+    colors = ab.transpose(0, 1).flatten(1).t()
+    many = len(colors.unique(dim=0)) > min(256, 0.6 * len(colors))  # else it may be noise around gray
+    if many and 32.1 < ab.abs().max() < 110:
         for scale in (110, 128):
             assert kind_of(wrong_ab(ab / scale)) == "ab in -1..1"
             assert kind_of(wrong_lab(torch.cat([light + 2, ab / scale], 1))) == "ab in -1..1"
