@@ -100,10 +100,10 @@ def simulate(scenario: Scenario, worlds: int, resamples: int, rng: np.random.Gen
         corrected = np.array([stats.holm(family) for family in p])
         mean = deltas.mean(axis=(1, 2)).reshape(many, -1)
         words = np.vectorize(stats.verdict)(mean, low, high, 0.0, 1, corrected)
-        wrong = words != "undecided"
+        wrong = words != "inconclusive"
         margin = scenario.margin
         shifted = mean + margin, low + margin, high + margin
-        equivalent = np.vectorize(stats.verdict)(*shifted, margin, 1, corrected) == "equivalent"
+        equivalent = np.vectorize(stats.verdict)(*shifted, margin, 1, corrected) == "within tolerance"
         found.append(
             {
                 "coverage": covered.mean(),

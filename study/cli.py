@@ -24,10 +24,13 @@ JOBS = click.option(
 
 
 def project() -> Any:
-    """The project around the working directory."""
-    from study.project import Project
+    """The project around the working directory. Run by DVC, it refuses a folder in which DVC would fail later."""
+    from study.project import Project, pipeline_problem
 
-    return Project.open(Path.cwd())
+    own = Project.open(Path.cwd())
+    if "DVC_ROOT" in os.environ and (problem := pipeline_problem(own.root)):
+        raise StudyError(problem)
+    return own
 
 
 def _jobs(wanted: int | None) -> int:
@@ -193,12 +196,13 @@ def run(context: click.Context, study: str) -> None:
 
 @command("prepare", "study prepare smoke")
 @STUDY
-def prepare(study: str) -> None:
-    """Make the arrays of a study from its source: data/STUDY/."""
+@click.option("--again", is_flag=True, help="Make them anew even when they are up to date.")
+def prepare(study: str, again: bool = False) -> None:
+    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date."""
     from study.data.prepare import prepare
 
     own = project()
-    manifest = prepare(study, own.study(study), own.root)
+    manifest = prepare(study, own.study(study), own.root, again)
     counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
     click.echo(f"data/{study}: {counts}")
     for split, seen in manifest["seen_in_training"].items():
@@ -345,12 +349,14 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
     for arm in own.arms(study, arms):
         try:
             check_collected(own.results(study) / "runs" / arm.name, f"run: study train {study} {arm.name}")
-            scores = evaluate(own, study, arm)
+            scores, fresh = evaluate(own, study, arm)
         except StudyError as error:
             failures.append(str(error))
             continue
         done += 1
-        click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
+        click.echo(
+            f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds{'' if fresh else ', up to date'}"
+        )
     for name in arms:
         if name not in own.arm_names(study):
             click.echo(f"{name} is not among the arms of {study} in params.yaml, so it is compared with none")
@@ -364,7 +370,7 @@ def compare(study: str, strict: bool) -> None:
     """Compare the arms of a study: results/STUDY/tables/."""
     from study.analysis.claims import held, lost
     from study.analysis.compare import compare
-    from study.analysis.length_variants import read_companions
+    from study.analysis.length_variants import read_variants
 
     own = project()
     own.study(study)
@@ -376,7 +382,7 @@ def compare(study: str, strict: bool) -> None:
         click.echo(f"left out: {where} is {cell['status']} ({cell['detail']}); run: {cell['command']}")
     for _, cell in cells[cells["status"] == "diverged"].iterrows():
         click.echo(f"{cell['arm']} seed {cell['seed']} diverged {cell['detail']}")
-    for other, arms in read_companions(own, study)[1].items():
+    for other, arms in read_variants(own, study)[1].items():
         click.echo(f"not compared with {other}: {', '.join(arms)}, of other code or settings; run: study run {other}")
     cost = tables["cost"]
     if untimed := cost.loc[cost["step_ms"].isna(), "arm"].tolist():
@@ -416,13 +422,15 @@ def report(study: str, open_: bool) -> None:
 @click.option("--uri", default=None, help="MLflow tracking server or store. Default: mlflow.db in the project.")
 def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None) -> None:
     """Record the training runs and the search of a study in MLflow (see them with `make ui`) or for TensorBoard."""
-    from study.tracking.mlflow import track_mlflow, track_tensorboard
-
     own = project()
     names = [arm.name for arm in own.arms(study, arms)]
     if tensorboard:
+        from study.tracking.tensorboard import track_tensorboard
+
         done = track_tensorboard(own.root, study, names, own.seeds(study), own.root / "tensorboard")
     else:
+        from study.tracking.mlflow import track_mlflow
+
         done = track_mlflow(own.root, study, names, own.seeds(study), uri)
     click.echo(
         f"{done.recorded} runs recorded, {done.replaced} replaced, {done.unchanged} unchanged; look: {done.open_with}"

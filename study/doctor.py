@@ -10,17 +10,17 @@ from importlib.metadata import PackageNotFoundError, requires, version
 import numpy as np
 import torch
 
-from study.analysis.claims import check_arms, load_claims
+from study.analysis.claims import load_claims
 from study.color.bins import BINS
 from study.config.arms import arm_names, load_arm
+from study.config.search_space import load_space
 from study.cores import usable_cores
 from study.data.tiny_imagenet import existing_archive
 from study.errors import Check, StudyError
 from study.losses import build_loss
-from study.losses.conformance import check_loss, one_line
+from study.losses.conformance import check_loss
 from study.metrics.lpips_network import perceptual_availability
-from study.project import Project
-from study.config.search_space import load_space
+from study.project import Project, pipeline_problem
 
 NEEDED_GB = 2
 
@@ -34,14 +34,7 @@ def check_arm(project: Project, name: str) -> list[Check]:
     arm = load_arm(project.root, name)
     prepared = sorted((project.root / "data").glob("*/prior.npy"))
     prior = np.load(prepared[0]) if prepared else np.full(BINS, 1 / BINS)
-    try:
-        loss = build_loss(arm.loss, prior, project.root)
-    except (Exception, SystemExit) as error:  # a file and a constructor of somebody else's may raise anything
-        return [Check("it can be built", False, str(error) if isinstance(error, StudyError) else one_line(error))]
-    if "_parameters" not in vars(loss):
-        return [Check("it can be built", False, "its __init__ must begin with super().__init__()")]
-    weights = ", ".join(f"{term} {weight:g}" for term, weight in loss.weights.items())
-    return [Check("it can be built", True, f"{arm.loss.name}: {weights}"), *check_loss(loss)]
+    return check_loss(lambda: build_loss(arm.loss, prior, project.root))
 
 
 def examine(project: Project) -> list[Check]:
@@ -51,6 +44,7 @@ def examine(project: Project) -> list[Check]:
         _packages(),
         _torch(),
         _disk(project),
+        _pipeline(project),
         _arms(project),
         _losses(project),
         _settings(project),
@@ -85,6 +79,12 @@ def _disk(project: Project) -> Check:
     return Check("disk", free >= NEEDED_GB, f"{free:.1f} GB free, {NEEDED_GB} GB are enough for every study here")
 
 
+def _pipeline(project: Project) -> Check:
+    if problem := pipeline_problem(project.root):
+        return Check("dvc repro", False, problem)
+    return Check("dvc repro", True, "the folder can hold a pipeline")
+
+
 def _arms(project: Project) -> Check:
     try:
         names = arm_names(project.root)
@@ -109,7 +109,6 @@ def _settings(project: Project) -> Check:
 
     try:
         claims = load_claims(project.root)
-        check_arms(claims, arm_names(project.root))
         if project.params.pipeline.search:
             load_space(project.root)
     except StudyError as error:

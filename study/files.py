@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -93,8 +94,17 @@ def atomic_write_text(path: Path, content: str) -> None:
 
 
 def atomic_write_json(path: Path, value: Any) -> None:
-    """Replace the JSON file `path` by `value`, indented, keys in the order given."""
-    atomic_write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Replace the JSON file `path` by `value`, indented, keys in the order given; null for NaN and infinite numbers."""
+    atomic_write_text(path, json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from study.config.arms import Arm, ArmTraining, DecodeSettings, Tuned, load_arm
 from study.config.params import Params, find_root, get_study, load_params
 from study.config.study import Study, TrainSettings
 from study.config.yaml_files import read_yaml
-from study.data.prepare import Prepared, load_prepared
+from study.data.prepared import Prepared, load_prepared
 from study.errors import StudyError
 from study.files import read_json, sha256_file
 from study.losses import build_loss, head_of, source_of
@@ -22,6 +22,18 @@ from study.training.cell import Cell
 from study.training.fingerprint import cell_signature, control_signature
 from study.training.machine import resolve_device
 from study.training.store import CellStore
+
+
+def pipeline_problem(root: Path) -> str | None:
+    """Why `dvc repro` cannot work in the project folder `root`, in one line that says what to do; None when it can."""
+    config = root / ".dvc" / "config"
+    alone = config.is_file() and "no_scm" in config.read_text()
+    if not alone and not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return f"{root} is no git repository, and DVC asks for one: run git init, or dvc init --no-scm"
+    for name in ("data", "results", "reports"):
+        if (root / name).is_symlink():
+            return f"{name}/ is a link, and DVC keeps nothing behind links: move it here; dvc cache dir moves its cache"
+    return None
 
 
 @dataclass(frozen=True)

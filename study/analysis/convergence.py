@@ -1,8 +1,9 @@
-"""Whether training was over when it ended: how much the validation curve still moved in its last quarter."""
+"""Whether training had converged: how much the validation curves changed in the last quarter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,21 +14,21 @@ from study.statistics import LEVEL
 LAST = 0.25
 """The last part of training over which the change is taken."""
 
-COLUMNS = ["arm", "metric", "end", "change", "low", "high", "margin", "flattened", "seeds"]
 
-
-def convergence_rows(histories: Mapping[str, Mapping[int, pd.DataFrame]], margins: Mapping[str, float]) -> pd.DataFrame:
-    """The table convergence.csv, a row per arm and metric of `margins`.
+def convergence_rows(
+    histories: Mapping[str, Mapping[int, pd.DataFrame]], margins: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Rows of convergence.csv, one per arm and metric of `margins`.
 
     histories: arm -> seed -> its history (step, split, name, value), validations in the rows of split "val".
-    margins: metric -> half-width of its region of practical equivalence.
+    margins: metric -> half-width of the range within which a difference does not matter.
 
-    change: value at the end minus value after three quarters of the steps (between two validations on the straight
-    line), mean over seeds with Student's t interval; end: mean of the last value. flattened: "yes" when the interval
-    lies within +-margin, "no" when all of it lies beyond, else "undecided", as with a single seed.
-    The learning rate falls to 0 at the end and flattens every curve: "no" proves that training was too short, "yes"
-    does not prove that longer training would change nothing. Studies of another length show that (`length_rows`).
-    Histories without a validation in the first three quarters, those of controls among them, have no row.
+    change: the value at the end minus that after three quarters of the steps, interpolated between validations; mean
+    over seeds with Student's t interval. end: mean of the last value.
+    flattened: "yes" when the interval lies within +-margin, "no" when it lies beyond, else "inconclusive", as with a
+    single seed. The learning rate falls to 0 at the end and flattens every curve. So "no" proves that training was too
+    short, but "yes" does not prove that longer training changes nothing: lengths.csv shows that.
+    Histories without a validation in the first three quarters, such as those of controls, have no row.
     """
     rows = []
     for arm, by_seed in histories.items():
@@ -51,7 +52,7 @@ def convergence_rows(histories: Mapping[str, Mapping[int, pd.DataFrame]], margin
                     "seeds": len(change),
                 }
             )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def _ends(history: pd.DataFrame, metric: str) -> tuple[float, float] | None:
@@ -74,4 +75,4 @@ def _t_interval(values: np.ndarray) -> tuple[float, float]:
 def _flattened(low: float, high: float, margin: float) -> str:
     if -margin <= low and high <= margin:
         return "yes"
-    return "no" if low > margin or high < -margin else "undecided"
+    return "no" if low > margin or high < -margin else "inconclusive"

@@ -1,34 +1,31 @@
-"""The three terms taken apart: main effects, interactions and Shapley shares of a 2^3 factorial of arms."""
+"""Effects of three loss terms: main effects, interactions and Shapley values of a 2^3 factorial of arms."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import combinations, product
 from math import factorial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from study import statistics as stats
+from study.config.arms import Arm
 from study.losses.anti_average import ColorizationAntiAverageLoss
-
-if TYPE_CHECKING:
-    from study.config.arms import Arm
 
 TERMS = ("saturation", "diversity", "confidence")
 CORNERS = tuple(product((0, 1), repeat=len(TERMS)))
 TOTAL = "all three"
-COLUMNS = ["metric", "effect", "estimate", "low", "high", "shapley", "seeds"]
 
 
 def factorial_arms(arms: list[Arm]) -> dict[tuple[int, int, int], str] | None:
     """The arms at the eight corners (saturation, diversity, confidence off or on) of a full factorial, or None.
 
-    They are found by their weights: arms of the anti-average loss in raw units (mse is the one without the three
-    terms) with the same weight on lab and the same training, in which each of the three has the weight 0 or one common
-    positive value. Of several full factorials the one with the largest product of the three weights is taken. Controls
-    and tuned arms do not count.
+    Weights tell them: arms of the anti-average loss in raw units, with the same weight on lab and the same training, in
+    which each of the three terms has the weight 0 or one common positive value. The arm without the three terms is mse.
+    Of several full factorials the one with the largest product of the three weights counts. Controls and tuned arms do
+    not count.
     """
     known: dict[tuple, str] = {}
     for arm in arms:
@@ -48,58 +45,58 @@ def factorial_arms(arms: list[Arm]) -> dict[tuple[int, int, int], str] | None:
 
 
 def factorial_rows(
-    scores: Mapping[str, Mapping[str, pd.DataFrame | np.ndarray]],
+    scores: Mapping[str, Mapping[str, pd.DataFrame]],
     arms: list[Arm],
     weights: Callable[[int, int], stats.Weights],
-) -> pd.DataFrame:
-    """The table factorial.csv; only its header when `arms` hold no full factorial (`factorial_arms`).
+) -> list[dict[str, Any]]:
+    """Rows of factorial.csv, none when `arms` hold no full factorial (`factorial_arms`).
 
-    scores: metric -> arm -> scores seeds x images (tables with seeds as index, or arrays of equal seeds); a metric is
-    left out when one of the eight arms is missing in it, and only seeds that all eight have are used. weights: (seeds,
-    images) -> bootstrap weights.
+    scores: metric -> arm -> scores, seeds x images. A metric that one of the eight arms lacks is left out, and only
+    seeds that all eight have are used. weights: (seeds, images) -> bootstrap weights.
 
-    Effects in the metric's unit, with signs s = -1 (off), +1 (on) and y the score: of a term 1/4 sum s y, its effect
-    averaged over the others on and off; "x" interactions 1/4 sum s s y and 1/4 sum s s s y, 0 when effects only add
-    up. "shapley <term>": what the term adds, averaged over the six orders in which the terms can be switched on;
-    "all three": 111 - 000, which the three Shapley values add up to. All are linear in the scores of the eight arms, so
-    their intervals are those of contrasts, paired by seed and image (`stats.interval`).
-    shapley: share of "all three" in the rows of a term and of its Shapley value; empty where the interval of "all
-    three" holds 0, as there is then nothing to share.
+    Effects in the metric's unit, with signs s = -1 (off), +1 (on) and the score y. A term: 1/4 sum s y, its effect
+    averaged over the others on and off. Interactions "x": 1/4 sum s s y and 1/4 sum s s s y, 0 when effects only add
+    up. "shapley <term>": what the term adds, averaged over the six orders of switching the terms on. "all three":
+    111 - 000, the sum of the three Shapley values. All are linear in the scores of the eight arms, paired by seed and
+    image, so `stats.interval` gives their intervals.
+    shapley: share of "all three" in the rows of a term and of its Shapley value. It is empty where the interval of
+    "all three" holds 0: there is nothing to share.
     """
     corners = factorial_arms([arm for arm in arms if any(arm.name in found for found in scores.values())])
-    parts = [pd.DataFrame(columns=COLUMNS)]
+    rows = []
     for metric, found in scores.items():
         if corners and all(name in found for name in corners.values()):
-            table = _metric_rows([pd.DataFrame(found[name]) for name in corners.values()], weights)
-            parts.append(table.assign(metric=metric)[COLUMNS])
-    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+            rows += [{"metric": metric} | row for row in _rows([found[name] for name in corners.values()], weights)]
+    return rows
 
 
-def _metric_rows(matrices: list[pd.DataFrame], weights: Callable[[int, int], stats.Weights]) -> pd.DataFrame:
+def _rows(matrices: list[pd.DataFrame], weights: Callable[[int, int], stats.Weights]) -> list[dict[str, Any]]:
     shared = matrices[0].index
     for matrix in matrices:
         shared = shared.intersection(matrix.index)
     images = matrices[0].shape[1]
     if not len(shared) or not images:
-        return pd.DataFrame(columns=COLUMNS)
+        return []
     contrasts = effect_contrasts()
     corner_scores = np.stack([matrix.loc[shared].to_numpy(float) for matrix in matrices])
     arrays = np.einsum("ek,ksi->esi", np.stack(list(contrasts.values())), corner_scores)
-    estimate, low, high = stats.interval(arrays, weights(len(shared), images))
-    table = pd.DataFrame({"effect": list(contrasts), "estimate": estimate, "low": low, "high": high})
-    values = table.set_index("effect")
+    estimates = zip(*stats.interval(arrays, weights(len(shared), images)), strict=True)
+    found = dict(zip(contrasts, estimates, strict=True))
+    total, low, high = found[TOTAL]
     shares = {}
-    if values.at[TOTAL, "low"] > 0 or values.at[TOTAL, "high"] < 0:
+    if low > 0 or high < 0:
         for term in TERMS:
-            share = values.at[f"shapley {term}", "estimate"] / values.at[TOTAL, "estimate"]
+            share = found[f"shapley {term}"][0] / total
             shares |= {term: share, f"shapley {term}": share}
-    table["shapley"] = table["effect"].map(shares).astype(float)
-    table["seeds"] = len(shared)
-    return table
+    return [
+        {"effect": effect, "estimate": estimate, "low": low, "high": high,
+         "shapley": shares.get(effect), "seeds": len(shared)}
+        for effect, (estimate, low, high) in found.items()
+    ]  # fmt: skip
 
 
 def effect_contrasts() -> dict[str, np.ndarray]:
-    """Every effect as weights (8,) of the scores at CORNERS, in the order of the table."""
+    """Effect -> weights (8,) of the scores at CORNERS, in the order of the table."""
     signs = 2 * np.array(CORNERS) - 1
     found = {}
     for size in (1, 2, 3):

@@ -1,30 +1,27 @@
-"""The gradient ledger: which share of the pull on the colours each term of a loss has, beside its weight."""
+"""The share of each loss term in the gradient on the colours, beside its weight."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from study.config.arms import Arm
+from study.config.arms import Arm
 
 PREFIX = "gradient_"
 NEGLIGIBLE = 0.01
 """A term whose mean share is below this is on, but does nothing."""
 
-COLUMNS = ["arm", "term", "weight", "first", "last", "mean", "seeds"]
 
+def gradient_rows(curves: pd.DataFrame, arms: list[Arm]) -> list[dict[str, Any]]:
+    """Rows of gradients.csv, one per arm and term of its loss.
 
-def ledger_rows(curves: pd.DataFrame, arms: list[Arm]) -> pd.DataFrame:
-    """The table ledger.csv, a row per arm and term of its loss, from the rows `gradient_<term>` of curves.csv.
-
-    curves: arm, split, name, step, mean, seeds; the norm of every term's weighted gradient at each validation,
-    averaged over seeds. A share is a term's norm divided by the sum of the norms of all terms of the arm at that
-    validation, so shares add up to 1 even where gradients point against each other. first, last, mean: over the
-    validations; those at which all norms are 0 do not count. weight: as the arm file has it, 0 for a term that it does
-    not list, empty when it lists none (then the loss's own hold). Arms without such rows, controls among them, have
-    none here.
+    curves: arm, split, name, step, mean, seeds. Its rows `gradient_<term>` have the norm of the term's weighted
+    gradient at each validation, averaged over seeds. A share is that norm divided by the sum of the norms of all terms
+    of the arm. Shares add up to 1 even where gradients point against each other. first, last and mean leave out
+    validations at which all norms are 0.
+    weight: as the arm file has it, 0 for a term that it does not list, empty when it lists none (the loss's own then).
+    Controls, and arms without such curves, have no rows.
     """
     chosen = curves[(curves["split"] == "val") & curves["name"].str.startswith(PREFIX)]
     rows = []
@@ -49,4 +46,4 @@ def ledger_rows(curves: pd.DataFrame, arms: list[Arm]) -> pd.DataFrame:
                     "seeds": int(own["seeds"].min()),
                 }
             )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows

@@ -1,27 +1,51 @@
-"""Results of the same study trained longer or shorter, as far as they are those that the present code would give."""
+"""Length variants: studies that differ from another in the length of training alone, and what they found."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from study.analysis.lengths import companion_studies
+from study.analysis.schemas import ARMS, CELLS
+from study.config.params import Params
 from study.errors import StudyError
 from study.project import Project
+from study.tables import read_table
+
+# Settings of training that change how it is watched or run, but not the network that comes out.
+_WATCHING = {"validations", "log_every", "checkpoint_seconds", "device"}
 
 
-def read_companions(project: Project, study: str) -> tuple[dict[str, tuple[int, pd.DataFrame]], dict[str, list[str]]]:
-    """What studies that differ from `study` in the length of training alone have found, and what of it is outdated.
+def length_variants(params: Params, study: str) -> list[str]:
+    """Studies that differ from `study` in the length of training alone, the shortest first.
+
+    They have the same data, and the same settings of training but for `images` and what does not change a network.
+    """
+    own = params.studies[study]
+
+    def settings(name: str) -> tuple:
+        other = params.studies[name]
+        return other.data.model_dump(), other.train.model_dump(exclude={"images", *_WATCHING})
+
+    found = [
+        name
+        for name, other in params.studies.items()
+        if settings(name) == settings(study) and other.train.images != own.train.images
+    ]
+    return sorted(found, key=lambda name: params.studies[name].train.images)
+
+
+def read_variants(project: Project, study: str) -> tuple[dict[str, tuple[int, pd.DataFrame]], dict[str, list[str]]]:
+    """What the length variants of `study` found, and what of it is outdated.
 
     Returns name -> (training images, its table arms.csv with the arms that are current), and name -> the arms left
-    out: those with a cell that has another signature than it would have today. Studies without tables are in neither.
+    out: those with a cell that would have another signature today. Studies without tables are in neither.
     """
     found, outdated = {}, {}
-    for name in companion_studies(project.params, study):
+    for name in length_variants(project.params, study):
         folder = project.results(name) / "tables"
-        if not all((folder / table).is_file() for table in ("arms.csv", "cells.csv")):
+        if not all((folder / f"{table.name}.csv").is_file() for table in (ARMS, CELLS)):
             continue
-        arms = pd.read_csv(folder / "arms.csv")
-        current = _current_arms(project, study, name, pd.read_csv(folder / "cells.csv"))
+        arms = read_table(folder / "arms.csv", ARMS)
+        current = _current_arms(project, study, name, read_table(folder / "cells.csv", CELLS))
         found[name] = (project.study(name).train.images, arms[arms["arm"].isin(current)])
         if gone := [arm for arm in arms["arm"].unique() if arm not in current]:
             outdated[name] = gone
@@ -29,7 +53,7 @@ def read_companions(project: Project, study: str) -> tuple[dict[str, tuple[int, 
 
 
 def _current_arms(project: Project, study: str, name: str, cells: pd.DataFrame) -> set[str]:
-    """Arms of the study `name` all of whose scored cells have the signature that they would have today."""
+    """Arms of the study `name` whose scored cells all have the signature that they would have today."""
     train = project.study(name).train
     scored = cells[cells["status"].isin(["finished", "diverged"])]
     current = set()

@@ -1,4 +1,4 @@
-"""What a reader of a comparison must know beside its numbers: settings, data, the known law, provenance."""
+"""Study metadata, the file study.json: settings, data, what is known of their colours, threats, provenance."""
 
 from __future__ import annotations
 
@@ -13,19 +13,29 @@ import pandas as pd
 from study.color.lab import rgb_to_lab
 from study.color.tensors import images_to_tensor
 from study.config.arms import Arm
-from study.data.color_distribution import ColorLaw
-from study.data.prepare import Prepared
+from study.data.prepared import Prepared
 from study.metrics import purple_cast, sepia_cast
 from study.project import Project
+from study.statistics import FEWEST_IMAGES
 from study.training.schedule import step_count
 
 
-def study_facts(
-    project: Project, study: str, arms: list[Arm], records: list[dict[str, Any]], lpips: dict[str, Any]
+def study_metadata(
+    project: Project,
+    study: str,
+    arms: list[Arm],
+    records: list[dict[str, Any]],
+    lpips: dict[str, Any],
+    timing: dict[str, Any],
+    test_pictures: dict[str, int],
 ) -> dict[str, Any]:
-    """The content of tables/study.json: `records` of the compared cells, `lpips` as the evaluation noted it."""
+    """The content of tables/study.json, in the order of `schemas.STUDY_KEYS`.
+
+    records: run records of the compared cells. lpips: as the evaluation noted it. timing: on what the steps were timed.
+    test_pictures: metric -> how many test pictures have a value of it in every arm.
+    """
     settings, prepared = project.study(study), project.prepared(study)
-    manifest, law = prepared.manifest, prepared.law
+    manifest = prepared.manifest
     return {
         "study": study,
         "title": settings.title,
@@ -50,16 +60,17 @@ def study_facts(
         "data": {
             "source": settings.data.source,
             "size": settings.data.size,
-            "counts": {split: facts["count"] for split, facts in manifest["splits"].items()},
-            "hashes": {split: facts["sha256"] for split, facts in manifest["splits"].items()},
+            "counts": {name: split["count"] for name, split in manifest["splits"].items()},
+            "hashes": {name: split["sha256"] for name, split in manifest["splits"].items()},
             "skipped": len(manifest["skipped"]),
             "seen_in_training": manifest.get("seen_in_training", {}).get("test", 0),  # prepared by an earlier version
         },
-        "law": _law_facts(law, prepared.kinds("test")) | {"casts": casts_of_averages(prepared)} if law else None,
+        "color_distribution": _color_distribution(prepared),
         "lpips": lpips,
         "pictures": settings.evaluate.show,
         "bootstrap": settings.compare.model_dump(),
         "coverage": wrong_verdicts(project.root / "benchmarks" / "coverage.csv"),
+        "threats": threats(test_pictures),
         "provenance": {
             "revision": revision(project.root),
             "python": platform.python_version(),
@@ -75,49 +86,79 @@ def study_facts(
                 if step != "search" or any(arm.tuned for arm in arms)
             ],
         },
+        "timing": timing,
     }
 
 
+def threats(test_pictures: dict[str, int]) -> list[dict[str, Any]]:
+    """What makes the study's verdicts unsafe, by name.
+
+    few_pictures: `metrics` have fewer than `least` test pictures, one of them only `pictures`. Their verdicts are
+    inconclusive.
+    """
+    few = {metric: count for metric, count in test_pictures.items() if count < FEWEST_IMAGES}
+    if not few:
+        return []
+    return [{"name": "few_pictures", "pictures": min(few.values()), "least": FEWEST_IMAGES, "metrics": list(few)}]
+
+
 def training_seconds(records: list[dict[str, Any]]) -> float:
-    """What training the networks of these cells took, s: a network that arms share counts once, controls train none."""
+    """Seconds that training the networks of these cells took. A network that arms share counts once, a control not."""
     trained = [record for record in records if not record["arm_settings"].get("control")]
     return sum({record["signature"]: record["seconds"] for record in trained}.values())
 
 
 def casts_of_averages(prepared: Prepared) -> dict[str, float]:
-    """Metric -> the colour cast, Lab units, of test pictures that are painted in the mean of every pixel's law.
+    """Metric -> the colour cast, Lab units, of test pictures painted in the mean of every pixel's colour distribution.
 
-    It is the cast that averaging without a flaw brings: where it is next to nothing, less of it says nothing about
-    averaging. Empty where the law is not known.
+    This is the cast that averaging brings. Where it is next to nothing, less of it says nothing about averaging. Empty
+    where the distribution is not known.
     """
-    if prepared.law is None:
+    if prepared.color_distribution is None:
         return {}
-    averages = prepared.law.mean.astype(np.float32)[prepared.kinds("test")]
+    averages = prepared.color_distribution.mean.astype(np.float32)[prepared.regions("test")]
     pictures = images_to_tensor(prepared.images("test"))
     truth, painted = rgb_to_lab(pictures)[:, 1:], images_to_tensor(averages)
     return {cast.__name__: round(float(cast(painted, truth).mean()), 6) for cast in (sepia_cast, purple_cast)}
 
 
-def _law_facts(law: ColorLaw, kinds: np.ndarray) -> dict[str, Any]:
-    described = []
-    for k, kind in enumerate(law.kinds):
-        real = law.probabilities[k] > 0
-        described.append(
+def region_colors(prepared: Prepared) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Kind of region -> its possible ab (K,2) in Lab units and their probabilities (K,); empty where none is known."""
+    known, found = prepared.color_distribution, {}
+    for region, modes, shares in zip(known.regions, known.modes, known.probabilities, strict=True) if known else ():
+        real = shares > 0
+        probabilities = shares[real].astype(float)
+        found[region] = modes[real].astype(float), probabilities / probabilities.sum()
+    return found
+
+
+def _color_distribution(prepared: Prepared) -> dict[str, Any] | None:
+    """The known colour distribution per kind of region, the smallest reachable MSE, and the casts of averaging."""
+    known = prepared.color_distribution
+    if known is None:
+        return None
+    regions = []
+    for k, region in enumerate(known.regions):
+        real = known.probabilities[k] > 0
+        regions.append(
             {
-                "kind": kind,
-                "modes": law.modes[k][real].tolist(),
-                "probabilities": law.probabilities[k][real].tolist(),
-                "mean": law.mean[k].tolist(),
-                "variance": float(law.variance[k]),
-                "mean_chroma": float(law.mean_chroma[k]),
+                "region": region,
+                "modes": known.modes[k][real].tolist(),
+                "probabilities": known.probabilities[k][real].tolist(),
+                "mean": known.mean[k].tolist(),
+                "variance": float(known.variance[k]),
+                "mean_chroma": float(known.mean_chroma[k]),
             }
         )
-    return {"kinds": described, "reachable_mse": float(law.reachable_mse(kinds))}
+    reachable = float(known.reachable_mse(prepared.regions("test")))
+    return {"regions": regions, "reachable_mse": reachable, "casts": casts_of_averages(prepared)}
 
 
 def wrong_verdicts(path: Path) -> dict[str, float] | None:
-    """In how many simulated studies some verdict is wrong, at most: with a baseline as lucky as the arms, and with one
-    whose luck alone is even. None where nothing was simulated."""
+    """The largest share of simulated studies in which some verdict is wrong; None where nothing was simulated.
+
+    alike: the baseline's luck is like that of the arms; unlike: it is calmer, and the skewness does not cancel.
+    """
     if not path.is_file():
         return None
     table = pd.read_csv(path)
@@ -129,7 +170,7 @@ def wrong_verdicts(path: Path) -> dict[str, float] | None:
 
 
 def revision(root: Path) -> str:
-    """The commit that is checked out, and whether code or settings differ from it; "unknown" outside a git checkout."""
+    """The commit that is checked out, and whether code or settings differ from it; "unknown" without git."""
     commit = _git(root, "rev-parse", "HEAD")
     changed = _git(root, "status", "--porcelain", "--", "study", "ablations", "params.yaml")
     return (commit or "unknown") + (" with uncommitted changes" if changed else "")

@@ -1,7 +1,4 @@
-"""How much code a loss takes: lines of Python without comments, docstrings and blank lines.
-
-Kernels of a graphics card do not count: they are there for speed, and say once more what the definition says.
-"""
+"""How much code a loss takes: lines of Python without comments, docstrings and blank lines."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tok
 
 
 def code_lines(source: str) -> int:
-    """Lines of `source` that hold code: not blank, not only a comment, no docstring."""
+    """How many lines of `source` hold code: not blank, not only a comment, no docstring."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     left_out: set[int] = set()
     for node in ast.walk(ast.parse(source)):
@@ -30,5 +27,5 @@ def code_lines(source: str) -> int:
 
 
 def own_lines(file: Path, other: Path) -> int:
-    """Code lines of `file` and the modules that it needs, without those that `other` needs as well."""
+    """Code lines of `file` and the modules that it needs on a CPU, without those that `other` needs as well."""
     return sum(code_lines(path.read_text(encoding="utf-8")) for path in modules_of(file) - modules_of(other))

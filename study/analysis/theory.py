@@ -1,19 +1,19 @@
-"""What a loss asks for: the colour that minimises its expected value where the true colour is not certain.
+"""What a loss asks for: the colour that minimises its expected value where the true colour is uncertain.
 
-For a pixel whose colour c has a known conditional law, the per-pixel terms of the anti-average loss have an exact
-optimum (`optimal_ab`). With x the prediction, r = |x|, C = |c| and m = |E[c]|,
+For a pixel whose colour c has a known distribution, the per-pixel terms of the anti-average loss have an exact optimum
+(`optimal_ab`). With x the prediction, r = |x|, C = |c| and m = |E[c]|,
 
     E[loss] = lab * E|x - c|^2 / 2 + saturation * E(r - C)^2 + confidence * E max(C - r, 0)
 
-depends on the direction of x through -lab * x.E[c] alone: the optimal hue is that of the mean colour, whatever the
-weights. What is left is convex in r, with derivative
+depends on the direction of x through -lab * x.E[c] alone. So the optimal hue is that of the mean colour, whatever the
+weights. The rest is convex in r, with derivative
 
     lab * (r - m) + 2 * saturation * (r - E[C]) - confidence * P(C > r),
 
-which rises in jumps at the chromas of the law; the optimum is where it crosses zero.
+which rises in jumps at the chromas of the distribution. The optimum is where it crosses zero.
 
-Huber's loss treats a and b apart and asks for something near their medians (`huber_range`); what a classifier paints
-follows from the bins that it comes to believe in (`classification_ab`).
+Huber's loss treats a and b apart and asks for something near their medians (`huber_range`). What a classifier paints
+follows from the probabilities that it learns for the bins (`classification_ab`).
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def optimal_ab(
 
     colors: (K,2) possible ab of the pixel in Lab units; probabilities: (K,), summing to 1. lab, saturation,
     confidence: weights of the terms in raw Lab units, the squared error averaged over the two channels.
-    Where the mean colour is gray every hue is as good as any other; the most probable colour's is returned. Where
-    a range of chromas is optimal (lab = saturation = 0) the smallest is.
+    Where the mean colour is gray every hue is as good as any other, and that of the most probable colour is returned.
+    Where a range of chromas is optimal (lab = saturation = 0), the smallest is returned.
     Raises ValueError for shapes that do not match, probabilities that are no distribution, and weights that are
     negative or all 0.
     """
-    colors, probabilities = _law(colors, probabilities)
+    colors, probabilities = _checked(colors, probabilities)
     if min(lab, saturation, confidence) < 0 or lab + saturation + confidence == 0:
         raise ValueError(f"weights must be >= 0 and not all 0, got {lab}, {saturation}, {confidence}")
     chroma = np.hypot(*colors.T)
@@ -49,7 +49,7 @@ def optimal_ab(
     length = float(np.hypot(*mean))
     curvature = lab + 2 * saturation
     pull = lab * length + 2 * saturation * float(probabilities @ chroma)
-    # Between two neighbouring chromas of the law P(C > r) is constant, so the crossing is that of a straight line.
+    # Between neighbouring chromas of the distribution P(C > r) is constant: the crossing is that of a straight line.
     edges = [0.0, *np.unique(chroma[probabilities > 0])]
     radius = edges[-1]
     for low, high in zip(edges, [*edges[1:], np.inf], strict=True):
@@ -73,7 +73,7 @@ def expected_loss(
     confidence: float = 0.0,
 ) -> float:
     """The expected per-pixel loss of predicting `ab` (2,); the other arguments as in `optimal_ab`."""
-    colors, probabilities = _law(colors, probabilities)
+    colors, probabilities = _checked(colors, probabilities)
     ab = np.asarray(ab, float)
     shortfall = np.hypot(*colors.T) - np.hypot(*ab)
     squared = np.square(colors - ab).sum(axis=1) / 2
@@ -88,7 +88,7 @@ def numerical_optimum(
 
     Nelder-Mead from every colour, the mean and around it, then chroma and hue in turn by Brent's method.
     """
-    colors, probabilities = _law(colors, probabilities)
+    colors, probabilities = _checked(colors, probabilities)
     weights = (lab, saturation, confidence)
     mean = probabilities @ colors
     starts = [*colors, mean, *(mean + offset for offset in ([5, 0], [-5, 0], [0, 5], [0, -5]))]
@@ -124,8 +124,8 @@ def _loss_change(
 ) -> float:
     """By how much the expected loss changes from (chroma, hue) to (chroma + step, hue + turn).
 
-    Near a minimum two losses agree in all but their last digits, and their difference has none left; written as
-    products of differences it keeps them all.
+    Near a minimum two losses agree in all but their last digits, so subtracting them leaves no digits. Written as
+    products of differences, the change keeps them all.
     """
     mean, chromas = probabilities @ colors, np.hypot(*colors.T)
     along = np.array([np.cos(hue + turn), np.sin(hue + turn)])
@@ -142,9 +142,9 @@ def huber_range(colors: ArrayLike, probabilities: ArrayLike, delta: float = 1.0)
 
     colors, probabilities: as in `optimal_ab`; delta: Lab units, above 0. The loss of a channel is convex, and its
     derivative sum p * clip(x - c, -delta, delta) is made of straight lines between the points c - delta and
-    c + delta. Mostly it is 0 in one point; between two halves of the law, in a whole range.
+    c + delta. Mostly it is 0 in one point. Between two halves of the distribution it is 0 in a whole range.
     """
-    colors, probabilities = _law(colors, probabilities)
+    colors, probabilities = _checked(colors, probabilities)
     if not delta > 0:
         raise ValueError(f"delta must be above 0, got {delta}")
     ends = np.array([_zeros_of_slope(channel, probabilities, delta) for channel in colors.T])
@@ -172,15 +172,15 @@ def classification_ab(
     neighbors: int = 5,
     sigma: float = 5.0,
 ) -> np.ndarray:
-    """The ab (2,), Lab units, that a classifier over the bins decodes once its cross-entropy is smallest; float64.
+    """The ab (2,), Lab units, that a classifier over the bins decodes at its smallest cross-entropy; float64.
 
-    The expected weighted cross-entropy is smallest at q = sum p_k w_k z_k / sum p_k w_k, z_k the soft target of
-    colour k and w_k the class weight of its nearest bin: rare colours are believed in more than they occur. The
+    The expected weighted cross-entropy is smallest at q = sum p_k w_k z_k / sum p_k w_k, with z_k the soft target of
+    colour k and w_k the class weight of its nearest bin. So rare colours get a larger probability than they have. The
     decoded colour is the annealed mean of q at `temperature`.
-    colors, probabilities: as in `optimal_ab`; prior: (313,) frequencies of the bins; the rest as in
-    `study.losses.ClassificationLoss`: without a prior or with rebalance None all weights are 1.
+    colors, probabilities: as in `optimal_ab`. prior: (313,) frequencies of the bins. The rest is as in
+    `study.losses.ClassificationLoss`. Without a prior, or with rebalance None, all weights are 1.
     """
-    colors, probabilities = _law(colors, probabilities)
+    colors, probabilities = _checked(colors, probabilities)
     indices, shares = soft_encode(torch.from_numpy(colors).T.reshape(1, 2, 1, -1), neighbors, sigma)
     indices, shares = indices[0, :, 0].numpy(), shares[0, :, 0].double().numpy()  # (neighbors, K)
     weights = np.ones(len(AB_BINS))
@@ -196,8 +196,8 @@ def classification_ab(
 def raw_weights(weights: dict[str, float], units: str) -> dict[str, float]:
     """Weights of the per-pixel terms in raw Lab units, lab = 1, that ask for the same as `weights` in `units`.
 
-    In the normalized convention the squared error is divided by 256^2, chroma by 181: its default weights 1, 2, 1
-    (lab, saturation, confidence) are 1, 4.0 and 362 in raw units.
+    The normalized convention divides the squared error by 256^2 and chroma by 181. Its default weights 1, 2, 1 (lab,
+    saturation, confidence) are 1, 4.0 and 362 in raw units.
     """
     scale = UNITS[units]
     lab = weights.get("lab", 0.0) / scale.ab**2
@@ -210,7 +210,7 @@ def raw_weights(weights: dict[str, float], units: str) -> dict[str, float]:
     }
 
 
-def _law(colors: ArrayLike, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _checked(colors: ArrayLike, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     colors, probabilities = np.asarray(colors, float), np.asarray(probabilities, float)
     if colors.ndim != 2 or colors.shape[1] != 2 or probabilities.shape != colors.shape[:1]:
         raise ValueError(f"colors must be (K,2) and probabilities (K,), got {colors.shape} and {probabilities.shape}")

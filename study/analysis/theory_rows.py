@@ -1,15 +1,16 @@
-"""Theory beside the measurement: the optimum that each arm's loss asks for, and what its networks paint."""
+"""The table theory.csv: the colour that each loss asks for, beside the colour that its networks paint."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from study.analysis.theory import classification_ab, huber_range, optimal_ab, raw_weights
+from study.config.arms import Arm
 from study.losses import (
     AntiAverageCircularLoss,
     AntiAverageLPIPSLoss,
@@ -18,25 +19,21 @@ from study.losses import (
     MSELoss,
 )
 
-if TYPE_CHECKING:
-    from study.config.arms import Arm
-    from study.data.color_distribution import ColorLaw
-
 TOLERANCE, RELATIVE_TOLERANCE = 3.0, 0.15
 """A prediction explains a measurement within 3 Lab units, or 15 % of the predicted chroma where that is more.
 
-3 is little above a just-noticeable difference (2.3), 15 % of a chroma of 50 are three of them: a network that was
-trained for a finite time comes near an optimum and does not sit on it, the less the further out it lies. Theories that
-differ in substance differ by more: on palette_world the optima of MSE and of the normalized convention are 12 to 40 Lab
-units apart in every kind of several colours. Those of MSE and of the published weights are not (1 to 2 units): for
-them read `change`, which is paired, instead of `explained`.
+3 is little above a just-noticeable difference (2.3); 15 % of a chroma of 50 are three of them. A network trained for a
+finite time comes near an optimum but not onto it, the less the further out it lies. Theories that differ in substance
+differ by more: on palette_world the optima of MSE and of the normalized convention are 12 to 40 Lab units apart in
+every kind of region with several colours. Those of MSE and of the published weights are only 1 to 2 units apart: for
+them `change`, which is paired, says more than `explained`.
 """
 
 GRAY = 5.0
-"""Lab units of chroma, the threshold of the metric gray_share. Where the mean colour is grayer, its hue is nearly a tie
-that small disturbances decide. And pixels may scatter that far around their mean: those at the edges of regions do."""
+"""Lab units of chroma, the threshold of the metric gray_share. Where the mean colour has less, its hue is nearly a tie
+that small disturbances decide. Pixels may scatter that far around their mean, as those at the edges of regions do."""
 
-# Losses whose terms lab, saturation and confidence are those of theory.py; what else they have is not per pixel.
+# Losses whose terms lab, saturation and confidence are those of theory.py. Their other terms are not per pixel.
 PIXEL_LOSSES = {
     "mse": MSELoss,
     "anti_average": ColorizationAntiAverageLoss,
@@ -46,17 +43,15 @@ PIXEL_LOSSES = {
 }
 PIXEL_TERMS = {"lab", "saturation", "confidence"}
 
-COLUMNS = [
-    "arm", "kind", "predicted_a", "predicted_b", "predicted_chroma", "a", "b", "chroma", "chroma_low", "chroma_high",
-    "true_chroma", "distance", "explained", "predicted_change", "change", "note", "mse_explains",
-]  # fmt: skip
+Colors = tuple[np.ndarray, np.ndarray]
+"""The colour distribution of a kind of region: ab (K,2) in Lab units, and their probabilities (K,)."""
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """The colours that theory predicts: all ab between `low` and `high`, (2,) each and mostly the same; or None.
+    """The colours that theory predicts: all ab between `low` and `high`, (2,) each and mostly equal.
 
-    note: what must be said with the prediction, or why there is none.
+    low, high: None where nothing is predicted. note: limits of the prediction, or why there is none.
     """
 
     low: np.ndarray | None
@@ -69,55 +64,49 @@ class Optimum:
 
 
 def theory_rows(
-    law: ColorLaw | None,
+    distribution: Mapping[str, Colors],
     arms: list[Arm],
-    kinds: pd.DataFrame,
+    regions: pd.DataFrame,
     prior: np.ndarray | None = None,
     gains: Mapping[str, float] | None = None,
-) -> pd.DataFrame:
-    """The table theory.csv, a row per arm and kind of the law; without a law only its header.
+) -> list[dict[str, Any]]:
+    """Rows of theory.csv, one per arm and kind of region whose colour distribution is known.
 
-    kinds: the table kinds.csv (arm, kind, metric, mean, low, high); arms without rows in it are left out.
+    distribution: kind of region -> its colours. regions: the table regions.csv; arms without rows in it are left out.
     prior: (313,) frequencies of the colour bins, for classes that are weighted by them. gains: of control arms.
 
     distance: Lab distance between the predicted colour and the mean a, b over the pixels of the kind.
-    explained: "yes" when that distance is within the tolerance (see TOLERANCE) and mean chroma - chroma of the mean
-    colour, the scatter of the pixels, is at most GRAY: theory predicts one colour for all pixels of a kind, and
-    networks that paint many whose mean happens to be it are not explained. "no theory" where the loss has none.
+    explained: "yes" when that distance is within the tolerance (see TOLERANCE), and the scatter of the pixels (mean
+    chroma - chroma of the mean colour) is at most GRAY. Theory predicts one colour for all pixels of a kind, so a
+    network that paints many colours with that mean is not explained. "no theory" where the loss has none.
     predicted_change, change: chroma minus that of the first arm with plain squared error, in theory and measured;
-    empty without such an arm. note: limits of the prediction, and what differs. mse_explains: whether the optimum of
-    plain squared error, the mean colour, would pass as `explained` for this arm, too.
+    empty without such an arm. note: limits of the prediction. mse_explains: whether the optimum of plain squared error,
+    the mean colour, would pass as `explained` for this arm, too.
     """
-    if law is None:
-        return pd.DataFrame(columns=COLUMNS)
-    measured = kinds.set_index(["arm", "kind", "metric"])[["mean", "low", "high"]].dropna(subset="mean").sort_index()
-    scored = set(kinds["arm"])
+    measured = regions.set_index(["arm", "region", "metric"])[["mean", "low", "high"]].dropna(subset="mean")
+    measured = measured.sort_index()
+    scored = set(regions["arm"])
     averaging = next((a.name for a in arms if a.loss.name == "mse" and not a.control and not a.tuned), None)
     rows = []
     for arm in arms:
-        if arm.name not in scored:
-            continue
-        for k, kind in enumerate(law.kinds):
-            if (arm.name, kind, "chroma") not in measured.index:
-                continue  # no test picture has a region of this kind
-            real = law.probabilities[k] > 0
-            colors, probabilities = law.modes[k][real].astype(float), law.probabilities[k][real].astype(float)
-            probabilities /= probabilities.sum()
+        for region, (colors, probabilities) in distribution.items():
+            if (arm.name, region, "chroma") not in measured.index:
+                continue  # the arm is not scored, or no test picture has such a region
             optimum = predicted_optimum(arm, colors, probabilities, prior, (gains or {}).get(arm.name))
             mean_color = probabilities @ colors
-            row = {"arm": arm.name, "kind": kind} | _measured(measured.loc[arm.name, kind])
+            row = {"arm": arm.name, "region": region} | _measured(measured.loc[arm.name, region])
             if averaging in scored:
-                row["change"] = row["chroma"] - measured.at[(averaging, kind, "chroma"), "mean"]
+                row["change"] = row["chroma"] - measured.at[(averaging, region, "chroma"), "mean"]
             rows.append(row | _judged(optimum, row, mean_color, tied=_vivid(arm), has_mse=averaging in scored))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def predicted_optimum(
     arm: Arm, colors: np.ndarray, probabilities: np.ndarray, prior: np.ndarray | None = None, gain: float | None = None
 ) -> Optimum:
-    """What `arm` asks for where the colour is colors (K,2) with probabilities (K,).
+    """What `arm` asks for where the colour is one of colors (K,2) with probabilities (K,).
 
-    prior: (313,) frequencies of the colour bins; gain: of a control arm, None where it is not known.
+    prior: (313,) frequencies of the colour bins. gain: of a control arm, None where it is not known.
     """
     if arm.control is not None:
         gain = 0.0 if arm.control.match == "gray" else gain
@@ -173,15 +162,17 @@ def _measured(found: pd.DataFrame) -> dict[str, float]:
 
 
 def _judged(optimum: Optimum, row: dict, mean_color: np.ndarray, tied: bool, has_mse: bool) -> dict:
-    """The columns of one row that compare the optimum with what was measured."""
-    if optimum.low is None:
-        return {"explained": "no theory", "note": optimum.note}
+    """The fields of one row that compare the optimum with what was measured."""
     measured, average = np.array([row["a"], row["b"]]), float(np.hypot(*mean_color))
+    scattered = row["chroma"] - float(np.hypot(*measured)) > GRAY
+    by_mse = np.hypot(*(measured - mean_color)) <= max(TOLERANCE, RELATIVE_TOLERANCE * average) and not scattered
+    judged = {"mse_explains": bool(by_mse)}
+    if optimum.low is None:
+        return judged | {"explained": "no theory", "note": optimum.note}
     ab = optimum.nearest(measured)
     chroma = float(np.hypot(*ab))
     tolerance = max(TOLERANCE, RELATIVE_TOLERANCE * chroma)
     distance = float(np.hypot(*(measured - ab)))
-    scattered = row["chroma"] - float(np.hypot(*measured)) > GRAY
     notes = [optimum.note]
     if tied and 0 < average < GRAY:
         notes.append("the mean is nearly gray: hue nearly a tie")
@@ -189,16 +180,13 @@ def _judged(optimum: Optimum, row: dict, mean_color: np.ndarray, tied: bool, has
         notes.append("pixels scatter around their mean")
     elif distance > tolerance and abs(row["chroma"] - chroma) <= tolerance:
         notes.append("chroma as predicted, hue not")
-    by_mse = np.hypot(*(measured - mean_color)) <= max(TOLERANCE, RELATIVE_TOLERANCE * average) and not scattered
-    judged = {
+    if has_mse:
+        judged["predicted_change"] = chroma - average
+    return judged | {
         "predicted_a": ab[0],
         "predicted_b": ab[1],
         "predicted_chroma": chroma,
         "distance": distance,
         "explained": "yes" if distance <= tolerance and not scattered else "no",
         "note": _joined(*notes),
-        "mse_explains": "yes" if by_mse else "no",
     }
-    if has_mse:
-        judged["predicted_change"] = chroma - average
-    return judged

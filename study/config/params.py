@@ -13,6 +13,9 @@ from study.errors import StudyError, did_you_mean
 
 STUDY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # without the dot of arms: DVC takes it for a path of keys
 
+WRITTEN_OUT = ("model", "evaluate", "compare")
+"""Blocks that a study of the pipeline must write out, even empty: dvc.yaml names them, and DVC demands them."""
+
 
 class Pipeline(Strict):
     """What `dvc repro` runs: these arms on these studies; every arm is compared with `baseline`.
@@ -63,6 +66,9 @@ class Params(Strict):
         for name in self.pipeline.studies:
             if name not in self.studies:
                 raise ValueError(f"pipeline.studies names {name!r}, but studies has only {', '.join(self.studies)}")
+            for block in WRITTEN_OUT:
+                if block not in self.studies[name].model_fields_set:
+                    raise ValueError(f"studies.{name} lacks {block}, which dvc repro needs: write {block}: {{}}")
             if self.studies[name].arms:
                 raise ValueError(
                     f"studies.{name} names arms of its own, so it cannot be part of the pipeline: run it with "

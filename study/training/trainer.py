@@ -71,7 +71,7 @@ class Run:
         self.model = build_model(cell.model, self.loss.head, cell.seed, cell.root)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         train = cell.data / "train.npy"
         order = BatchOrder(len(np.load(train, mmap_mode="r")), settings.batch, cell.seed)

@@ -1,4 +1,4 @@
-"""Facts of a comparison: which code made it."""
+"""Study metadata: which code made it, what averaging would paint, and what threatens the verdicts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.analysis.metadata import casts_of_averages, revision, training_seconds, wrong_verdicts
-from study.data.color_distribution import ColorLaw
+from study.analysis.metadata import casts_of_averages, revision, threats, training_seconds, wrong_verdicts
+from study.data.color_distribution import ColorDistribution
+from study.statistics import FEWEST_IMAGES
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -47,8 +48,8 @@ class World:
     modes: tuple[tuple[float, float], tuple[float, float]]
 
     @property
-    def law(self) -> ColorLaw:
-        return ColorLaw(("car",), np.array([self.modes], np.float32), np.array([[0.5, 0.5]], np.float32))
+    def law(self) -> ColorDistribution:
+        return ColorDistribution(("car",), np.array([self.modes], np.float32), np.array([[0.5, 0.5]], np.float32))
 
     def kinds(self, split: str) -> np.ndarray:
         return np.zeros((3, 8, 8), np.uint8)
@@ -79,3 +80,10 @@ def test_training_time_counts_a_network_once_and_controls_not_at_all() -> None:
         {"signature": "c", "seconds": 10.0, "arm_settings": {"control": {"of": "mse", "match": "gray"}}},
     ]
     assert training_seconds(records) == 15.0
+
+
+def test_few_test_pictures_are_a_threat_with_a_name() -> None:
+    assert threats({"ab_rmse": 400, "auc": FEWEST_IMAGES}) == []
+    (threat,) = threats({"ab_rmse": 400, "auc": 3, "ssim": 1})
+    assert (threat["name"], threat["pictures"], threat["least"]) == ("few_pictures", 1, FEWEST_IMAGES)
+    assert threat["metrics"] == ["auc", "ssim"]
