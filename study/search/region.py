@@ -102,7 +102,7 @@ def find_region(
     grid = _Grid(axes, options)
     surfaces, noise = _fit(grid.encoded_candidates(usable), [one.scores for one in usable])
     x = grid.encoded(grid.values, grid.chosen)
-    table = {name: surface.predict(x) + shift[name] for name, surface in surfaces.items()}
+    table = predicted = {name: surface.predict(x) + shift[name] for name, surface in surfaces.items()}
     if diverged := [one for one in judged if one.scores is None]:
         lost = _nearer(x, grid.encoded_candidates(diverged), grid.encoded_candidates(usable))
         table = {name: np.where(lost, np.inf, values) for name, values in table.items()}
@@ -118,7 +118,7 @@ def find_region(
         },
         grid.options_among(inside, rows),
         grid.settings(middle),
-        {name: float(values[middle]) for name, values in table.items()},
+        {name: float(values[middle]) for name, values in predicted.items()},
         noise,
     )
 

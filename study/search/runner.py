@@ -30,6 +30,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 class Training(Protocol):
     """What the search needs of training; see `scoring.Scorer`."""
 
+    jobs: int
     device: str
     judge: Judge
     pace: float | None
@@ -172,7 +173,7 @@ class Search:
         left_after: candidates of other families still to come, for the estimate of the time left.
         """
         family, settings = self.open(name), self.settings
-        size = settings.batch if self.storage.alone else min(self.jobs, settings.batch)
+        size = settings.batch if self.storage.alone else min(self.training.jobs, settings.batch)
         while batch := family.claim(settings.trials, size):
             try:
                 self.judge_batch(batch, family.finished(settings.trials))

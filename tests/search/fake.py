@@ -32,6 +32,7 @@ class FakeScorer:
     pace = None
 
     def __init__(self, project: Project, study: str, jobs: int) -> None:
+        self.jobs = jobs
         self.short = project.study(study).search.images
         self.judge = FakeJudge()
         self.trained: list[tuple[Arm, int, int]] = []

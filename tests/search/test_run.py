@@ -12,9 +12,10 @@ import yaml
 from study.config.arms import Arm
 from study.errors import StudyError
 from study.project import Project
-from study.search import run
+from study.search import run, storage
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.run import search
+from study.search.runner import Search
 from study.search.schemas import FINALISTS, TRIALS
 from study.tables import read_table
 from tests.search.conftest import make_project
@@ -34,6 +35,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def own(template: Project, tmp_path: Path) -> Project:
     return Project.open(shutil.copytree(template.root, tmp_path / "own"))
+
+
+judge = Search.judge_batch
 
 
 def quiet(line: str) -> None:
@@ -77,6 +81,19 @@ def test_changed_settings_and_missing_files_are_searched_for_anew(own: Project) 
         assert (changed.results("tiny") / "search" / name).is_file()
     (changed.results("tiny") / "search" / "search.json").write_text("{")
     assert search(changed, "tiny", jobs=1, report=quiet)["budget"]["trials"] == 5
+
+
+def test_on_a_shared_storage_a_process_claims_no_more_than_it_trains_at_once(
+    own: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage._Embedded, "alone", False)
+    sizes = []
+    monkeypatch.setattr(
+        Search, "judge_batch", lambda self, batch, finished: sizes.append(len(batch)) or judge(self, batch, finished)
+    )
+    search(own, "tiny", jobs=2, families=["zhang"], report=quiet)
+    assert sizes == [2, 2, 2]
+    assert trials(own)["trial"].tolist() == list(range(6))
 
 
 def test_constrained_search_keeps_its_results_apart(own: Project) -> None:
