@@ -26,7 +26,7 @@ install: .venv/.installed
 	touch $@
 
 reproduce: install
-	dvc repro
+	dvc repro --keep-going
 	@echo "open reports/index.html"
 
 # A file of tests at a time on every core, the longest first (tests/conftest.py): the tests of a file share what is
@@ -35,7 +35,7 @@ test: install
 	python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: install
-	STUDY_TEST_KILLS=20 python -m pytest tests/test_train.py tests/search/test_search.py -k sigkill
+	STUDY_TEST_KILLS=20 python -m pytest tests/training/test_train.py tests/search/test_search.py -k sigkill
 
 smoke: install
 	study run smoke
@@ -47,10 +47,10 @@ bench: install
 	python -m benchmarks
 
 ui: install
-	mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+	mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 lint: install
-	ruff check . && ruff format --check .
+	ruff check . && ruff format --check . && lint-imports
 
 # Universal: one lock for Linux and macOS, Python 3.11 and newer.
 lock: install

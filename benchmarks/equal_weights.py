@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from study.color.lab import rgb_to_lab
-from study.config.params import LossSettings
+from study.config.arms import LossSettings
 from study.files import atomic_write_text
 from study.losses import build_loss
-from study.models.unet import half_resolution
+from study.models import half_resolution
 from study.project import Project
 
 STUDY, BATCH = "palette_world", 32

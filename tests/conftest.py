@@ -26,8 +26,9 @@ REPOSITORY = Path(__file__).parents[1]
 TINY_STUDY = {
     "title": "A world for tests",
     "data": {"source": "palette_world", "train": 96, "val": 16, "test": 16, "size": 32, "seed": 1},
+    "model": {"options": {"width": 4, "levels": 2}, "upsampling": "nearest"},
     "train": {
-        "images": 256, "batch": 16, "learning_rate": 3e-3, "width": 4, "levels": 2, "upsampling": "nearest",
+        "images": 256, "batch": 16, "learning_rate": 3e-3,
         "validations": 2, "log_every": 4, "device": "cpu",
     },
     "seeds": [0, 1],

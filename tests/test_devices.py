@@ -16,13 +16,14 @@ from torch import Tensor
 from study.color import bins
 from study.color import lab as color
 from study.color.triton import _compile_here, usable
-from study.config.params import LossSettings
+from study.config.arms import LossSettings
 from study.data.prepare import prepare
 from study.losses import build_loss, loss_names
 from study.losses.base import Loss
 from study.project import Project
-from study.training.cells import CellStore, run_cells
-from study.training.train import load_model
+from study.training.executor import run_cells
+from study.training.networks import load_network
+from study.training.store import CellStore
 from tests.conftest import TINY_STUDY, write_params
 from tests.metrics import test_metrics_contract as contract
 
@@ -302,6 +303,6 @@ def test_a_cell_trains_there_as_here_and_the_same_twice(root: Path, tmp_path: Pa
             table = pd.read_csv(tmp_path / store / cell.signature / "history.csv")
             validation = table[(table["split"] == "val") & (table["name"] == "ab_rmse")]
             errors[store].append(validation["value"].iloc[-1])
-            load_model(tmp_path / store / cell.signature, "cpu")  # what a card trained loads anywhere
+            load_network(tmp_path / store / cell.signature, Path(), "cpu")  # what a card trained loads anywhere
     assert weights["there"] == weights["again"]
     np.testing.assert_allclose(errors["there"], errors["here"], rtol=0.05)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from study.config.params import LossSettings
-from study.project import Project
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -19,24 +16,6 @@ README = (REPOSITORY / "README.md").read_text()
 
 def code_blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
-
-@pytest.mark.parametrize("page", ["README.md", "ablations/README.md"])
-def test_the_loss_of_your_own_in_the_readme_passes_the_checks(page: str, root: Path) -> None:
-    import torch
-
-    from study.losses import build_loss
-    from study.losses.conformance import check_arm
-
-    text = (REPOSITORY / page).read_text()
-    (python,) = (code for code in code_blocks(text, "python") if "@register" in code)
-    (arm,) = (block for block in code_blocks(text, "yaml") if "file:" in block)
-    settings = LossSettings(**yaml.safe_load(arm)["loss"])
-    (root / settings.file).write_text(python)
-    (root / "ablations" / "charbonnier.yaml").write_text(arm)
-    assert [check for check in check_arm(Project.open(root), "charbonnier") if not check.passed] == []
-    result = build_loss(settings, None, root)(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))
-    assert result["total"] == pytest.approx(1.0)
 
 
 def test_the_losses_lift_into_other_training_as_the_readme_shows() -> None:
@@ -176,10 +155,3 @@ def tiny_imagenet() -> list[str]:
 def test_every_number_in_the_readmes_sentences_is_in_the_results(said: Callable[[], list[str]]) -> None:
     text = " ".join(README.replace("**", "").split())
     assert [sentence for sentence in said() if sentence not in text] == []
-
-
-def test_every_file_the_readmes_point_to_exists() -> None:
-    for page in ("README.md", "ablations/README.md"):
-        text = (REPOSITORY / page).read_text()
-        for target in re.findall(r"\]\(([^)#]+)\)", text):
-            assert (REPOSITORY / page).parent.joinpath(target).exists(), target

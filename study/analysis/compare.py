@@ -32,7 +32,7 @@ from study.analysis.runs import Runs, read_runs, score_matrices
 from study.analysis.schemas import TABLES
 from study.analysis.summaries import cost_rows, curve_table, metric_rows, region_table
 from study.analysis.theory_rows import theory_rows
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.errors import StudyError
 from study.files import atomic_write_json, atomic_write_text
 from study.losses import source_of
@@ -62,7 +62,8 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
             f"no scored cell of the baseline {baseline} in {study}: run study train {study} {baseline} and "
             f"study evaluate {study} {baseline}"
         )
-    timed = read_step_times(project, study, arms)
+    sources = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
+    timed = read_step_times(project.step_times_file(study), project.first_cells(study, arms), sources)
     names = [arm.name for arm in arms]
     overall = dict(list(runs.scores[runs.scores["region"] == "all"].groupby("metric")))
     matrices = {metric: score_matrices(overall[metric], names) for metric in METRICS if metric in overall}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from study import statistics as stats
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.metrics import Metric
 
 # Of these a single picture's score is its influence on a ratio of sums: only their means and intervals mean something.

@@ -18,14 +18,16 @@ from study import metrics
 from study.analysis.runs import scoring_digest
 from study.color.lab import lab_to_rgb, rgb_to_lab, to_uint8
 from study.color.tensors import images_to_tensor
-from study.config.params import Arm, EvaluateSettings
+from study.config.arms import Arm
+from study.config.study import EvaluateSettings
 from study.data.color_distribution import ColorLaw
 from study.data.showcase import PHOTOGRAPHS, photographs
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json
 from study.project import Project
 from study.statistics import chroma_ratio_influence
-from study.training.train import load_model, prepare_torch, resolve_device
+from study.training.machine import prepare_torch, resolve_device
+from study.training.networks import load_network
 
 BATCH = 100
 SHOWCASE_SIZE = 128
@@ -69,7 +71,7 @@ def evaluate(project: Project, study: str, arm: Arm) -> pd.DataFrame:
         if record["status"] == "diverged":
             continue
         run = results / "runs" / arm.name / f"seed-{record['seed']}"
-        model = load_model(run, str(device))
+        model = load_network(run, project.root, str(device))
         ab = predict(model, test, arm.decode.temperature, device)
         columns = {"study": study, "arm": arm.name, "seed": record["seed"], "signature": record["signature"]}
         tables.append(score_table(ab, test, lpips).assign(**columns))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from study.config.params import Arm
+from study.config.arms import Arm
 
 PREFIX = "gradient_"
 NEGLIGIBLE = 0.01

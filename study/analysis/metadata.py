@@ -12,11 +12,12 @@ import pandas as pd
 
 from study.color.lab import rgb_to_lab
 from study.color.tensors import images_to_tensor
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.data.prepare import Prepared
 from study.metrics import purple_cast, sepia_cast
 from study.project import Project
 from study.statistics import FEWEST_IMAGES
+from study.training.schedule import step_count
 
 
 def study_metadata(
@@ -54,7 +55,8 @@ def study_metadata(
             }
             for arm in arms
         ],
-        "training": settings.train.model_dump() | {"steps": settings.train.steps},
+        "model": settings.model.model_dump(),
+        "training": settings.train.model_dump() | {"steps": step_count(settings.train.images, settings.train.batch)},
         "data": {
             "source": settings.data.source,
             "size": settings.data.size,

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.files import damage_told, read_json
 from study.project import Project
-from study.training.fingerprint import PACKAGE, code_digest
+from study.training.fingerprint import code_fingerprint
 
 SCORES = ["arm", "seed", "image", "kind", "metric", "value"]
 
@@ -41,14 +41,9 @@ class Runs:
 
 def scoring_digest(project: Project, study: str) -> str:
     """What the scores of a network depend on beside it: a hash (16 hex digits) of test pictures and scoring code."""
-    code = [
-        PACKAGE / "analysis" / "evaluate.py",
-        PACKAGE / "statistics.py",
-        PACKAGE / "data" / "color_distribution.py",
-        *sorted((PACKAGE / "metrics").glob("*.py")),
-    ]
+    code = code_fingerprint(Path(__file__).with_name("evaluate.py"))
     pictures = project.prepared(study).manifest["splits"]["test"]["sha256"]
-    return hashlib.sha256(f"{pictures}\n{code_digest(code)}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{pictures}\n{code}".encode()).hexdigest()[:16]
 
 
 def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:

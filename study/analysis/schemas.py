@@ -14,8 +14,8 @@ direction is right, but the effect is surely within the margin. not testable: th
 """
 
 STUDY_KEYS = (
-    "study", "title", "baseline", "seeds", "arms", "training", "data", "color_distribution", "lpips", "pictures",
-    "bootstrap", "coverage", "threats", "provenance", "timing",
+    "study", "title", "baseline", "seeds", "arms", "model", "training", "data", "color_distribution", "lpips",
+    "pictures", "bootstrap", "coverage", "threats", "provenance", "timing",
 )  # fmt: skip
 """The keys of study.json, the study's metadata (`study.analysis.metadata` explains each)."""
 

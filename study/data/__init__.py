@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from study.config.params import DataSettings
+from study.config.data import DataSettings
 from study.data import folder, palette_world, tiny_imagenet
 from study.data.source import Skipped, Source, Split
 

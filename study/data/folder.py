@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from study.config.params import FolderData
+from study.config.data import FolderData
 from study.data.images import BadPicture, Picture, decode, in_threads
 from study.data.source import Skipped, Source, Split
 from study.errors import StudyError

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 from tqdm import tqdm
 
-from study.training.cores import usable_cores
+from study.cores import usable_cores
 
 # Only what cameras, scanners and the web write: Pillow's other decoders (EPS runs a program) stay shut.
 Image.init()

@@ -35,7 +35,7 @@ import torch
 from tqdm import tqdm
 
 from study.color.lab import lab_to_rgb
-from study.config.params import PaletteWorldData
+from study.config.data import PaletteWorldData
 from study.data.color_distribution import ColorLaw
 from study.data.scenery import KIND_NAMES, draw_scenery
 from study.data.source import Source, Split

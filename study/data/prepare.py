@@ -19,12 +19,12 @@ from tqdm import tqdm
 from study.color.bins import bin_frequencies, smooth_prior
 from study.color.lab import rgb_to_lab
 from study.color.tensors import images_to_tensor
-from study.config.params import Study
+from study.config.study import Study
 from study.data import Source, load_source
 from study.data.color_distribution import ColorLaw
 from study.errors import StudyError
 from study.files import atomic_write_json, damage_told, fresh_directory, read_json, sha256_array
-from study.models.unet import half_resolution
+from study.models import half_resolution
 
 SPLITS = ("train", "val", "test")
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from study.config.params import TinyImagenetData
+from study.config.data import TinyImagenetData
 from study.data.images import BadPicture, Picture, decode, in_threads
 from study.data.source import Source, Split
 from study.errors import StudyError

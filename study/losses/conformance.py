@@ -9,19 +9,14 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from study.color.bins import BINS
-from study.config.params import load_arm
-from study.doctor import Check
-from study.errors import StudyError
-from study.losses import Loss, build_loss
-from study.losses.base import HEADS
+from study.errors import Check
+from study.losses.base import HEADS, Loss
 from study.losses.conformance_inputs import PICTURES, SPECIAL, Trial, gradient
 from study.losses.rules import broken_name, untrained_parameter
-from study.project import Project
 
 STEPS = 20
 PRECISIONS = ("float32", "float64", "bfloat16 autocast")
@@ -30,23 +25,6 @@ STEP_SIZES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 class Fault(Exception):
     """What a check found wrong, in one line."""
-
-
-def check_arm(project: Project, name: str) -> list[Check]:
-    """All checks of the loss of arm `name`, beginning with whether it can be built.
-
-    A loss that asks for a prior is given that of a prepared study, or a uniform one. A control is checked with the
-    loss of the arm it is made from, a tuned arm with the weights of its own file. StudyError for an unknown arm.
-    """
-    arm = load_arm(project.root, name)
-    try:
-        loss = build_loss(arm.loss, _prior(project.root), project.root)
-    except (Exception, SystemExit) as error:  # a file and a constructor of somebody else's may raise anything
-        return [Check("it can be built", False, str(error) if isinstance(error, StudyError) else _one_line(error))]
-    if "_parameters" not in vars(loss):
-        return [Check("it can be built", False, "its __init__ must begin with super().__init__()")]
-    weights = ", ".join(f"{term} {weight:g}" for term, weight in loss.weights.items())
-    return [Check("it can be built", True, f"{arm.loss.name}: {weights}"), *check_loss(loss)]
 
 
 def check_loss(loss: Loss) -> list[Check]:
@@ -63,7 +41,7 @@ def check_loss(loss: Loss) -> list[Check]:
         except Fault as fault:
             checks.append(Check(what, False, str(fault)))
         except Exception as error:  # whatever a loss of somebody else's raises
-            checks.append(Check(what, False, _one_line(error)))
+            checks.append(Check(what, False, one_line(error)))
         finally:
             loss.set_weights(weights)
         if what in _WITHOUT_THESE and not checks[-1].passed:
@@ -252,9 +230,9 @@ def _mismatch(trial: Trial) -> str:
             trial.loss(prediction, other)
         except ValueError as error:
             if any(str(tuple(tensor.shape)) not in str(error) for tensor in (prediction, other)):
-                raise Fault(f"for {shapes} the error does not name both shapes: {_one_line(error)}") from error
+                raise Fault(f"for {shapes} the error does not name both shapes: {one_line(error)}") from error
         except Exception as error:
-            raise Fault(f"for {shapes} it must raise ValueError, it raised {_one_line(error)}") from error
+            raise Fault(f"for {shapes} it must raise ValueError, it raised {one_line(error)}") from error
         else:
             raise Fault(f"no error for {shapes}: call check_same_shape (study.losses) first")
     return "a ValueError names both shapes"
@@ -332,12 +310,7 @@ _EXAMINATIONS: dict[str, Callable[[Trial], str]] = {
 _WITHOUT_THESE = ("input", "terms")
 
 
-def _prior(root: Path) -> np.ndarray:
-    prepared = sorted((root / "data").glob("*/prior.npy"))
-    return np.load(prepared[0]) if prepared else np.full(BINS, 1 / BINS)
-
-
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """What went wrong, and where in a file of one's own."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "/ablations/losses/" in Path(frame.filename).as_posix()]

@@ -17,7 +17,7 @@ from study.errors import StudyError
 from study.losses.base import HEADS, Loss
 
 if TYPE_CHECKING:
-    from study.config.params import LossSettings
+    from study.config.arms import LossSettings
 
 L = TypeVar("L", bound=type[Loss])
 

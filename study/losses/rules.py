@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from study.config.params import NAME
+from study.config.yaml_files import NAME
 from study.losses.base import Loss
 
 # What stands beside the terms in the history of a cell.

@@ -8,9 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from study.cores import usable_cores
 from study.errors import StudyError
 from study.report.page import Page
-from study.training.cores import usable_cores
 
 # Properties of a page, those that take longest first, so that no core has to wait long for another at the end.
 SLOW = (

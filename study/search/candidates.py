@@ -19,7 +19,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.errors import StudyError
 from study.search.objectives import OBJECTIVES
 from study.search.space import FamilySpace

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from study import statistics as stats
-from study.config.params import Arm, CompareSettings, DecodeSettings
+from study.config.arms import Arm, DecodeSettings
+from study.config.study import CompareSettings
 from study.errors import StudyError
 from study.metrics import METRICS as CARDS
 from study.search.candidates import Candidate, Candidates

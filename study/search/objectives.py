@@ -21,7 +21,7 @@ from study.color.tensors import images_to_tensor
 from study.errors import StudyError
 from study.metrics import ab_rmse, chroma_ratio, colorfulness, hue_diversity, mean_chroma
 from study.metrics.vividness import MIN_TRUE_CHROMA
-from study.models.unet import Colorizer
+from study.models import Colorizer
 from study.statistics import chroma_ratio_influence
 
 OBJECTIVES = ("fidelity", "vividness", "diversity")

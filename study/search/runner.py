@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from study.config.params import Arm, SearchSettings, TrainSettings, load_arm
+from study.config.arms import Arm, load_arm
+from study.config.study import SearchSettings, TrainSettings
 from study.data.prepare import Prepared
 from study.errors import StudyError
 from study.project import Project
@@ -24,8 +25,10 @@ from study.search.front import clearly_dominated, knee, non_dominated, paired_no
 from study.search.objectives import Judge
 from study.search.space import Space, load_space, open_family
 from study.search.storage import SearchStorage
-from study.training.cells import run_cells
-from study.training.train import Cell, load_model, prepare_torch, resolve_device
+from study.training.cell import Cell
+from study.training.executor import run_cells
+from study.training.machine import prepare_torch, resolve_device
+from study.training.networks import load_network
 
 # Seeds that no study uses for its arms: those on which candidates are judged, and those on which the finalists are
 # trained again. The first were lucky for the best of many candidates; the second choose among a few finalists.
@@ -99,8 +102,9 @@ class Search:
     def open(self, name: str) -> Candidates:
         """The candidates of the family `name` so far."""
         if name not in self.families:
+            model = self.project.study(self.study).model
             space = open_family(
-                name, self.space, self.prepared, self.project.root, self.full, self.device, SEARCH_SEEDS
+                name, self.space, self.prepared, self.project.root, model, self.full, self.device, SEARCH_SEEDS
             )
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)
             facts = {
@@ -163,7 +167,7 @@ class Search:
     def _score(self, cell: Cell, record: dict[str, Any]) -> dict[str, np.ndarray] | None:
         if record["status"] == "diverged":
             return None
-        model = load_model(self.project.store.path(cell.signature), self.device)
+        model = load_network(self.project.store.path(cell.signature), self.project.root, self.device)
         scores = self.judge.per_image(model, cell.arm.decode.temperature)
         usable = all(np.isfinite(value) for value in self.judge.summary(scores).values())
         return scores if usable else None

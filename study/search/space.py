@@ -12,18 +12,18 @@ from pydantic import Field, field_validator, model_validator
 
 from study.color.lab import rgb_to_lab
 from study.color.tensors import images_to_tensor
-from study.config.params import NAME, Arm, ArmTraining, DecodeSettings, Weight, load_arm
-from study.config.yaml_files import Real, Strict, checked, read_yaml
+from study.config.arms import Arm, ArmTraining, DecodeSettings, Weight, load_arm
+from study.config.yaml_files import NAME, Real, Strict, checked, read_yaml
 from study.errors import StudyError
 from study.losses import build_loss
-from study.models.unet import build_model
+from study.models import build_model
 from study.training.schedule import BatchOrder
-from study.training.train import loss_inputs
+from study.training.validation import loss_inputs
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-    from study.config.params import TrainSettings
+    from study.config.study import ModelSettings, TrainSettings
     from study.data.prepare import Prepared
 
 FILE = Path("ablations") / "search_space.yaml"
@@ -301,11 +301,18 @@ def rounded(value: float) -> float:
 
 
 def open_family(
-    name: str, space: Space, prepared: Prepared, root: Path, train: TrainSettings, device: str, seed: int
+    name: str,
+    space: Space,
+    prepared: Prepared,
+    root: Path,
+    model_settings: ModelSettings,
+    train: TrainSettings,
+    device: str,
+    seed: int,
 ) -> FamilySpace:
     """The family `name` beside its template arm; StudyError in one line when they do not fit each other.
 
-    train, device, seed: of the network before training at which gradient ratios are measured.
+    model_settings, train, device, seed: of the network before training at which gradient ratios are measured.
     """
     if name not in space.families:
         raise StudyError(f"unknown family {name!r}: {FILE} has {', '.join(space.families)}")
@@ -334,7 +341,9 @@ def open_family(
         if not fixed:
             raise StudyError(f"{where}.units: gradient_ratio needs a term that is not searched to compare with")
         reference = next(iter(fixed))
-        norms = gradient_norms(template, [reference, *family.weights], prepared, root, train, device, seed)
+        norms = gradient_norms(
+            template, [reference, *family.weights], prepared, root, model_settings, train, device, seed
+        )
         for term in family.weights:
             if not (math.isfinite(norms[term]) and norms[term] > 0 and norms[reference] > 0):
                 raise StudyError(f"{where}.units: {term} has no gradient before training; use units: own")
@@ -347,6 +356,7 @@ def gradient_norms(
     terms: list[str],
     prepared: Prepared,
     root: Path,
+    model_settings: ModelSettings,
     train: TrainSettings,
     device: str,
     seed: int,
@@ -356,7 +366,7 @@ def gradient_norms(
     On the first training batch of `seed`; a term of weight 1 pulls so hard on the colours.
     """
     loss = build_loss(template.loss, prepared.prior, root).to(device)
-    model = build_model(loss.head, train.width, train.levels, seed, train.upsampling).to(device)
+    model = build_model(model_settings, loss.head, seed, root).to(device)
     images = prepared.images("train")
     batch = images[BatchOrder(len(images), train.batch, seed).indices(0)]
     lab = rgb_to_lab(images_to_tensor(batch, device))

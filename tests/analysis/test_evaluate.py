@@ -51,7 +51,7 @@ def test_evaluating_does_not_wait_for_the_compiler() -> None:
         from study.losses import ClassificationLoss
         from study.training.memory import peak_bytes
         from study.metrics import rebalanced_auc
-        from study.training.train import prepare_torch
+        from study.training.machine import prepare_torch
         prepare_torch()
         ab = 20 * torch.randn(2, 2, 8, 8)
         rebalanced_auc(ab, ab + 1, torch.full((313,), 1 / 313))

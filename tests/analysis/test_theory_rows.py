@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from study.analysis.schemas import THEORY
 from study.analysis.theory_rows import RELATIVE_TOLERANCE, TOLERANCE, predicted_optimum, theory_rows
 from study.color.bins import AB_BINS
-from study.config.params import Arm, Control
+from study.config.arms import Arm, Control
 from study.data.palette_world import law as palette_law
 from study.losses import build_loss
 from tests.analysis.arms import MSE, arm

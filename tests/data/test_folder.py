@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from study.config.params import FolderData
+from study.config.data import FolderData
 from study.data import Source, load_source
 from study.errors import StudyError
 

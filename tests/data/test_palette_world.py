@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from study.color.lab import lab_to_rgb, rgb_to_lab
-from study.config.params import PaletteWorldData
+from study.config.data import PaletteWorldData
 from study.data import load_source
 from study.data.palette_world import PALETTES, Scenes, draw_scenes, law
 from study.data.scenery import CONTRAST, KIND_NAMES, LIGHTNESS, NOISE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.config.params import LossSettings
+from study.config.arms import LossSettings
 from study.errors import StudyError
 from study.losses import AntiAverageLPIPSLoss, ColorizationAntiAverageLoss, PerceptualLoss, build_loss
 from tests.losses.test_perceptual import pictures

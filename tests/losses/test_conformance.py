@@ -10,7 +10,7 @@ import yaml
 from torch import Tensor
 
 from study.color.bins import soft_encode
-from study.config.params import arm_names
+from study.config.arms import arm_names
 from study.errors import StudyError
 from study.losses import ClassificationLoss, Loss, MSELoss, check_same_shape
 from study.losses.base import common_precision

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from study.config.params import LossSettings
+from study.config.arms import LossSettings
 from study.errors import StudyError
 from study.losses import (
     ClassificationLoss,

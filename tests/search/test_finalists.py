@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.config.params import Arm, CompareSettings
+from study.config.arms import Arm
+from study.config.study import CompareSettings
 from study.search.candidates import Candidate
 from study.search.finalists import choose, recommend, with_interval
 

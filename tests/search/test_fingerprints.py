@@ -90,7 +90,9 @@ def test_finalists_are_scored_anew_by_changed_code_and_candidates_are_not(
 def test_everything_that_deciding_code_imports_from_the_package_decides_or_trains() -> None:
     without_say = {"cells.py", "errors.py", "params.py", "plan.py", "prepare.py", "signature.py", "yaml_files.py"}
     without_say |= {"search/fingerprints.py", "search/storage.py"}
-    listed = {*fingerprints.TRIALS, *fingerprints.FINALISTS} | {PACKAGE / name for name in (*TRAINING_CODE, *without_say)}
+    listed = {*fingerprints.TRIALS, *fingerprints.FINALISTS} | {
+        PACKAGE / name for name in (*TRAINING_CODE, *without_say)
+    }
     for file in (*fingerprints.TRIALS, *fingerprints.FINALISTS):
         for node in ast.walk(ast.parse(file.read_text())):
             if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] != "study":

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from study.analysis.evaluate import TestSet as Pictures
 from study.analysis.evaluate import score_table
 from study.color.lab import lab_to_rgb, rgb_to_lab
-from study.config.params import CompareSettings
+from study.config.study import CompareSettings
 from study.errors import StudyError
-from study.models.unet import build_model
+from study.models import build_model
 from study.search.finalists import with_interval
 from study.search.objectives import Judge
 
