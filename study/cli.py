@@ -196,12 +196,13 @@ def run(context: click.Context, study: str) -> None:
 
 @command("prepare", "study prepare smoke")
 @STUDY
-def prepare(study: str) -> None:
-    """Make the arrays of a study from its source: data/STUDY/."""
+@click.option("--again", is_flag=True, help="Make them anew even when they are up to date.")
+def prepare(study: str, again: bool = False) -> None:
+    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date."""
     from study.data.prepare import prepare
 
     own = project()
-    manifest = prepare(study, own.study(study), own.root)
+    manifest = prepare(study, own.study(study), own.root, again)
     counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
     click.echo(f"data/{study}: {counts}")
     for split, seen in manifest["seen_in_training"].items():
@@ -254,7 +255,7 @@ def search(
 
     A killed search goes on where it was. A finished one stays until data, settings or deciding code change.
     """
-    from study.search import search
+    from study.search.run import search
 
     found = search(
         project(),
@@ -348,12 +349,14 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
     for arm in own.arms(study, arms):
         try:
             check_collected(own.results(study) / "runs" / arm.name, f"run: study train {study} {arm.name}")
-            scores = evaluate(own, study, arm)
+            scores, fresh = evaluate(own, study, arm)
         except StudyError as error:
             failures.append(str(error))
             continue
         done += 1
-        click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
+        click.echo(
+            f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds{'' if fresh else ', up to date'}"
+        )
     for name in arms:
         if name not in own.arm_names(study):
             click.echo(f"{name} is not among the arms of {study} in params.yaml, so it is compared with none")

@@ -13,14 +13,14 @@ import torch
 from study.analysis.claims import load_claims
 from study.color.bins import BINS
 from study.config.arms import arm_names, load_arm
+from study.config.search_space import load_space
 from study.cores import usable_cores
 from study.data.tiny_imagenet import existing_archive
 from study.errors import Check, StudyError
 from study.losses import build_loss
-from study.losses.conformance import check_loss, one_line
+from study.losses.conformance import check_loss
 from study.metrics.lpips_network import perceptual_availability
 from study.project import Project, pipeline_problem
-from study.search.space import load_space
 
 NEEDED_GB = 2
 
@@ -34,14 +34,7 @@ def check_arm(project: Project, name: str) -> list[Check]:
     arm = load_arm(project.root, name)
     prepared = sorted((project.root / "data").glob("*/prior.npy"))
     prior = np.load(prepared[0]) if prepared else np.full(BINS, 1 / BINS)
-    try:
-        loss = build_loss(arm.loss, prior, project.root)
-    except (Exception, SystemExit) as error:  # a file and a constructor of somebody else's may raise anything
-        return [Check("it can be built", False, str(error) if isinstance(error, StudyError) else one_line(error))]
-    if "_parameters" not in vars(loss):
-        return [Check("it can be built", False, "its __init__ must begin with super().__init__()")]
-    weights = ", ".join(f"{term} {weight:g}" for term, weight in loss.weights.items())
-    return [Check("it can be built", True, f"{arm.loss.name}: {weights}"), *check_loss(loss)]
+    return check_loss(lambda: build_loss(arm.loss, prior, project.root))
 
 
 def examine(project: Project) -> list[Check]:

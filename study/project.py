@@ -12,7 +12,7 @@ from study.config.arms import Arm, ArmTraining, DecodeSettings, Tuned, load_arm
 from study.config.params import Params, find_root, get_study, load_params
 from study.config.study import Study, TrainSettings
 from study.config.yaml_files import read_yaml
-from study.data.prepare import Prepared, load_prepared
+from study.data.prepared import Prepared, load_prepared
 from study.errors import StudyError
 from study.files import read_json, sha256_file
 from study.losses import build_loss, head_of, source_of

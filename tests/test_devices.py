@@ -15,7 +15,7 @@ from torch import Tensor
 
 from study.color import bins
 from study.color import lab as color
-from study.color.triton import _compile_here, usable
+from study.color.dispatch import _compiles_on, _load, usable
 from study.config.arms import LossSettings
 from study.data.prepare import prepare
 from study.losses import build_loss, loss_names
@@ -264,14 +264,15 @@ def test_the_hot_functions_run_kernels_unless_a_gradient_or_double_precision_is_
 
 
 def test_without_a_compiler_the_definitions_run_and_say_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from study.color.triton import color as kernels
+    from study.color.triton import lab as kernels
 
     def fail(rgb: Tensor) -> Tensor:
         raise RuntimeError("Failed to find C compiler")
 
     levels = colors(7)
     monkeypatch.setattr(kernels, "rgb_to_lab", fail)
-    _compile_here.cache_clear()
+    _compiles_on.cache_clear()
+    _load.cache_clear()
     try:
         with pytest.warns(UserWarning, match="Triton cannot compile .* Failed to find C compiler"):
             lab = color.rgb_to_lab(levels.to(CARD))
@@ -280,7 +281,8 @@ def test_without_a_compiler_the_definitions_run_and_say_so_once(monkeypatch: pyt
             color.rgb_to_lab(levels.to(CARD))
         assert_same(lab, color.rgb_to_lab(levels), rtol=0, atol=1e-4)
     finally:
-        _compile_here.cache_clear()
+        _compiles_on.cache_clear()
+        _load.cache_clear()
 
 
 def test_a_cell_trains_there_as_here_and_the_same_twice(root: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from study.color.dispatch import find_kernel
 from study.color.lab import pieces
 
 # a, lowest b, highest b, on a grid of 10 Lab units. The published table: deriving the bins from the sRGB
@@ -36,7 +37,7 @@ BINS = len(AB_BINS)
 # the bisectors of the grid keep the lists short.
 _CELL, _REACH = 5.0, 130.0
 _CELLS_ACROSS = int(2 * _REACH / _CELL)
-_LOOKUP_NEIGHBORS = 16  # above, the lists are so long that a plain search is as good
+LOOKUP_NEIGHBORS = 16  # with more, the lists are too long for a kernel, and a plain search is as fast
 # Pixels at a time, to look bins up and to weight them. On a CPU the intermediates then fit into the memory that the
 # result takes anyway, and into a third of a megabyte beside it.
 _CHUNK, _CHUNK_WEIGHTS, _CHUNK_ELSEWHERE = 16_384, 4_096, 524_288
@@ -62,13 +63,8 @@ def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Ten
 
 
 def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
-    if ab.is_cuda:
-        from study.color.triton import MOST_NEIGHBORS, usable
-
-        if neighbors <= MOST_NEIGHBORS and usable(ab):
-            from study.color.triton.bins import soft_encode as in_one_kernel
-
-            return in_one_kernel(ab, neighbors, sigma)
+    if neighbors <= LOOKUP_NEIGHBORS and (kernel := find_kernel("study.color.triton.bins", "soft_encode", ab)):
+        return kernel(ab, neighbors, sigma)
     # Bins in 16 bits at first: what the rest of the result will take serves as room to look them up.
     indices = _nearest_bins(ab, neighbors).long()
     weights = torch.empty(indices.shape, dtype=torch.float32, device=ab.device)
@@ -248,7 +244,7 @@ def _candidates(neighbors: int, device: torch.device) -> _Candidates:
 
 def _nearest(ab: Tensor, neighbors: int) -> Tensor:
     """Indices (K,n), int16, of the bins nearest to ab (2,n), float64, nearest first."""
-    if neighbors > _LOOKUP_NEIGHBORS:
+    if neighbors > LOOKUP_NEIGHBORS:
         return _search(ab, neighbors)
     if ab.abs().amax() < _REACH:
         return _look_up(ab, neighbors)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 from torch.nn.functional import threshold
+
+from study.color.dispatch import find_kernel, traced
 
 GRAY_CHROMA = 5.0
 """A pixel whose chroma is below this many Lab units counts as gray."""
@@ -47,13 +48,8 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     ValueError for another shape or an integer type other than uint8. An empty batch gives an empty result.
     """
     _check(rgb, 3, "rgb", integers=True)
-    if rgb.is_cuda and not torch.compiler.is_compiling():
-        from study.color.triton import usable
-
-        if usable(rgb):
-            from study.color.triton.lab import rgb_to_lab as in_one_kernel
-
-            return in_one_kernel(rgb)
+    if kernel := find_kernel("study.color.triton.lab", "rgb_to_lab", rgb):
+        return kernel(rgb)
     return _in_chunks(_rgb_to_lab, rgb)
 
 
@@ -65,13 +61,8 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     another shape or an integer type. An empty batch gives an empty result.
     """
     _check(lab, 3, "lab")
-    if lab.is_cuda and not torch.compiler.is_compiling():
-        from study.color.triton import usable
-
-        if usable(lab):
-            from study.color.triton.lab import lab_to_rgb as in_one_kernel
-
-            return in_one_kernel(lab)
+    if kernel := find_kernel("study.color.triton.lab", "lab_to_rgb", lab):
+        return kernel(lab)
     return _in_chunks(_lab_to_rgb, lab)
 
 
@@ -210,24 +201,6 @@ def pieces(n: int, height: int, width: int, size: int) -> Iterator[tuple[slice, 
 def at_least_float32(x: Tensor) -> Tensor:
     """float32 and float64 as they are, everything narrower (half precision, integers) as float32."""
     return x if x.dtype == torch.float64 else x.float()
-
-
-def in_memory(x: Tensor) -> bool:
-    """Whether a tensor's values lie somewhere; those of vmap and other transforms, and of fake tensors, do not."""
-    if type(x) not in (Tensor, Parameter):
-        return False
-    try:
-        x.data_ptr()
-    except RuntimeError:
-        return False
-    return True
-
-
-def traced() -> bool:
-    """Whether torch.compile, a transform of torch.func (vmap, grad, ...) or torch.jit.trace looks on. Values cannot be
-    looked at then, nor results written into memory at hand: functions run as their definitions read."""
-    looks_on = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return looks_on or torch._C._are_functorch_transforms_active()
 
 
 def _check(x: Tensor, channels: int, name: str, integers: bool = False) -> None:

@@ -14,7 +14,7 @@ from study.errors import StudyError, did_you_mean
 STUDY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # without the dot of arms: DVC takes it for a path of keys
 
 WRITTEN_OUT = ("model", "evaluate", "compare")
-"""Blocks that a study of the pipeline must have, although they may be empty: dvc.yaml names them, and DVC demands them."""
+"""Blocks that a study of the pipeline must write out, even empty: dvc.yaml names them, and DVC demands them."""
 
 
 class Pipeline(Strict):

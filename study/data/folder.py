@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
     *(".avif", ".heic", ".heif", ".jp2", ".ppm", ".pnm"),
 }
+VERSION = 2
 SMALLEST = 8  # pixels a side
 SPLITS = ("train", "val", "test")
 
@@ -71,7 +73,8 @@ def load(settings: FolderData, root: Path) -> Source:
                 f"add pictures or {mend}"
             )
     return Source(
-        {
+        version=VERSION,
+        splits={
             split: Split(np.stack([pixels for _, pixels in pictures]), [name for name, _ in pictures])
             for split, pictures in chosen.items()
         },
@@ -86,14 +89,42 @@ def load(settings: FolderData, root: Path) -> Source:
     )
 
 
+def state(settings: FolderData, root: Path) -> str:
+    """SHA-256 (hex) of the names, sizes and times of change of all files in the folder; "" without a folder."""
+    folder = root / Path(settings.path).expanduser()
+    digest = hashlib.sha256()
+    if not folder.is_dir():
+        return ""
+    for path in _walk(folder, lambda error: None):
+        try:
+            status = path.stat()
+        except OSError:  # a link to nothing
+            status = path.lstat()
+        digest.update(f"{_name(path, folder)!r} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
 def _find(folder: Path) -> tuple[list[Path], list[Skipped], int]:
-    # Picture files in name order, those that are no regular files, and the number of other files. Links are followed;
-    # a folder that was seen already, as in a loop of links, is not entered again. Hidden files and folders are ignored.
-    paths, skipped, others, seen = [], [], 0, set()
+    # Picture files in name order, those that are no regular files, and the number of other files.
+    paths, skipped, others = [], [], 0
 
     def unreadable(error: OSError) -> None:
         skipped.append(Skipped(_name(Path(error.filename), folder), f"cannot be read: {error.strerror}"))
 
+    for path in _walk(folder, unreadable):
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+            others += 1
+        elif not path.is_file():
+            skipped.append(Skipped(_name(path, folder), "no regular file, or a link to nothing"))
+        else:
+            paths.append(path)
+    return paths, skipped, others
+
+
+def _walk(folder: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    # All files in name order. Links are followed; a folder that was seen already, as in a loop of links, is not entered
+    # again, nor are hidden folders.
+    seen = set()
     for where, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
         status = Path(where).stat()
         if (status.st_dev, status.st_ino) in seen:
@@ -101,15 +132,7 @@ def _find(folder: Path) -> tuple[list[Path], list[Skipped], int]:
             continue
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(where, name)
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                others += 1
-            elif not path.is_file():
-                skipped.append(Skipped(_name(path, folder), "no regular file, or a link to nothing"))
-            else:
-                paths.append(path)
-    return paths, skipped, others
+        yield from (Path(where, name) for name in sorted(names))
 
 
 def _by_digest(folder: Path, paths: list[Path]) -> tuple[dict[str, Path], list[Skipped]]:

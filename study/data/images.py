@@ -12,8 +12,6 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 from tqdm import tqdm
 
-from study.cores import usable_cores
-
 # Only what cameras, scanners and the web write: Pillow's other decoders (EPS runs a program) stay shut.
 Image.init()
 FORMATS = [
@@ -132,7 +130,9 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item], label: str
 
     When `work` raises, or the caller stops early, what has not begun is dropped.
     """
-    pool = ThreadPoolExecutor(usable_cores())
+    from joblib import cpu_count  # takes a moment to import
+
+    pool = ThreadPoolExecutor(cpu_count())
     try:
         yield from tqdm(pool.map(work, items), total=len(items), desc=label, unit="file", delay=2, disable=None)
     finally:

@@ -26,9 +26,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Source:
-    """splits: "train", "val", "test"; facts: JSON values for the manifest; extra: arrays of generated worlds only."""
+    """What a loader returns.
+
+    splits: "train", "val", "test". version: of the loader; a higher one reads or draws other pictures from the same
+    source. facts: JSON values for the manifest. extra: arrays of generated worlds only.
+    """
 
     splits: dict[str, Split]
+    version: int
     skipped: list[Skipped] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, np.ndarray] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from study.color.lab import in_memory, traced
+from study.color.dispatch import find_kernel, in_memory, traced
 from study.losses.base import Loss, check_same_shape, common_precision, weighted_sum
 from study.losses.registry import register
 
@@ -92,13 +92,8 @@ class ColorizationAntiAverageLoss(Loss):
             return super().forward(pred, target)
         pred, target = common_precision(pred, target)
         pred, target = pred.contiguous(), target.contiguous()
-        if pred.is_cuda:
-            from study.color.triton import usable
-
-            if usable(pred, target, own_gradient=True):
-                from study.losses.triton.anti_average import AntiAverage
-
-                return dict(zip(("total", *self.terms), AntiAverage.apply(pred, target, self), strict=True))
+        if kernel := find_kernel("study.losses.triton.anti_average", "AntiAverage", pred, target, own_gradient=True):
+            return dict(zip(("total", *self.terms), kernel.apply(pred, target, self), strict=True))
         training = pred.requires_grad and torch.is_grad_enabled()
         return dict(zip(("total", *self.terms), _OnePass.apply(pred, target, self, training), strict=True))
 

@@ -80,8 +80,8 @@ class Loss(nn.Module, ABC):
     def forward(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """`total`, the weighted sum, and beside it every unweighted term.
 
-        A term of weight 0 is reported and contributes nothing to the total, nor to its gradient. On a graphics card
-        the total of a single term of weight 1 is that term, the same tensor.
+        A term of weight 0 is reported and contributes nothing to the total, nor to its gradient. If the loss has one
+        term and its weight is 1, total and term are the same tensor: nothing is left to compute.
         """
         terms = self.compute(prediction, target)
         if set(terms) != set(self.terms):
@@ -89,15 +89,15 @@ class Loss(nn.Module, ABC):
                 f"{type(self).__name__}.compute returned the terms {', '.join(terms)}; declared are "
                 f"{', '.join(self.terms)}"
             )
-        if prediction.is_cuda and len(terms) == 1:  # nothing to sum up: each kernel that is not started counts there
-            ((name, value),) = terms.items()
-            return {"total": value if self.weights[name] == 1 else self.weights[name] * value, name: value}
+        if list(self.weights.values()) == [1]:
+            return {"total": next(iter(terms.values())), **terms}
         return {"total": weighted_sum(terms, self.weights), **terms}
 
 
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """The sum of the terms whose weight is above 0: 0 times NaN or infinity stays out of it."""
-    return torch.stack([terms[name] * weight for name, weight in weights.items() if weight > 0]).sum()
+    parts = [terms[name] * weight for name, weight in weights.items() if weight > 0]
+    return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 
 
 def at_its_precision(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.color.bins import AB_BINS, class_weights, soft_encode
-from study.color.lab import in_memory, traced
+from study.color.bins import AB_BINS, LOOKUP_NEIGHBORS, class_weights, soft_encode
+from study.color.dispatch import find_kernel, in_memory, traced
 from study.losses.base import Loss
 from study.losses.registry import register
 
@@ -70,13 +70,10 @@ class ClassificationLoss(Loss):
         ab = target[:, -2:].detach()
         if traced():
             return {"cross_entropy": _by_definition(prediction, ab, self)}
-        if prediction.is_cuda:
-            from study.color.triton import MOST_NEIGHBORS, usable
-
-            if self.neighbors <= MOST_NEIGHBORS and usable(prediction, ab, own_gradient=True):
-                from study.losses.triton.classification import CrossEntropy
-
-                return {"cross_entropy": CrossEntropy.apply(prediction, ab, self)}
+        if self.neighbors <= LOOKUP_NEIGHBORS:
+            where = "study.losses.triton.classification"
+            if kernel := find_kernel(where, "CrossEntropy", prediction, ab, own_gradient=True):
+                return {"cross_entropy": kernel.apply(prediction, ab, self)}
         training = prediction.requires_grad and torch.is_grad_enabled()
         return {"cross_entropy": _SparseCrossEntropy.apply(prediction, ab, self, training)}
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from study.color.lab import at_least_float32
 from study.metrics.base import check_images, check_mask, check_pixels, pixel_mean
+from study.metrics.card import metric
 
 MIN_MEAN_TO_MODE = 5.0
 """Lab units between a kind's mean and its nearest mode from which on a pixel tells averaging from committing."""
@@ -28,6 +29,17 @@ COMMITMENT_RADIUS = 10.0
 """Lab units around a mode within which a prediction counts as committed to it (one step of the 313-bin grid)."""
 
 
+@metric(
+    unit="1",
+    better="lower",
+    high=1,
+    margin=0.02,
+    key=5,
+    regions="several colours",
+    says="where the prediction lies between the nearest possible colour (0) and the average of all (1)",
+    weakness="needs a known colour distribution; a far-off colour reads about 0.5, a possible colour that is not the "
+    "true one reads 0",
+)
 @torch.no_grad()
 def averaging_index(
     pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None
@@ -42,6 +54,17 @@ def averaging_index(
     return pixel_mean(to_mode / (to_mode + to_mean), telling)
 
 
+@metric(
+    unit="1",
+    better="higher",
+    high=1,
+    margin=0.02,
+    key=6,
+    regions="several colours",
+    says="share of pixels within 10 Lab units of a possible colour and nearer to it than to the average",
+    weakness="needs a known colour distribution; the same colour everywhere scores 1; a gain may happen to carry an "
+    "average close to a possible colour",
+)
 @torch.no_grad()
 def mode_commitment(
     pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None
@@ -71,6 +94,31 @@ def excess_error(
     pred_ab, kind = _checked(pred_ab, kind, modes, probabilities, mask)
     mean = _conditional_mean(modes.to(pred_ab), probabilities.to(pred_ab))
     return pixel_mean(_square_distance(pred_ab, mean, kind) / 2, mask)
+
+
+@metric(
+    unit="share of the reachable ab-MSE",
+    better="lower",
+    margin=0.02,
+    says="expected ab-MSE above the smallest reachable one, as a share of it over the test set",
+    weakness="needs a known colour distribution; drawing colours as likely as they are costs 1",
+)
+@torch.no_grad()
+def regret(
+    pred_ab: Tensor,
+    kind: Tensor,
+    modes: Tensor,
+    probabilities: Tensor,
+    reachable_mse: float,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Excess error: `excess_error` / reachable_mse, one value per image.
+
+    reachable_mse: `reachable_error` over a whole set of images, squared Lab units. An image whose kinds have one colour
+    each has none of its own to divide by. NaN where it is 0: then nothing has to be guessed.
+    """
+    excess = excess_error(pred_ab, kind, modes, probabilities, mask)
+    return excess / reachable_mse if reachable_mse > 0 else torch.full_like(excess, torch.nan)
 
 
 @torch.no_grad()

@@ -1,49 +1,14 @@
-"""What every metric declares about itself, and the checks and means over pixels that all of them share."""
+"""Checks of shapes and types, and means over pixels, that all metrics share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import repeat
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from study.color.lab import at_least_float32
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How to read one column of scores.
-
-    name    the name in every table
-    unit    unit of the value, "1" for pure numbers
-    low     smallest possible value
-    high    largest possible value (may be infinite)
-    better  "higher", "lower", "target" (the nearer to `target` the better), or None: the value has no better
-            direction of its own and is read beside the ground truth's value
-    target  the value aimed at when better == "target", else None
-    margin  half-width of the region of practical equivalence, in `unit`: two arms whose difference lies inside
-            -margin..+margin are called equivalent. Margins were declared before any run, as fractions of a
-            just-noticeable difference (JND; about 2.3 in CIE76 units and 1 in CIEDE2000 units) where there is one:
-            about a tenth of a JND for ab_rmse, a quarter for CIEDE2000, a fifth for chroma, a third for AuC
-            (0.005 * 150 = 0.75 Lab units); a fifteenth of the step between the verbal categories of the
-            colorfulness scale (about 15 points); two or three hundredths for shares, ratios and indices
-            between 0 and 1; for PSNR, SSIM and LPIPS the last digit that papers usually print and discuss.
-    says    one line: what it is
-    weakness  one line: how it can mislead
-    """
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    better: Literal["higher", "lower", "target"] | None
-    target: float | None
-    margin: float
-    says: str
-    weakness: str
 
 
 def check_images(name: str, images: Tensor, channels: int) -> None:

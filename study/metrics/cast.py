@@ -9,6 +9,7 @@ from torch import Tensor
 
 from study.color.lab import GRAY_CHROMA, at_least_float32, chroma, hue
 from study.metrics.base import check_mask, check_pair, pixel_mean
+from study.metrics.card import metric
 
 SEPIA_HUES = (40.0, 90.0)
 """Degrees in Lab from and to which a faint colour looks brown: the sepia of old photographs, #704214, is at 65."""
@@ -20,6 +21,15 @@ MOST_CAST_CHROMA = 25.0
 """Lab units of chroma from which on a colour is a colour of its own and no cast."""
 
 
+@metric(
+    unit="Lab",
+    better="lower",
+    high=25,
+    margin=0.25,
+    key=4,
+    says="chroma per pixel that faint brown (chroma 5..25, hue 40..90 degrees) has beyond the truth's",
+    weakness="0 for a gray image; blind to brown that is strong, or in the wrong place",
+)
 @torch.no_grad()
 def sepia_cast(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """How much more faint brown the prediction holds than the truth, one value per image, Lab units, 0..25.
@@ -36,6 +46,14 @@ def sepia_cast(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -
     return _excess(pred_ab, target_ab, SEPIA_HUES, mask)
 
 
+@metric(
+    unit="Lab",
+    better="lower",
+    high=25,
+    margin=0.25,
+    says="chroma per pixel that faint purple (chroma 5..25, hue 290..340 degrees) has beyond the truth's",
+    weakness="0 for a gray image; blind to purple that is strong, or in the wrong place",
+)
 @torch.no_grad()
 def purple_cast(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """How much more faint purple (hues of 290..340 degrees) the prediction holds than the truth: see `sepia_cast`."""

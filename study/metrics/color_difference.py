@@ -10,6 +10,7 @@ from torch import Tensor
 
 from study.color.lab import at_least_float32, pieces
 from study.metrics.base import check_mask, check_pair, length, pixel_mean, pixels_per_pass
+from study.metrics.card import metric
 
 # Colourless pixels have no hue: these keep 0 / 0 at 0, and float32 underflow of very small chroma harmless.
 _TINY, _TINY_SQUARE = 1e-10, 1e-30
@@ -19,6 +20,14 @@ _COS30, _SIN30 = math.cos(math.radians(30)), math.sin(math.radians(30))
 _COS63, _SIN63 = math.cos(math.radians(63)), math.sin(math.radians(63))
 
 
+@metric(
+    unit="CIEDE2000",
+    better="lower",
+    margin=0.25,
+    key=3,
+    says="mean CIEDE2000 colour difference to the truth",
+    weakness="rewards averaging, a little less than the error in ab",
+)
 @torch.no_grad()
 def ciede2000(pred_lab: Tensor, target_lab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean CIEDE2000 difference over the pixels of each image; 1 is about a just-noticeable difference.

@@ -9,9 +9,18 @@ import torch
 from torch import Tensor
 
 from study.color.lab import at_least_float32, chroma, hue
-from study.metrics.base import check_images, check_mask, image_pieces, pixel_sum
+from study.metrics.base import check_images, check_mask, check_pair, image_pieces, pixel_sum
+from study.metrics.card import metric
 
 
+@metric(
+    unit="1",
+    high=1,
+    margin=0.02,
+    key=8,
+    says="chroma-weighted circular variance of hue: 0 one hue, 1 hues cancel",
+    weakness="the faint noise of a nearly gray image counts as diverse; two opposite hues already give 1",
+)
 @torch.no_grad()
 def hue_diversity(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Chroma-weighted circular variance of hue, one value per image, in 0..1.
@@ -43,6 +52,32 @@ def _chroma_and_ab(ab: Tensor, mask: Tensor | None, room: Tensor) -> Tensor:
     return torch.cat([pixel_sum(strength, mask)[None], of_ab.t()])
 
 
+@metric(
+    unit="1",
+    better="lower",
+    high=1,
+    margin=0.02,
+    says="distance between the hue diversity of the prediction and of the truth",
+    weakness="0 for wrong hues that are spread as widely as the true ones",
+)
+@torch.no_grad()
+def hue_diversity_gap(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """|hue_diversity(pred_ab) - hue_diversity(target_ab)| of each image, in 0..1.
+
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN.
+    Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    """
+    check_pair(pred_ab, target_ab, 2)
+    return (hue_diversity(pred_ab, mask) - hue_diversity(target_ab, mask)).abs()
+
+
+@metric(
+    unit="1",
+    high=1,
+    margin=0.02,
+    says="entropy of the chroma-weighted histogram of 36 hues / ln 36",
+    weakness="depends on the bins and grows with the number of pixels; chroma noise counts as diverse",
+)
 @torch.no_grad()
 def hue_entropy(ab: Tensor, bins: int = 36, mask: Tensor | None = None) -> Tensor:
     """Entropy of the chroma-weighted hue histogram divided by its maximum ln(bins), per image, in 0..1.

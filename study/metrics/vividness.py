@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import torch
 from torch import Tensor
 
@@ -14,11 +16,19 @@ from study.metrics.base import (
     image_pieces,
     pixel_mean,
 )
+from study.metrics.card import metric
 
 MIN_TRUE_CHROMA = 1.0
 """Mean chroma (Lab units) below which the truth counts as colourless and a ratio to it is undefined."""
 
 
+@metric(
+    unit="1",
+    margin=1.0,
+    key=7,
+    says="Hasler-Suesstrunk M3 in sRGB: 0 gray, 15 slightly, 45 averagely, 109 extremely colourful",
+    weakness="higher is not better: wrong or garish colours score too; compare with the truth",
+)
 @torch.no_grad()
 def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
     """Colorfulness M3 of Hasler and Suesstrunk (2003), one value per image.
@@ -68,6 +78,32 @@ def _opponent_moments(rgb: Tensor, mask: Tensor | None, channels: Tensor, oppone
     return torch.cat([mean, pixel_mean(values.square_(), inside)]).view(4, -1)
 
 
+@metric(
+    unit="1",
+    better="lower",
+    margin=1.0,
+    says="distance between the colorfulness of the prediction and of the truth",
+    weakness="0 for wrong colours of the right strength",
+)
+@torch.no_grad()
+def colorfulness_gap(rgb_pred: Tensor, rgb_target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """|colorfulness(rgb_pred) - colorfulness(rgb_target)| of each image.
+
+    rgb_pred, rgb_target: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; an
+    image without any gives NaN. Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    """
+    check_pair(rgb_pred, rgb_target, 3)
+    return (colorfulness(rgb_pred, mask) - colorfulness(rgb_target, mask)).abs()
+
+
+@metric(
+    "chroma",
+    unit="Lab",
+    margin=0.5,
+    regions="all",
+    says="mean chroma",
+    weakness="higher is not better: says nothing about hue; compare with the truth",
+)
 @torch.no_grad()
 def mean_chroma(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean CIE Lab chroma C = sqrt(a^2 + b^2) over the pixels of each image, in Lab units.
@@ -80,6 +116,17 @@ def mean_chroma(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     return pixel_mean(chroma(at_least_float32(ab)), mask)
 
 
+@metric(
+    unit="1",
+    better="target",
+    target=1.0,
+    low=-inf,
+    margin=0.03,
+    key=1,
+    ratio_of_sums=True,
+    says="mean chroma of the predictions / mean chroma of the truth, both over all test pictures",
+    weakness="1 for wrong hues of the right strength; colourful pictures count more than dull ones",
+)
 @torch.no_grad()
 def chroma_ratio(
     pred_ab: Tensor, target_ab: Tensor, true_chroma: float | None = None, mask: Tensor | None = None
@@ -103,6 +150,36 @@ def chroma_ratio(
     return torch.where(unit < MIN_TRUE_CHROMA, torch.full_like(ratio, torch.nan), ratio)
 
 
+@metric(
+    unit="Lab",
+    better="lower",
+    margin=0.5,
+    says="mean over the pixels of the chroma that is missing where there is too little",
+    weakness="falls with any gain on all colours, wrong ones too; blind to too much colour",
+)
+@torch.no_grad()
+def chroma_shortfall(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean over the pixels of max(C_target - C_pred, 0), with C = sqrt(a^2 + b^2), per image, Lab units.
+
+    What the confidence term of the anti-average loss penalises. 0: no pixel is duller than its truth; for a gray
+    prediction it is the truth's mean chroma. Too much chroma in one place does not make up for too little in another.
+
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN.
+    Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    """
+    check_pair(pred_ab, target_ab, 2)
+    check_mask(mask, pred_ab)
+    missing = chroma(at_least_float32(target_ab)) - chroma(at_least_float32(pred_ab))
+    return pixel_mean(missing.clamp_(min=0), mask)
+
+
+@metric(
+    unit="1",
+    high=1,
+    margin=0.02,
+    says="share of pixels with chroma below 5 Lab units",
+    weakness="a threshold: chroma 4.9 and 5.1 look alike; many true pixels are gray",
+)
 @torch.no_grad()
 def gray_share(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Share of the pixels of each image with chroma below GRAY_CHROMA (5 Lab units), in 0..1.

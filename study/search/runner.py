@@ -1,4 +1,4 @@
-"""Runs a search: trains what is proposed, adds seeds where the outcome is open, and re-trains the finalists."""
+"""Runs a search: trains what is proposed, and adds seeds while a candidate may still be a good one."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from typing import Any
 import numpy as np
 
 from study.config.arms import Arm, load_arm
+from study.config.search_space import Space, load_space
 from study.config.study import SearchSettings, TrainSettings
-from study.data.prepare import Prepared
+from study.data.prepared import Prepared
 from study.errors import StudyError
 from study.project import Project
-from study.search import objectives
 from study.search.candidates import Candidate, Candidates
 from study.search.fingerprints import trials_digest
 from study.search.front import clearly_dominated, knee, non_dominated, paired_noise
-from study.search.objectives import Judge
-from study.search.space import Space, load_space, open_family
+from study.search.objectives import OBJECTIVES, Judge
+from study.search.space import open_family
 from study.search.storage import SearchStorage
 from study.training.cell import Cell
 from study.training.executor import run_cells
 from study.training.machine import prepare_torch, resolve_device
 from study.training.networks import load_network
 
-# Seeds that no study uses for its arms: those on which candidates are judged, and those on which the finalists are
-# trained again. The first were lucky for the best of many candidates; the second choose among a few finalists.
+# Seeds that no study uses for its arms: candidates are judged on the first, finalists are trained again on the second.
 SEARCH_SEEDS, FRESH_SEEDS = 10_000, 20_000
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -40,8 +39,8 @@ SECONDS_BETWEEN_LOOKS = 1.0
 class Search:
     """A search on one study: its settings, data and storage.
 
-    slack: None for the search with three objectives; otherwise the most by which ab_rmse may exceed that of the
-    pipeline's baseline (0.1: by 10 %), while hue diversity must be no further off, in the search for vividness alone.
+    slack: None for the search with three objectives. Otherwise vividness alone is searched: ab_rmse may exceed that of
+    the pipeline's baseline by at most this share (0.1: by 10 %), and hue diversity must be no further off.
     """
 
     project: Project
@@ -60,7 +59,7 @@ class Search:
         for seed in self.project.study(self.study).seeds:
             for first, count in ((SEARCH_SEEDS, self.settings.seeds), (FRESH_SEEDS, self.settings.fresh_seeds)):
                 if first <= seed < first + count:
-                    raise StudyError(f"seed {seed} of {self.study} is one that the search needs: choose another")
+                    raise StudyError(f"studies.{self.study}.seeds: the search itself needs seed {seed}; choose another")
 
     # -- what is fixed ---------------------------------------------------------------------------------------------
 
@@ -96,7 +95,7 @@ class Search:
 
     @cached_property
     def baseline(self) -> Arm:
-        """The arm that every gain and price is told against."""
+        """The arm that candidates are compared with."""
         return load_arm(self.project.root, self.project.params.pipeline.baseline)
 
     def open(self, name: str) -> Candidates:
@@ -108,7 +107,7 @@ class Search:
             )
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)
             facts = {
-                # The template's cell stands for data, training settings and training code.
+                # The template's cell stands for data, network, training settings and training code.
                 "cell": cell.signature,
                 "space": space.family.model_dump(exclude={"enqueue": {"__all__": {"name"}}}),
                 "template": space.template.model_dump(exclude={"description"}),
@@ -123,7 +122,7 @@ class Search:
         return self.families[name]
 
     def _limits(self) -> dict[str, Any]:
-        """What decides whether a candidate keeps the limits: the slack, and the network that they are told against."""
+        """What decides whether a candidate keeps the limits: the slack, and the baseline's network."""
         (cell,) = self.project.cells(self.study, [self.baseline], [SEARCH_SEEDS], self.short)
         return {"slack": self.slack, "baseline": cell.signature, "decode": self.baseline.decode.model_dump()}
 
@@ -140,7 +139,7 @@ class Search:
         seeds = [SEARCH_SEEDS + k for k in range(self.settings.seeds)]
         _, scores = self.train_and_score([(self.baseline, seed) for seed in seeds], self.short)
         if None in scores:
-            raise StudyError(f"the baseline {self.baseline.name} diverges: nothing can be compared with it")
+            raise StudyError(f"the baseline {self.baseline.name} diverged: lower its learning rate, then search again")
         means = [self.judge.summary(score) for score in scores]
         return {name: float(np.mean([mean[name] for mean in means])) for name in means[0]}
 
@@ -149,9 +148,9 @@ class Search:
     def train_and_score(
         self, wanted: list[tuple[Arm, int]], train: TrainSettings
     ) -> tuple[list[float], list[dict[str, np.ndarray] | None]]:
-        """Train arms on seeds where that is not done, and score them per picture; None for one that diverged.
+        """Train arms on seeds where that is not done yet, and score them.
 
-        Returns the seconds of training of each, and the scores as `Judge.per_image` gives them.
+        Returns the seconds of training of each, and its scores as `Judge.per_image` gives them, None where it diverged.
         """
         cells = [cell for arm, seed in wanted for cell in self.project.cells(self.study, [arm], [seed], train)]
         started = time.perf_counter()
@@ -175,9 +174,9 @@ class Search:
     def judge_batch(self, batch: list[Candidate], finished: list[Candidate]) -> None:
         """Give every candidate of `batch` its scores, one seed after the other, on the same seeds for all.
 
-        A candidate gets no further seed once it diverged, or is worse than another in every objective by more than
-        the noise. The noise is told by the batches before: how much of this one is known depends on when it was cut
-        off, and must not matter.
+        A candidate gets no further seed once it diverged, or once another is better in every objective by more than
+        the noise. Only the batches before tell the noise: how much of this batch is known depends on when the search
+        was cut off, and must not matter.
         """
         first = batch[0].index - batch[0].index % self.settings.batch if self.storage.alone else self.settings.trials
         earlier = [candidate for candidate in finished if candidate.index < first and not candidate.diverged]
@@ -200,7 +199,7 @@ class Search:
     # -- the loop --------------------------------------------------------------------------------------------------
 
     def run_family(self, name: str, left_after: int) -> None:
-        """Judge candidates of a family until its budget is used up or all the rest is in the hands of others.
+        """Judge candidates of a family until all are judged or claimed by other processes.
 
         left_after: candidates of other families still to come, for the estimate of the time left.
         """
@@ -222,7 +221,7 @@ class Search:
         eligible = self.eligible(finished)
         if eligible:
             best = eligible[knee(np.array([candidate.values for candidate in eligible]))]
-            values = ", ".join(f"{key} {best.mean(key):.3g}" for key in objectives.OBJECTIVES)
+            values = ", ".join(f"{key} {best.mean(key):.3g}" for key in OBJECTIVES)
             line += f"; knee so far {values} ({family.space.in_words(family.space.point(best.arm))})"
         left = (self.settings.trials - len(finished) + left_after) * self.settings.seeds * self.short.images
         if left and self._pictures:
@@ -230,7 +229,7 @@ class Search:
         self.report(line)
 
     def is_full(self, candidate: Candidate) -> bool:
-        """Whether a candidate was judged on all seeds: only means over the same seeds can be compared."""
+        """Whether a candidate was judged on all seeds. Only means over the same seeds can be compared."""
         return not candidate.diverged and len(candidate.scores) == self.settings.seeds
 
     def eligible(self, finished: list[Candidate]) -> list[Candidate]:
@@ -242,7 +241,7 @@ class Search:
         return [candidate for candidate, kept in zip(full, keep, strict=True) if kept]
 
     def wait_for_others(self, name: str) -> None:
-        """Return when all candidates of a family are judged: those that other processes have claimed are waited for."""
+        """Wait until all candidates of a family are judged, also those that other processes have claimed."""
         told = False
         while len(self.open(name).finished(self.settings.trials)) < self.settings.trials:
             if not told:

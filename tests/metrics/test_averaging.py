@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.metrics import averaging_index, excess_error, mode_commitment, reachable_error
+from study.metrics import averaging_index, excess_error, mode_commitment, reachable_error, regret
 
 NAN = math.nan
 # kind 0: two opposite modes, unequal; kind 1: one colour; kind 2: three modes; kind 3: two modes around their mean's
@@ -127,6 +127,20 @@ def test_drawing_colors_from_the_law_doubles_the_reachable_error() -> None:
     torch.testing.assert_close(drawn, reachable_error(kind, *LAW))
 
 
+def test_regret_is_the_excess_as_a_share_of_what_the_whole_set_can_reach() -> None:
+    kind = random_kinds(9, 3, 4, 4)
+    prediction = painted(MEAN, kind) + 6.0
+    reachable = reachable_error(kind, *LAW).mean().item()
+    torch.testing.assert_close(
+        regret(prediction, kind, *LAW, reachable), torch.full((3,), 36 / reachable, dtype=torch.float64)
+    )
+
+
+def test_regret_is_undefined_where_nothing_has_to_be_guessed() -> None:
+    kind = torch.ones(2, 3, 3, dtype=torch.int64)  # a single colour
+    assert regret(painted(MEAN, kind) + 1.0, kind, *LAW, reachable_error(kind, *LAW).mean().item()).isnan().all()
+
+
 def test_reachable_error_of_opposite_hues_and_of_a_single_color() -> None:
     kind = torch.tensor([[[0, 0]], [[1, 1]]])
     # 0.75 * 20^2 + 0.25 * 60^2 = 1200, halved by the mean over the two channels
@@ -156,7 +170,7 @@ def test_single_precision_predictions_and_byte_sized_kinds_are_taken() -> None:
 
 def test_shapes_that_do_not_fit_are_named() -> None:
     prediction, kind = torch.zeros(2, 2, 4, 4), torch.zeros(2, 4, 4, dtype=torch.long)
-    with pytest.raises(ValueError, match=r"kind is \(2, 4, 5\), images are \(2, 2, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"\(2, 4, 5\).*\(2, 2, 4, 4\)"):
         averaging_index(prediction, torch.zeros(2, 4, 5, dtype=torch.long), *LAW)
     with pytest.raises(ValueError, match=r"\(4, 3, 2\) and \(4, 2\)"):
         excess_error(prediction, kind, MODES, PROBABILITIES[:, :2])
@@ -181,7 +195,7 @@ def test_labels_that_are_no_kind_are_refused_unless_the_mask_leaves_them_out(lab
     expected = [excess_error(prediction, kind, *LAW), reachable_error(kind, *LAW)]
     kind[0, 0, 0] = label
     for refused in (lambda: mode_commitment(prediction, kind, *LAW), lambda: reachable_error(kind, *LAW)):
-        with pytest.raises(ValueError, match=r"kind must be in 0..3, got"):
+        with pytest.raises(ValueError, match=r"0\.\.3"):
             refused()
     counted = kind != label
     averaging_index(prediction, kind, *LAW, counted)
@@ -192,8 +206,8 @@ def test_labels_that_are_no_kind_are_refused_unless_the_mask_leaves_them_out(lab
 def test_kinds_and_probabilities_of_another_sort_are_refused() -> None:
     kind = random_kinds(6, 1, 3, 3)
     prediction = painted(MEAN, kind)
-    with pytest.raises(ValueError, match="kind must hold integers"):
+    with pytest.raises(ValueError, match="float"):
         averaging_index(prediction, kind.double(), *LAW)
     for wrong in (2 * PROBABILITIES, -PROBABILITIES, PROBABILITIES * NAN):
-        with pytest.raises(ValueError, match="probabilities must be at least 0"):
+        with pytest.raises(ValueError, match="probabilities"):
             excess_error(prediction, kind, MODES, wrong)

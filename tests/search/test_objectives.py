@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from study.analysis.evaluate import TestSet as Pictures
-from study.analysis.evaluate import score_table
+from study.analysis.scoring import TestSet as Pictures
+from study.analysis.scoring import score_table
 from study.color.lab import lab_to_rgb, rgb_to_lab
 from study.config.study import CompareSettings
 from study.errors import StudyError

@@ -96,11 +96,11 @@ def test_a_control_goes_through_the_pipeline_like_any_arm(project: Project) -> N
     cells = project.cells("tiny", [arm], [0, 1])
     run_cells(cells, project.store, jobs=1)
     collect(cells, project.store, project.results("tiny") / "runs" / "gray")
-    scores = evaluate(project, "tiny", arm)
-    assert (scores.loc[(scores["metric"] == "chroma") & (scores["kind"] == "all"), "value"] == 0).all()
+    scores = evaluate(project, "tiny", arm).scores
+    assert (scores.loc[(scores["metric"] == "chroma") & (scores["region"] == "all"), "value"] == 0).all()
     truth = load_test_set(project, "tiny").lab[:, 1:]
     expected = truth.square().mean((1, 2, 3)).sqrt().double().mean()
-    rmse = scores.loc[(scores["metric"] == "ab_rmse") & (scores["kind"] == "all"), "value"]
+    rmse = scores.loc[(scores["metric"] == "ab_rmse") & (scores["region"] == "all"), "value"]
     assert rmse.mean() == pytest.approx(float(expected), rel=1e-5)
 
 

@@ -1,5 +1,5 @@
 """Soft encoding over the 313 bins: every pixel is compared, in double precision, with the few bins that can be among
-its nearest, as in study.bins."""
+its nearest, as in study.color.bins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NONE = tl.constexpr(0x7FFFFFFFFFFFFFFF)
 
 
 def soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
-    """`study.color.bins.soft_encode` of ab (N,2,H,W) on a card, for up to MOST_NEIGHBORS neighbours."""
+    """`study.color.bins.soft_encode` of ab (N,2,H,W) on a card, for up to LOOKUP_NEIGHBORS neighbours."""
     ab = ab.contiguous()
     n, _, height, width = ab.shape
     indices = torch.empty((n, neighbors, height, width), dtype=torch.int64, device=ab.device)
