@@ -1,8 +1,8 @@
-"""Which kernel replaces a definition on a graphics card. Definitions ask here by name and import no kernel.
+"""What a device can do: which kernel replaces a definition there, and whether it has float64.
 
 PyTorch runs a definition as many small kernels, and on a graphics card starting them takes longer than what they
-compute. The `triton` folders hold the hot functions as single kernels. This module alone loads them. On processors,
-and wherever `usable` says no, the definition itself runs.
+compute. The `triton` folders hold the hot functions as single kernels. This module alone loads them: definitions ask
+for them by name and import none. On processors, and wherever `usable` says no, the definition itself runs.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def usable(*tensors: Tensor, own_gradient: bool = False) -> bool:
     return _compiles_on(device)
 
 
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in float64. Apple's do not (mps), nor do some of Intel's (xpu)."""
+    return device.type in ("cpu", "cuda") or _computes_float64(device)
+
+
 def in_memory(x: Tensor) -> bool:
     """Whether a tensor's values lie in memory. Those of transforms (vmap, ...) and of fake tensors do not."""
     if type(x) not in (Tensor, Parameter):
@@ -62,6 +67,14 @@ def traced() -> bool:
     """
     looks_on = torch.compiler.is_compiling() or torch.jit.is_tracing()
     return looks_on or torch._C._are_functorch_transforms_active()
+
+
+@cache
+def _computes_float64(device: torch.device) -> bool:
+    try:
+        return torch.ones(1, dtype=torch.float64, device=device).add_(1).item() == 2
+    except (RuntimeError, TypeError):
+        return False
 
 
 @cache

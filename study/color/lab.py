@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import threshold
 
 from study.color.dispatch import find_kernel, traced
+from study.color.units import UnitWatch, wrong_lightness, wrong_rgb
 
 GRAY_CHROMA = 5.0
 """A pixel whose chroma is below this many Lab units counts as gray."""
@@ -35,6 +36,9 @@ _XYZ_FROM_RGB = np.array(
 _TO_XYZ: list[list[float]] = (_XYZ_FROM_RGB / _WHITE[:, None]).tolist()  # XYZ / white from linear RGB
 _TO_RGB: list[list[float]] = (np.linalg.inv(_XYZ_FROM_RGB) * _WHITE).tolist()  # linear RGB from XYZ / white
 
+# Both warn about wrong units: see study.color.units.
+_RGB, _LAB = UnitWatch("rgb_to_lab", wrong_rgb), UnitWatch("lab_to_rgb", wrong_lightness)
+
 # Pixels per thread handled at a time on the CPU: the intermediate planes then stay in the processor's cache.
 _CHUNK = 131_072
 
@@ -48,6 +52,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     ValueError for another shape or an integer type other than uint8. An empty batch gives an empty result.
     """
     _check(rgb, 3, "rgb", integers=True)
+    _RGB.look(rgb)
     if kernel := find_kernel("study.color.triton.lab", "rgb_to_lab", rgb):
         return kernel(rgb)
     return _in_chunks(_rgb_to_lab, rgb)
@@ -61,6 +66,12 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     another shape or an integer type. An empty batch gives an empty result.
     """
     _check(lab, 3, "lab")
+    _LAB.look(lab)
+    return unwatched_lab_to_rgb(lab)
+
+
+def unwatched_lab_to_rgb(lab: Tensor) -> Tensor:
+    """`lab_to_rgb` for callers that check shape and units themselves."""
     if kernel := find_kernel("study.color.triton.lab", "lab_to_rgb", lab):
         return kernel(lab)
     return _in_chunks(_lab_to_rgb, lab)

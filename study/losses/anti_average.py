@@ -90,6 +90,7 @@ class ColorizationAntiAverageLoss(Loss):
         check_same_shape(pred, target, channels=(2, 3))
         if traced() or target.requires_grad:
             return super().forward(pred, target)
+        self.target_watch.look(target)
         pred, target = common_precision(pred, target)
         pred, target = pred.contiguous(), target.contiguous()
         if kernel := find_kernel("study.losses.triton.anti_average", "AntiAverage", pred, target, own_gradient=True):

@@ -11,6 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from study.color.units import TargetWatch
+
 HEADS = ("ab", "bins")
 
 
@@ -52,6 +54,7 @@ class Loss(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
+        self.target_watch = TargetWatch(type(self).__name__)  # warns about wrong units
         self.set_weights(self.terms)
 
     def set_weights(self, weights: Mapping[str, float]) -> None:
@@ -83,6 +86,7 @@ class Loss(nn.Module, ABC):
         A term of weight 0 is reported and contributes nothing to the total, nor to its gradient. If the loss has one
         term and its weight is 1, total and term are the same tensor: nothing is left to compute.
         """
+        self.target_watch.look(target)
         terms = self.compute(prediction, target)
         if set(terms) != set(self.terms):
             raise ValueError(

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.color.bins import AB_BINS, LOOKUP_NEIGHBORS, class_weights, soft_encode
+from study.color.bins import AB_BINS, class_weights, unwatched_soft_encode
 from study.color.dispatch import find_kernel, in_memory, traced
+from study.color.nearest_bins import LOOKUP_NEIGHBORS
 from study.losses.base import Loss
 from study.losses.registry import register
 
@@ -80,7 +81,7 @@ class ClassificationLoss(Loss):
     @torch.no_grad()
     def _soft_target(self, ab: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
         """Bins and shares v z / P of every pixel, (N,K,h,w) each; pixels: P."""
-        indices, shares = soft_encode(ab, self.neighbors, self.sigma)
+        indices, shares = unwatched_soft_encode(ab, self.neighbors, self.sigma)
         pixel_weight = torch.full_like(shares[:, :1], 1 / pixels)
         if self.class_weights is not None:
             pixel_weight *= self.class_weights.to(shares)[indices[:, :1]]  # the nearest bin comes first

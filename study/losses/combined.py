@@ -44,6 +44,7 @@ class AntiAverageLPIPSLoss(Loss):
             self.perceptual = PerceptualLoss(net, weights=weights)
         except StudyError as error:
             raise StudyError(f"the loss 'anti_average_lpips' needs LPIPS: {error}") from error
+        self.perceptual.target_watch = self.target_watch  # one warning for both
 
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The four terms of the anti-average loss on ab, and lpips."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from study.color.lab import lab_to_rgb
+from study.color.lab import unwatched_lab_to_rgb
+from study.color.units import TargetWatch
 from study.losses.base import at_its_precision, check_same_shape
 from study.metrics.lpips_network import TRUNKS, UNTRAINED, build_lpips, find_weights, perceptual_availability
 
@@ -41,6 +42,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.lpips = build_lpips(net, None if weights == UNTRAINED else find_weights(net, weights)).float()
         self.trunk = TRUNKS[net]
+        self.target_watch = TargetWatch(type(self).__name__)  # warns about wrong units
         self.to(device)
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
@@ -51,6 +53,7 @@ class PerceptualLoss(nn.Module):
                 f"this LPIPS network needs pictures of at least {self.trunk.smallest} pixels a side, got prediction "
                 f"{tuple(pred.shape)} and target {tuple(target.shape)}"
             )
+        self.target_watch.look(target)
         with nullcontext() if pred.is_meta else torch.autocast(pred.device.type, enabled=False):
             with torch.set_grad_enabled(torch.is_grad_enabled() and target.requires_grad):
                 true_features = self._features(target)
@@ -67,7 +70,7 @@ class PerceptualLoss(nn.Module):
         return super()._apply(lambda x: at_its_precision(fn, x), recurse)
 
     def _features(self, lab: Tensor) -> list[Tensor]:
-        rgb = lab_to_rgb(lab).float()
+        rgb = unwatched_lab_to_rgb(lab).float()
         return [_unit(layer) for layer in self.lpips.net(self.lpips.scaling_layer(rgb * 2 - 1))]
 
 

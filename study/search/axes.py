@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 # Zero has no logarithm. A weight that may be 0 is searched on a scale that goes on below `low` by this share of its
 # length, and all of that end means 0.
 ZERO_END = 0.25
+WIDEST_STEP = 1.35  # between neighbours of `fine`
 FEWEST = 6  # values with one significant digit; a narrower range gets a second digit
 
 
@@ -34,10 +36,20 @@ class Axis:
             found = _values(self.low, self.high, 2) or [self.low, self.high]
         return np.array([0.0, *found] if self.zero else found)
 
+    @cached_property
+    def fine(self) -> np.ndarray:
+        """The tried values, and others between them where they lie far apart, as 1 and 2 do."""
+        known = self.values[self.values > 0]
+        parts = [np.array([0.0])] if self.zero else []
+        for low, high in pairwise(known):
+            count = math.ceil(math.log(high / low) / math.log(WIDEST_STEP))
+            parts.append(np.geomspace(low, high, count, endpoint=False))
+        return np.concatenate([*parts, known[-1:]])
+
     def thinned(self, count: int) -> np.ndarray:
-        """At most `count` of the values, spread evenly over the logarithmic scale; all when there are no more."""
-        if len(self.values) <= count:
-            return self.values
+        """At most `count` of the fine or the tried values, spread evenly over the logarithmic scale."""
+        if len(self.fine) <= count:
+            return self.fine
         return np.unique(self.nearest(np.geomspace(self.bottom, self.high, count)))
 
     @property
@@ -55,7 +67,7 @@ class Axis:
         values = np.asarray(values, dtype=float)
         known = self.values[self.values > 0]
         borders = (np.log(known[1:]) + np.log(known[:-1])) / 2
-        found = known[np.searchsorted(borders, np.log(values))]
+        found = known[np.searchsorted(borders, self.log(values))]
         return np.where(self.zero & (values < self.low), 0.0, found)
 
 

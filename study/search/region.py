@@ -8,22 +8,24 @@ recommends the middle of a region in place of a point.
    candidate's mean over s seeds is known from the paired seeds: sigma^2 / s, with sigma from `front.paired_noise`.
 2. Candidates train for a shorter time than the study's arms. The median change of the finalists' scores from their
    short to their full training is added to the surface.
-3. The surfaces are evaluated on a dense grid: all combinations of values with one significant digit. x* is the point of
-   the grid that the rule recommends.
+3. The surfaces are evaluated on a dense grid: all combinations of values with one significant digit, and of others
+   between them where these lie far apart. x* is the point of the grid that the rule recommends.
 4. A point x cannot be told from x* when it passes the rule, score by score, with an allowance of one standard error of
    the difference of the two predictions:
 
        SE(x) = sqrt(Var f(x) + Var f(x*) - 2 Cov(f(x), f(x*)))    given all candidates' scores
 
    It is small near x* and where candidates lie close, and large where nobody has looked. The region is the connected
-   part of such points around x*, at the options of x*.
-5. The range of a number is its smallest and largest value over the region. Where weights are correlated, the middles of
-   the ranges need not lie in the region. So the middle is the point of the region that is nearest to them, with
-   logarithms as coordinates and 0 as `axes` places it. It has one significant digit because all points have.
+   part of such points around x*, at the options of x*. Points that are nearest to a candidate that diverged are out.
+5. The range of a number is from its smallest to its largest value over the region. Where weights are correlated, the
+   middles of the ranges need not lie in the region. So the middle is the point of the region with one significant digit
+   that is nearest to them, with logarithms as coordinates and 0 where `axes` places it. Of points that are at most a
+   factor of 1.5 further away, those are preferred that pass the rule without allowance: they lie inside.
 
-Why surfaces: of 20 candidates only one or two lie within a standard error of the best. And why not the noise of two
-candidates alone as SE: between candidates the surface itself is uncertain. In simulated repeats, regions with that
-smaller allowance missed the true best in up to nine of ten cases; these contain it in eight of ten.
+Why surfaces: of 20 candidates only one or two lie within a standard error of the best. Why this SE and not the noise of
+two candidates alone: between candidates the surface itself is uncertain. In simulated repeats on surfaces like those of
+photographs, regions with that smaller allowance missed the best point in nine of ten cases; each range of these
+contained it in all.
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import label
+from scipy.spatial import cKDTree
 
 from study.search.axes import Axis
 from study.search.front import paired_noise
 from study.search.recommend import SCORES, alike, best_point
 from study.search.surfaces import Surface
 
-MOST_POINTS = 2**15  # of the grid; with more combinations every number gets fewer values
+NEARBY = 1.5
+MOST_POINTS = 2**16  # of the grid; with more combinations every number gets fewer values
 
 
 @dataclass(frozen=True)
@@ -85,23 +89,27 @@ class Region:
 def find_region(
     axes: dict[str, Axis], options: dict[str, list[Any]], judged: list[Judged], shift: dict[str, float], colors: bool
 ) -> Region | None:
-    """The region of a family; None when there are fewer candidates than 2 + 2 for every fitted column.
+    """The region of a family; None without numbers, or with fewer candidates than 2 + 2 for every fitted column.
 
     axes, options: what is searched, by column of trials.csv. shift: what full training adds to each score.
     colors: whether anything is searched that is meant to change colours.
     """
-    grid, judged = _Grid(axes, options), _distinct(judged)
+    judged = _distinct(judged)
     usable = [one for one in judged if one.scores is not None]
-    if len(usable) < 2 + 2 * grid.columns:
+    if not axes or len(usable) < 2 + 2 * (len(axes) + sum(map(len, options.values()))):
         return None
-    surfaces, noise = _fit(grid, usable, [one for one in judged if one.scores is None])
+    grid = _Grid(axes, options)
+    surfaces, noise = _fit(grid.encoded_candidates(usable), [one.scores for one in usable])
     x = grid.encoded(grid.values, grid.chosen)
     table = {name: surface.predict(x) + shift[name] for name, surface in surfaces.items()}
+    if diverged := [one for one in judged if one.scores is None]:
+        lost = _nearer(x, grid.encoded_candidates(diverged), grid.encoded_candidates(usable))
+        table = {name: np.where(lost, np.inf, values) for name, values in table.items()}
     best = best_point(table, colors)
     errors = {name: surface.error_of_difference(x, x[best]) for name, surface in surfaces.items()}
     inside = alike(table, colors, errors)
     rows = grid.connected(inside, best)
-    middle = rows[_nearest_to_middle(grid, rows)]
+    middle = grid.middle(rows, as_good=alike(table, colors, dict.fromkeys(SCORES, 0.0)))
     return Region(
         {
             name: _range(axis, grid.values[rows, k], grid.values[middle, k])
@@ -123,21 +131,16 @@ class _Grid:
     def __init__(self, axes: dict[str, Axis], options: dict[str, list[Any]]) -> None:
         self.axes, self.options = axes, options
         self.combinations = list(product(*map(range, map(len, options.values()))))
-        along = [axis.values for axis in axes.values()]
-        most = max(map(len, along), default=1)
+        along = [axis.fine for axis in axes.values()]
+        most = max(map(len, along))
         while math.prod(map(len, along)) * len(self.combinations) > MOST_POINTS and most > 2:
             most -= 1
             along = [axis.thinned(most) for axis in axes.values()]
         self.shape = tuple(map(len, along))
-        numbers = np.array(list(product(*along))).reshape(-1, len(along))
+        numbers = np.array(list(product(*along)))
         self.block = len(numbers)
         self.values = np.tile(numbers, (len(self.combinations), 1))
         self.chosen = np.repeat(np.array(self.combinations, dtype=int), self.block, axis=0)
-
-    @property
-    def columns(self) -> int:
-        """How many columns a point has for a surface."""
-        return len(self.axes) + sum(map(len, self.options.values()))
 
     def encoded(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Points as surfaces take them, (n, columns): logarithms as 0 to 1, each value of an option as 0 or 1."""
@@ -158,9 +161,21 @@ class _Grid:
     def connected(self, inside: np.ndarray, row: int) -> np.ndarray:
         """Rows of `inside` that are connected with `row` by neighbouring numbers, at the options of `row`."""
         start = row - row % self.block
-        block = inside[start : start + self.block].reshape(self.shape or (1,))
+        block = inside[start : start + self.block].reshape(self.shape)
         labels, _ = label(block, np.ones((3,) * block.ndim))
         return start + np.flatnonzero(labels.ravel() == labels.ravel()[row - start])
+
+    def middle(self, rows: np.ndarray, as_good: np.ndarray) -> int:
+        """The row in the middle of `rows`: see point 5 above. as_good: (n,), which points pass without allowance."""
+        logs = np.stack([axis.log(self.values[rows, k]) for k, axis in enumerate(self.axes.values())], axis=1)
+        far = np.linalg.norm(logs - (logs.min(0) + logs.max(0)) / 2, axis=1)
+        tried = np.all(
+            [np.isin(self.values[rows, k], axis.values) for k, axis in enumerate(self.axes.values())], axis=0
+        )
+        if not tried.any():
+            tried[:] = True
+        near = far <= far[tried].min() + math.log(NEARBY)
+        return int(rows[np.lexsort((far, ~(near & as_good[rows]), ~tried))[0]])
 
     def options_among(self, inside: np.ndarray, rows: np.ndarray) -> dict[str, list[Any]]:
         """The values of each option with which a point of `rows` stays inside when only that option is changed."""
@@ -192,36 +207,34 @@ def _distinct(judged: list[Judged]) -> list[Judged]:
     return list(found.values())
 
 
-def _fit(grid: _Grid, usable: list[Judged], diverged: list[Judged]) -> tuple[dict[str, Surface], dict[str, float]]:
-    """A surface for each score, and the standard deviation of the score on one seed."""
-    seeds = max(len(one.scores) for one in usable)
-    full = np.stack([one.scores for one in usable if len(one.scores) == seeds])
+def _fit(x: np.ndarray, scores: list[np.ndarray]) -> tuple[dict[str, Surface], dict[str, float]]:
+    """A surface for each score, and the standard deviation of the score on one seed.
+
+    x: (n, columns). scores: of each candidate (seeds, 3).
+    """
+    seeds = max(map(len, scores))
+    full = np.stack([one for one in scores if len(one) == seeds])
     luck = full.mean(0) - full.mean((0, 1))  # of each seed, shared by all candidates
-    levels = np.array([(one.scores - luck[: len(one.scores)]).mean(0) for one in usable])
-    counts = np.array([len(one.scores) for one in usable])
+    levels = np.array([(one - luck[: len(one)]).mean(0) for one in scores])
+    counts = np.array([len(one) for one in scores])
     known = paired_noise(list(full))
-    x, far = grid.encoded_candidates(usable), grid.encoded_candidates(diverged) if diverged else None
     surfaces, noise = {}, {}
     for k, name in enumerate(SCORES):
-        y, variance = levels[:, k], (0.0 if known is None else known[k] ** 2) / counts
-        points = x
-        if name == "ab_rmse" and far is not None:  # as bad as the worst: the region keeps away from them
-            points, y = np.vstack([x, far]), np.append(y, np.full(len(far), y.max()))
-            variance = np.append(variance, np.full(len(far), variance.max()))
-        surfaces[name] = Surface(points, y, variance)
+        surfaces[name] = Surface(x, levels[:, k], (0.0 if known is None else known[k] ** 2) / counts)
         noise[name] = surfaces[name].noise if known is None else float(known[k])
     return surfaces, noise
 
 
-def _nearest_to_middle(grid: _Grid, inside: np.ndarray) -> int:
-    """Which of the points `inside` is nearest to the middles of their ranges."""
-    if not grid.axes:
-        return 0
-    logs = np.stack([axis.log(grid.values[inside, k]) for k, axis in enumerate(grid.axes.values())], axis=1)
-    middle = (logs.min(0) + logs.max(0)) / 2
-    return int(np.square(logs - middle).sum(1).argmin())
+def _nearer(x: np.ndarray, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which points x (n, columns) are nearer to one of `some` than to all `others`."""
+    return cKDTree(some).query(x)[0] < cKDTree(others).query(x)[0]
 
 
 def _range(axis: Axis, values: np.ndarray, middle: float) -> Range:
-    low, high = float(values.min()), float(values.max())
-    return Range(low, high, float(middle), bool(low == axis.values[0] > 0), bool(high == axis.values[-1]))
+    low, high = values.min(), values.max()
+    return Range(
+        *map(float, axis.nearest(np.array([low, high]))),
+        float(middle),
+        bool(low == axis.values[0] > 0),
+        bool(high == axis.values[-1]),
+    )

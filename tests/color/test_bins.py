@@ -17,7 +17,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from study.color.bins import (
     AB_BINS,
-    _sorting_network,
     annealed_mean,
     bin_frequencies,
     class_weights,
@@ -26,6 +25,7 @@ from study.color.bins import (
     soft_encode,
 )
 from study.color.lab import chroma, rgb_to_lab
+from study.color.nearest_bins import sorting_network
 
 BINS = AB_BINS.double().numpy()
 
@@ -99,7 +99,7 @@ def test_the_sorting_network_brings_the_smallest_to_the_front(count):
     sequences = np.array(list(itertools.product((0, 1), repeat=count)))
     for wanted in range(1, count + 1):
         values = sequences.copy()
-        for i, j, lower, upper in _sorting_network(count, wanted):
+        for i, j, lower, upper in sorting_network(count, wanted):
             low, high = values[:, [i, j]].min(1), values[:, [i, j]].max(1)
             values[:, i] = low if lower else -1  # what is not computed must not be needed
             values[:, j] = high if upper else -1

@@ -10,14 +10,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from study.color import bins as definition
-from study.color.bins import AB_BINS, BINS
+from study.color.bin_table import AB_BINS, BINS
+from study.color.nearest_bins import CELL, CELLS_ACROSS, REACH, candidates
 from study.color.triton.launch import kernel
 
 _PIXELS = 128  # per program
-_CELL, _REACH = tl.constexpr(definition._CELL), tl.constexpr(definition._REACH)
-_ACROSS = tl.constexpr(definition._CELLS_ACROSS)
-_CELLS = tl.constexpr(definition._CELLS_ACROSS**2)
+_CELL, _REACH = tl.constexpr(CELL), tl.constexpr(REACH)
+_ACROSS = tl.constexpr(CELLS_ACROSS)
+_CELLS = tl.constexpr(CELLS_ACROSS**2)
 _BINS = tl.constexpr(BINS)
 _CHUNK = tl.constexpr(32)  # bins at a time where all are searched
 _LOWEST_BITS = tl.constexpr(511)
@@ -44,8 +44,8 @@ def soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tenso
 @cache
 def tables(neighbors: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """a and b of the bins, (2,313) float64, and the candidates of each cell, (C,cells) int32."""
-    candidates = definition._candidates(neighbors, device).index
-    return AB_BINS.double().t().contiguous().to(device), candidates.int().contiguous()
+    index = candidates(neighbors, device).index
+    return AB_BINS.double().t().contiguous().to(device), index.int().contiguous()
 
 
 @cache
