@@ -5,6 +5,7 @@
 # make coverage    whether intervals cover and verdicts keep quiet, on simulated scores
 # make ui          the recorded runs in MLflow
 # make bench       speed and memory beside what one would pick instead, into benchmarks/
+# make numbers     put the answers of the committed reports into README and docs
 # make lock        resolve the dependencies of pyproject.toml anew
 
 SHELL := /bin/bash
@@ -14,7 +15,7 @@ export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: install reproduce test soak smoke bench coverage ui lint lock clean
+.PHONY: install reproduce test soak smoke bench coverage ui numbers lint lock clean
 
 install: .venv/.installed
 
@@ -48,6 +49,9 @@ bench: install
 
 ui: install
 	mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+numbers: install
+	python -m study.report.excerpt README.md docs/results.md
 
 lint: install
 	ruff check . && ruff format --check . && lint-imports

@@ -255,7 +255,7 @@ def search(
 
     A killed search goes on where it was. A finished one stays until data, settings or deciding code change.
     """
-    from study.search import search
+    from study.search.run import search
 
     found = search(
         project(),

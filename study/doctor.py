@@ -13,6 +13,7 @@ import torch
 from study.analysis.claims import load_claims
 from study.color.bins import BINS
 from study.config.arms import arm_names, load_arm
+from study.config.search_space import load_space
 from study.cores import usable_cores
 from study.data.tiny_imagenet import existing_archive
 from study.errors import Check, StudyError
@@ -20,7 +21,6 @@ from study.losses import build_loss
 from study.losses.conformance import check_loss
 from study.metrics.lpips_network import perceptual_availability
 from study.project import Project, pipeline_problem
-from study.search.space import load_space
 
 NEEDED_GB = 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,15 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as arrays
 
 from study.errors import StudyError
-from study.files import atomic_write, atomic_write_text, fresh_directory, full_disk_named, sha256_array, sha256_file
+from study.files import (
+    atomic_write,
+    atomic_write_json,
+    atomic_write_text,
+    fresh_directory,
+    full_disk_named,
+    sha256_array,
+    sha256_file,
+)
 
 
 def test_atomic_write_replaces_the_content_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -23,6 +32,17 @@ def test_atomic_write_replaces_the_content_and_leaves_nothing_else(tmp_path: Pat
     atomic_write_text(tmp_path / "new" / "a.txt", "two")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
     assert (tmp_path / "new" / "a.txt").read_text() == "two"
+
+
+def test_json_has_null_for_what_is_no_finite_number(tmp_path: Path) -> None:
+    value = {"a": float("nan"), "b": [1, -float("inf"), np.float64("nan")], "c": {"d": (0.5, None)}}
+    atomic_write_json(tmp_path / "a.json", value)
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    read = json.loads((tmp_path / "a.json").read_text(), parse_constant=refuse)
+    assert read == {"a": None, "b": [1, None, None], "c": {"d": [0.5, None]}}
 
 
 def test_a_write_that_fails_halfway_keeps_the_old_content(tmp_path: Path) -> None:

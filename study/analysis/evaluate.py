@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,8 +80,9 @@ def load_test_set(project: Project, study: str) -> TestSet:
     """The prepared test pictures of `study`, with its colour distribution where that is known."""
     prepared = project.prepared(study)
     names = prepared.manifest["splits"]["test"]["names"]
-    law = prepared.color_distribution
-    return TestSet.of(prepared.images("test"), names, prepared.prior, law, prepared.regions("test") if law else None)
+    known = prepared.color_distribution
+    regions = prepared.regions("test") if known else None
+    return TestSet.of(prepared.images("test"), names, prepared.prior, known, regions)
 
 
 class _Files(NamedTuple):
@@ -107,11 +110,12 @@ def _records(folder: Path, study: str, arm: Arm, seeds: list[int]) -> list[dict[
 
 def _kept(files: _Files, stamp: dict[str, Any], scoring: str) -> pd.DataFrame | None:
     """The scores that are there, when they and the files beside them are what `evaluate` would write now."""
-    if not all(path.is_file() for path in files):
-        return None
     try:
         scores = pd.read_parquet(files.scores)
-    except (ValueError, OSError):  # damaged: it is made anew
+        json.loads(files.means.read_text(encoding="utf-8"))
+    except (ValueError, OSError):  # missing or damaged
+        return None
+    if not zipfile.is_zipfile(files.predictions):
         return None
     same = scores.attrs.get("scoring") == scoring and all(scores.attrs.get(key) == stamp[key] for key in stamp)
     return scores if same else None

@@ -52,17 +52,18 @@ def scoring_digest(project: Project, study: str, lpips: Mapping[str, Any]) -> st
     """
     prepared = project.prepared(study)
     here = Path(__file__).parent
-    code = code_fingerprint(
-        here / "scoring.py", here / "predictions.py", *(PACKAGE / "metrics").glob("*.py")
-    )  # the registry imports the metrics by name
-    law = prepared.color_distribution
-    world = (law.modes, law.probabilities, prepared.regions("test")) if law else ()
+    metrics = (PACKAGE / "metrics").glob("*.py")  # which the registry imports by name
+    known = prepared.color_distribution
+    world = (known.modes, known.probabilities, prepared.regions("test")) if known else ()
     facts = {
         "pictures": prepared.manifest["splits"]["test"]["sha256"],
         "training pictures": prepared.manifest["data_hash"],  # they give the prior
         "distribution": [sha256_array(x) for x in world],
-        "code": code,
-        "metrics": [[card.name, card.takes, card.regions, card.ratio_of_sums] for card in METRICS.values()],
+        "code": code_fingerprint(here / "scoring.py", here / "predictions.py", *metrics),
+        "metrics": [
+            [card.name, card.function.__qualname__, card.takes, card.regions, card.ratio_of_sums]
+            for card in METRICS.values()
+        ],
         "lpips": {key: lpips.get(key) for key in ("net", "version", "package", "trunk_sha256")},
     }
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

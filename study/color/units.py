@@ -5,9 +5,8 @@ and b by 110, or keeps pictures in 0..255 or in -1..1. Such values raise no erro
 catch what cannot be meant.
 
 What may be meant passes: black pictures, gray pictures, fewer than 64 pixels, and tensors that ask for a gradient (a
-network predicts nearly gray at first). One kind of picture is reported although its units may be right: it has no
-visible colour but is not gray either. No |a| or |b| is above 1.1, and one is above 0.25. That happens to pictures
-whose channels differ by one level of 255, and to pictures that are black but for noise.
+network predicts nearly gray at first). Gray pictures with noise of a level or two have a and b within -1..1 as well,
+but few different ones, because a level of 255 makes a Lab unit. Colours that were divided have many.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ _FEWEST = 64  # pixels
 _PICTURES, _LINES = 8, 16  # at most as many pictures, and rows and columns of each, are looked at
 _LOOKS, _LOOKS_ELSEWHERE = 1024, 8  # calls that are looked at; on a card a look waits for all work before it
 _PLAIN = 1.1  # Lab units: visible colour is above, and what was scaled to -1..1 is below
-_COLOR = 0.25  # in -1..1: 27 Lab units, which a batch of colour pictures has somewhere
+_COLOR = 0.1  # in -1..1: 11 Lab units, which a batch of colour pictures has somewhere
+_MANY, _MOST = 256, 0.6  # different colours, or this share of all pixels: more than noise of a level or two makes
 
 
 class UnitWarning(UserWarning):
@@ -65,12 +65,12 @@ def wrong_rgb(rgb: Tensor) -> Mistake | None:
 def wrong_ab(ab: Tensor) -> Mistake | None:
     """The mistake in a and b, or None if they may be raw Lab units.
 
-    A mistake is that no |a| or |b| is above 1.1 and one is above 0.25 (ab / 110), or that none is negative and one is
-    above 150 (8 bits, 128 is gray).
+    A mistake is that no |a| or |b| is above 1.1, one is above 0.1, and there are many different ones (ab / 110); or that
+    none is negative and one is above 150 (8 bits, 128 is gray).
     """
     found = _range(ab)
     says = f"a and b must be raw Lab units (about -110..110), but they are in {found}"
-    if _COLOR < _size(found) <= _PLAIN:
+    if _COLOR < _size(found) <= _PLAIN and _many_colors(ab):
         return Mistake("ab in -1..1", f"{says}: multiply them by what they were divided by, often 110 or 128")
     if found.low >= 0 and 150 < found.high <= 255:
         return Mistake("ab in 0..255", f"{says}: subtract 128")
@@ -86,7 +86,7 @@ def wrong_lightness(lab: Tensor) -> Mistake | None:
     lightness, ab = _range(lab[:, :1]), _range(lab[:, 1:])
     says = f"L must be in 0..100, but it is in {lightness} (a and b in {ab})"
     if lightness.low >= -0.1 and lightness.high <= _PLAIN:
-        if _size(ab) > 25 or (lightness.high > 0.5 and _COLOR < _size(ab) <= _PLAIN):
+        if _size(ab) > 25 or (lightness.high > 0.5 and wrong_ab(lab[:, 1:])):
             return Mistake("L in 0..1", f"{says}: multiply L by 100, and a and b too if they were scaled")
     elif -60 <= lightness.low < -20 and lightness.high <= 60:
         return Mistake("L in -50..50", f"{says}: add 50")
@@ -116,7 +116,7 @@ class UnitWatch:
 
     def look(self, colors: Tensor) -> None:
         """Warn if `colors`, (N,C,H,W), are in wrong units. Does nothing while torch traces the call."""
-        if traced() or self.looks <= 0 or not _legible(colors):
+        if traced() or self.looks <= 0 or not legible(colors):
             return
         if colors.device.type == "cpu":
             self.looks -= 1
@@ -151,13 +151,18 @@ class TargetWatch(UnitWatch):
             self.looks = 0
 
 
-def _legible(colors: Tensor) -> bool:
+def legible(colors: Tensor) -> bool:
     """Whether there are values to read, and enough of them, that may be data."""
     if not isinstance(colors, Tensor) or colors.requires_grad or not colors.is_floating_point() or colors.is_meta:
         return False
     if colors.ndim != 4 or colors.shape[1] not in (2, 3) or colors[:, 0].numel() < _FEWEST or not in_memory(colors):
         return False
     return not (colors.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
+def _many_colors(ab: Tensor) -> bool:
+    colors = ab.transpose(0, 1).flatten(1).t()
+    return len(colors.unique(dim=0)) > min(_MANY, _MOST * len(colors))
 
 
 def _range(colors: Tensor) -> Range:

@@ -1,150 +1,240 @@
-"""Figures on colour where the palettes are known: chroma by kind of region, and the ab plane."""
+"""Figures on colour: sorted colours of every arm, its histogram, hues and chroma, and the regions of a known world."""
 
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from skimage.color import lab2rgb
 
-from study.report.figures import STEPS, file_name, plain, shortened
-from study.report.result import StudyResult
-from study.report.style import number
-from study.report.svg import BAND, GRID, INK, MUTED, PAPER, Drawing, canvas, drawing
+from study.report.format import number, slug
+from study.report.plot import BAND, GRID, INK, MUTED, PAPER, Plot, drawing, finish, legend_of, mark_arm, thin_ticks
+from study.report.result import ColorUse, StudyResult
+from study.report.styles import Style
 
-CROWDED = 12  # arms in one panel; of more, those derived from others are left out
+REACH = 110.0  # of the histogram in a and b, Lab units
+LIGHTNESS = 62.0  # at which a colour of the plane is shown
+GRAY = 5.0  # chroma below which a colour counts as gray
+BAR, LEVELS = 560, 8  # steps along a bar of colour, and from dull to vivid
+SECTOR = 7.5  # degrees of hue that share a column
+FAINTEST = 1e-4  # share of the most frequent bin of the truth that is still just visible
+CROWDED = 12  # arms in one panel; of more, variants and references are left out
 
 
-def not_derived(result: StudyResult, arms: list[str]) -> list[str]:
-    """These arms, or where they are many, only the losses, the tuned ones and the gain that those have to beat."""
-    return arms if len(arms) <= CROWDED else [arm for arm in arms if not result.is_derived(arm)]
+@cache
+def _plane() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """a and b of every bin (44,44), and its colour (44,44,3) uint8."""
+    middles = np.linspace(-REACH, REACH, 45)[:-1] + REACH / 44
+    a, b = np.meshgrid(middles, middles, indexing="ij")
+    return a, b, _shown(np.stack([np.full_like(a, LIGHTNESS), a, b], axis=-1))
 
 
-def chroma_by_kind(result: StudyResult, metric: str = "chroma") -> Drawing | None:
-    """Predicted chroma of each kind of region beside its palette's mean chroma and the chroma of its mean colour.
+def _shown(lab: np.ndarray) -> np.ndarray:
+    return np.round(lab2rgb(lab).clip(0, 1) * 255).astype(np.uint8)
 
-    An arm that averages stands at the dashed line (the length of the mean vector), one that paints the truth's amount
-    at the solid one; kinds with the widest gap between the two come first. None when kinds.csv has no chroma.
-    """
-    values = result.kind_values(metric)
-    if not values:
+
+def bar_of_colors(counts: np.ndarray) -> np.ndarray:
+    """(LEVELS,BAR,3) uint8: gray first, then by hue, each as wide as it is frequent, vivid above and dull below."""
+    a, b, color = _plane()
+    color, chroma = color.reshape(-1, 3), np.hypot(a, b).ravel()
+    # Hues start between blue and red (-60 degrees), where few pictures have anything, so that no hue is cut in two.
+    hue = np.mod(np.degrees(np.arctan2(b, a)).ravel() + 60, 360)
+    sector = np.where(chroma < GRAY, -1, hue // SECTOR).astype(int)
+    mass, columns = counts.ravel().astype(float), []
+    levels = (np.arange(LEVELS) + 0.5)[::-1] / LEVELS
+    for part in np.unique(sector):
+        own = np.flatnonzero((sector == part) & (mass > 0))
+        if len(own):
+            own = own[np.argsort(chroma[own], kind="stable")]
+            ends = np.cumsum(mass[own])
+            columns.append((ends[-1], color[own[np.searchsorted(ends, levels * ends[-1]).clip(0, len(own) - 1)]]))
+    widths = np.cumsum([width for width, _ in columns])
+    places = (np.arange(BAR) + 0.5) / BAR * widths[-1]
+    return np.stack([shades for _, shades in columns], axis=1)[:, np.searchsorted(widths, places)]
+
+
+def _used(result: StudyResult, styles: dict[str, Style]) -> dict[str, ColorUse]:
+    return {name: result.color_use[name] for name in styles
+            if name in result.color_use and result.color_use[name].ab.sum() > 0}  # fmt: skip
+
+
+def bars(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
+    """All test pixels of the truth and of every arm, sorted by colour: averaging shows as a bar without colours."""
+    used = _used(result, styles)
+    if not used:
         return None
-    laws = {law["kind"]: law for law in (result.facts.get("law") or {}).get("kinds", [])}
-    look = result.looks
-    arms = not_derived(result, [arm for arm in look if any(name == arm for name, _ in values)])
-    kinds = list(dict.fromkeys(kind for _, kind in values))
-    kinds.sort(key=lambda kind: math.hypot(*laws[kind]["mean"]) - laws[kind]["mean_chroma"] if kind in laws else 0.0)
-    lane, gap = 8, 16
-    band = lane * len(arms) + gap
-    left = 14 + 6.6 * max(len(shortened(kind)) for kind in kinds)
-    with canvas(760, 94 + band * len(kinds), left, 18, 28, 64) as (figure, axes):
-        axes.set_ylim(band * len(kinds), 0)
-        for place, kind in enumerate(kinds):
-            top, bottom = place * band + gap / 2 - 3, (place + 1) * band - gap / 2 + 3
+    truth = next(iter(used.values())).true_ab
+    rows = [("truth", truth), *((name, own.ab) for name, own in used.items())]
+    with drawing(760, 12 + 21 * len(rows)) as (figure, axes):
+        axes.grid(False)
+        for place, (name, counts) in enumerate(rows):
+            half = 0.44 if place == 0 else 0.36
+            picture = axes.imshow(bar_of_colors(counts), extent=(0, 1, place + half, place - half), aspect="auto")
             if place:
-                axes.axhline(place * band, color=GRID, lw=0.8, zorder=0)
-            if kind in laws:
-                truth, mean = laws[kind]["mean_chroma"], math.hypot(*laws[kind]["mean"])
-                axes.fill_between([mean, truth], top, bottom, color=BAND, lw=0, zorder=0)
-                axes.plot([truth] * 2, [top, bottom], color=INK, lw=2.4, solid_capstyle="butt", zorder=2)
-                axes.plot([mean] * 2, [top, bottom], color=INK, lw=1.2, ls=(0, (2, 2)), zorder=2)
-                if place == 0:
-                    _kind_captions(axes, truth, mean)
-            for number_, arm in enumerate(arms):
-                if (arm, kind) not in values:
-                    continue
-                found, y = values[arm, kind], place * band + gap / 2 + lane * (number_ + 0.5)
-                if found.has_interval:
-                    axes.plot(
-                        [found.low, found.high], [y] * 2, color=look[arm].color, lw=1.6, gid=f"arm-{look[arm].index}"
-                    )
-                axes.plot([found.mean], [y], look[arm].marker, color=look[arm].color, ms=5.5 * look[arm].size,
-                          mec=PAPER, mew=0.6, zorder=4, gid=f"arm-{look[arm].index}")  # fmt: skip
-        marks = [found.mean for found in values.values()] + [law["mean_chroma"] for law in laws.values()]
-        axes.set_xlim(-0.03 * max(marks), 1.06 * max(marks))
-        axes.set_yticks(
-            [(place + 0.5) * band for place in range(len(kinds))], [plain(shortened(k)) for k in kinds], color=INK
-        )
-        axes.xaxis.set_major_locator(MaxNLocator(8, steps=STEPS))
-        axes.set_xlabel("mean chroma (Lab units)")
-        if laws:
-            axes.annotate("better: nearer the solid line", (1, 0), (0, -58), xycoords="axes fraction", va="bottom",
-                          textcoords="offset points", ha="right", weight="bold")  # fmt: skip
-        alt = "Mean chroma of each arm by kind of region" + _kind_words(kinds, laws) + "."
-        return drawing(figure, "chroma-by-kind", "Chroma by kind of region", alt)
+                mark_arm(picture, styles[name])
+        axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xticks=[])
+        axes.spines["bottom"].set_visible(False)
+        axes.set_yticks(range(len(rows)), ["truth", *(styles[name].label for name in used)], color=INK)
+        told = "; ".join(f"{name} {number(100 * gray_share(counts), 0)} %" for name, counts in rows)
+        alt = f"All test pixels sorted by colour, a bar for the truth and for each arm. Share of gray pixels: {told}."
+        return finish(figure, "colour-bars", "All colours, sorted", alt)
 
 
-def _kind_captions(axes: Axes, truth: float, mean: float) -> None:
-    close = abs(truth - mean) < 8
-    for x, text, side in ((mean, "the average colour", "right" if close else "center"),
-                          (truth, "truth", "left" if close else "center")):  # fmt: skip
-        axes.annotate(text, (x, 1), (0, 5), xycoords=("data", "axes fraction"), textcoords="offset points", ha=side,
-                      color=MUTED, fontsize=9.5)  # fmt: skip
+def gray_share(counts: np.ndarray) -> float:
+    """Share of pixels with next to no chroma."""
+    a, b, _ = _plane()
+    return float(counts[np.hypot(a, b) < GRAY].sum() / counts.sum())
 
 
-def _kind_words(kinds: list[str], laws: dict) -> str:
-    told = [
-        f"{kind} palette {number(laws[kind]['mean_chroma'], 1)}, "
-        f"its average colour {number(math.hypot(*laws[kind]['mean']), 1)}"
-        for kind in kinds
-        if kind in laws
-    ]
-    return f" beside its palette: {'; '.join(told)}" if told else ""
+def cards(result: StudyResult, styles: dict[str, Style], arms: list[str]) -> list[Plot]:
+    """For each of these arms: its ab histogram, its hue rose and its distribution of chroma, beside the truth's."""
+    used = _used(result, styles)
+    return [_card(name, used[name], styles[name]) for name in arms if name in used]
 
 
-def ab_planes(result: StudyResult) -> list[Drawing]:
-    """The ab plane of each kind with a known palette: its modes, their mean and the mean colour each arm predicts."""
-    a_values, b_values = result.kind_values("a_mean"), result.kind_values("b_mean")
-    laws = (result.facts.get("law") or {}).get("kinds", [])
-    predicted = {
-        (row.arm, row.kind): (row.predicted_a, row.predicted_b)
-        for row in result.tables["theory"].itertuples()
-        if not (math.isnan(row.predicted_a) or math.isnan(row.predicted_b))
-    }
-    return [
-        _ab_plane(result, law, a_values, b_values, predicted)
-        for law in laws
-        if any(kind == law["kind"] for _, kind in a_values)
-    ]
+def truth_card(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
+    """The same of the truth."""
+    for own in _used(result, styles).values():
+        truth = ColorUse(own.true_ab, own.true_ab, own.true_hue, own.true_hue, own.true_chroma, own.true_chroma)
+        return _card("truth", truth, None)
+    return None
 
 
-def _ab_plane(result: StudyResult, law: dict, a_values: dict, b_values: dict, predicted: dict) -> Drawing:
-    look = result.looks
-    modes, chances, mean = np.array(law["modes"], float), np.array(law["probabilities"], float), law["mean"]
-    spots = {
-        arm: (a_values[arm, law["kind"]].mean, b_values[arm, law["kind"]].mean)
-        for arm in not_derived(result, list(look))
-        if (arm, law["kind"]) in a_values and (arm, law["kind"]) in b_values
-    }
-    everything = np.vstack([modes, [mean], [[0, 0]], *[[spot] for spot in spots.values()]])
+def _card(name: str, use: ColorUse, style: Style | None) -> Plot:
+    with drawing(430, 176, 1, 3, width_ratios=[1, 1, 1]) as (figure, (plane, spare, chroma)):
+        figure.suptitle(style.label if style else name, x=0.01, ha="left", fontsize=10.5, color=INK, weight="bold")
+        _, _, color = _plane()
+        top = (use.true_ab / max(use.true_ab.sum(), 1)).max() or 1.0
+        density = np.maximum(use.ab / max(use.ab.sum(), 1), 1e-30)
+        opacity = np.where(use.ab > 0, (1 - np.log10(density / top) / math.log10(FAINTEST)).clip(0.06, 1), 0)
+        picture = np.concatenate([color, np.round(255 * opacity)[..., None].astype(np.uint8)], axis=-1)
+        plane.imshow(picture.transpose(1, 0, 2), origin="lower", extent=(-REACH, REACH, -REACH, REACH))
+        plane.set(xticks=[0], yticks=[0], xlabel="a →", ylabel="b →")
+        plane.tick_params(labelleft=False, labelbottom=False)
+        figure.delaxes(spare)
+        _rose(figure.add_subplot(1, 3, 2, projection="polar"), use)
+        _chroma(chroma, use, style)
+        own, true = (mean_chroma(counts) for counts in (use.chroma, use.true_chroma))
+        alt = (f"Colours of {name}: histogram over a and b, hue rose and distribution of chroma. "
+               f"Mean chroma {number(own, 1)}, that of the truth {number(true, 1)}.")  # fmt: skip
+        return finish(figure, slug("colours", name if style else "the truth"), name, alt)
+
+
+def mean_chroma(counts: np.ndarray) -> float:
+    """Mean of a histogram of chroma in steps of 2.5 Lab units."""
+    return float((counts * (np.arange(len(counts)) + 0.5) * 2.5).sum() / max(counts.sum(), 1))
+
+
+def _rose(axes: Any, use: ColorUse) -> None:
+    """36 sectors whose area is the chroma-weighted share of a hue, in its colour; the truth is the outline."""
+    middles = np.radians(np.arange(36) * 10 - 175)
+    lab = np.stack([np.full(36, LIGHTNESS), 48 * np.cos(middles), 48 * np.sin(middles)], axis=-1)
+    own, true = (np.sqrt(hue / max(hue.sum(), 1e-12)) for hue in (use.hue, use.true_hue))
+    axes.bar(middles, own, width=np.radians(10), color=_shown(lab[None])[0] / 255, lw=0)
+    edges = np.repeat(np.radians(np.arange(37) * 10 - 180), 2)[1:-1]
+    axes.plot(edges, np.repeat(true, 2), color=INK, lw=1.1)
+    axes.set(xticks=[], yticks=[], ylim=(0, 2 / 6), xlabel="hue")
+    axes.spines["polar"].set_color(GRID)
+
+
+def _chroma(axes: Any, use: ColorUse, style: Style | None) -> None:
+    """Density of chroma (square root): the arm as a filled shape, the truth as a line; up to chroma 100."""
+    edges = np.arange(41) * 2.5
+    own, true = (np.sqrt(counts[:40] / max(counts.sum(), 1)) for counts in (use.chroma, use.true_chroma))
+    if style:
+        axes.stairs(own, edges, fill=True, color=style.color, alpha=0.55, lw=0)
+    axes.stairs(true, edges, color=INK, lw=1.1)
+    axes.set(xlim=(0, 100), ylim=(0, max(0.3, true.max(), min(own.max(), 1.6 * true.max()))), xticks=[0, 50, 100],
+             yticks=[], xlabel="chroma")  # fmt: skip
+
+
+def not_crowded(styles: dict[str, Style], arms: list[str]) -> list[str]:
+    """These arms; where they are many, without variants and references."""
+    return arms if len(arms) <= CROWDED else [arm for arm in arms if not styles[arm].derived]
+
+
+def chroma_by_region(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
+    """Predicted chroma of each region beside the palette's mean chroma and the chroma of its mean colour.
+
+    An arm that averages stands at the dashed line, one that paints the truth's amount at the solid one.
+    """
+    values = result.regions("chroma")
+    if not values or not result.distribution:
+        return None
+    palettes = {one["region"]: one for one in result.distribution["regions"]}
+    arms = not_crowded(styles, [arm for arm in styles if any(name == arm for name, _ in values)])
+    regions = [name for name in palettes if any(region == name for _, region in values)]
+    regions.sort(key=lambda name: math.hypot(*palettes[name]["mean"]) - palettes[name]["mean_chroma"])
+    lane = len(arms) + 2
+    with drawing(760, 90 + 8.5 * lane * len(regions)) as (figure, axes):
+        axes.grid(False, axis="y")
+        for place, region in enumerate(regions):
+            truth, mean = palettes[region]["mean_chroma"], math.hypot(*palettes[region]["mean"])
+            top, bottom = place * lane, (place + 1) * lane - 1
+            axes.fill_betweenx([top, bottom], mean, truth, color=BAND, lw=0, zorder=0)
+            axes.plot([truth] * 2, [top, bottom], color=INK, lw=2.4, solid_capstyle="butt", zorder=2,
+                      label="truth" if place == 0 else None)  # fmt: skip
+            axes.plot([mean] * 2, [top, bottom], color=INK, lw=1.2, ls=(0, (2, 2)), zorder=2)
+            for line, arm in enumerate(arms):
+                if own := values.get((arm, region)):
+                    y, style = top + line + 0.5, styles[arm]
+                    if own.has_interval:
+                        mark_arm(axes.plot([own.low, own.high], [y, y], color=style.color, lw=1.5), style)
+                    mark_arm(axes.plot(own.mean, y, style.marker, color=style.color, ms=5.5 * style.size, mec=PAPER,
+                                       mew=0.6, zorder=4), style)  # fmt: skip
+        axes.set(ylim=(lane * len(regions), -0.5), xlabel="mean chroma (Lab units), better: nearer the solid line")
+        axes.set_yticks([(place + 0.5) * lane for place in range(len(regions))], regions, color=INK)
+        legend_of(figure, [styles[arm] for arm in arms])
+        told = "; ".join(f"{name} palette {number(palettes[name]['mean_chroma'], 1)}, its average colour "
+                         f"{number(math.hypot(*palettes[name]['mean']), 1)}" for name in regions)  # fmt: skip
+        return finish(figure, "chroma-by-region", "Chroma by region", f"Mean chroma of each arm by region: {told}.")
+
+
+def ab_planes(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
+    """The ab plane of each region: its palette, the average of it, and the mean colour of each arm."""
+    a_values, b_values = result.regions("a_mean"), result.regions("b_mean")
+    palettes = [one for one in (result.distribution or {}).get("regions", [])
+                if any(region == one["region"] for _, region in a_values)]  # fmt: skip
+    if not palettes:
+        return None
+    predicted = {(row.arm, row.region): (row.predicted_a, row.predicted_b) for row in result.rows("theory")
+                 if not math.isnan(row.predicted_a)}  # fmt: skip
+    arms = not_crowded(styles, [arm for arm in styles if any(name == arm for name, _ in a_values)])
+    columns = min(3, len(palettes))
+    lines = math.ceil(len(palettes) / columns)
+    with drawing(760, 60 + 262 * lines, lines, columns) as (figure, panels):
+        for axes, one in zip(panels, palettes, strict=False):
+            region = one["region"]
+            spots = {arm: (a_values[arm, region].mean, b_values[arm, region].mean) for arm in arms
+                     if (arm, region) in a_values and (arm, region) in b_values}  # fmt: skip
+            _ab_plane(axes, one, spots, predicted, styles)
+        for axes in panels[len(palettes) :]:
+            axes.axis("off")
+        legend_of(figure, [styles[arm] for arm in arms])
+        told = ", ".join(f"{one['region']} with {len(one['modes'])} colours" for one in palettes)
+        alt = f"The ab plane of {told}: the palette, its average, and the mean colour that each arm paints."
+        return finish(figure, "ab-planes", "The plane of colours by region", alt)
+
+
+def _ab_plane(axes: Any, one: dict, spots: dict, predicted: dict, styles: dict[str, Style]) -> None:
+    modes, chances = np.array(one["modes"], float), np.array(one["probabilities"], float)
+    everything = np.vstack([modes, [one["mean"]], [[0, 0]], *[[spot] for spot in spots.values()]])
     middle = (everything.min(axis=0) + everything.max(axis=0)) / 2
-    half = max(14.0, (everything.max(axis=0) - everything.min(axis=0)).max() / 2 * 1.18)
-    with canvas(300, 300, 44, 10, 10, 44) as (figure, axes):
-        axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
-        axes.axhline(0, color=GRID, lw=1, zorder=0)
-        axes.axvline(0, color=GRID, lw=1, zorder=0)
-        fills = lab2rgb(np.concatenate([np.full((len(modes), 1), 65.0), modes], axis=1)[None])[0].clip(0, 1)
-        axes.scatter(modes[:, 0], modes[:, 1], s=40 + 460 * chances, c=fills, edgecolors=INK, linewidths=1, zorder=1)
-        for arm, (a, b) in spots.items():
-            if (arm, law["kind"]) in predicted:
-                expected = predicted[arm, law["kind"]]
-                axes.plot([expected[0], a], [expected[1], b], color=look[arm].color, lw=1.2, zorder=2,
-                          gid=f"arm-{look[arm].index}")  # fmt: skip
-            axes.plot([a], [b], look[arm].marker, color=look[arm].color, ms=7 * look[arm].size, mec=PAPER,
-                      mew=0.8, zorder=3, gid=f"arm-{look[arm].index}")  # fmt: skip
-        axes.plot([mean[0]], [mean[1]], "x", color=INK, ms=9, mew=2, zorder=4)
-        axes.text(
-            0.03, 0.97, plain(shortened(law["kind"])), transform=axes.transAxes, va="top", weight="bold", fontsize=11
+    half = max(14.0, np.ptp(everything, axis=0).max() / 2 * 1.18)
+    fills = _shown(np.concatenate([np.full((len(modes), 1), 65.0), modes], axis=1)[None])[0] / 255
+    axes.scatter(modes[:, 0], modes[:, 1], s=40 + 420 * chances, c=fills, edgecolors=INK, linewidths=1, zorder=1)
+    for arm, (a, b) in spots.items():
+        style = styles[arm]
+        if (arm, one["region"]) in predicted:
+            goal = predicted[arm, one["region"]]
+            mark_arm(axes.plot([goal[0], a], [goal[1], b], color=style.color, lw=1.2, zorder=2), style)
+        mark_arm(
+            axes.plot(a, b, style.marker, color=style.color, ms=7 * style.size, mec=PAPER, mew=0.8, zorder=3), style
         )
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
-        axes.set_xlabel("green ←  a (Lab units)  → red")
-        axes.set_ylabel("blue ←  b (Lab units)  → yellow")
-        told = "; ".join(f"{arm} ({number(a, 0)}, {number(b, 0)})" for arm, (a, b) in spots.items())
-        alt = (
-            f"The ab plane for {law['kind']}: {len(modes)} palette colours, their average "
-            f"({number(mean[0], 0)}, {number(mean[1], 0)}), and the mean prediction of {told}."
-        )
-        return drawing(figure, file_name("ab", law["kind"]), law["kind"], alt)
+    axes.plot(*one["mean"], "x", color=INK, ms=9, mew=2, zorder=4)
+    axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), title=one["region"],
+             xlabel="a", ylabel="b", box_aspect=1)  # fmt: skip
+    axes.spines["bottom"].set_color(MUTED)
+    thin_ticks(axes)

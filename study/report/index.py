@@ -1,147 +1,86 @@
-"""The page that compares the studies: their main numbers and the verdicts on every claim, side by side."""
+"""The page that compares the studies: their answers, main numbers and verdicts on every claim, side by side."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from study.errors import StudyError
-from study.report.result import Metric
-from study.report.style import interval, number
+from study.report.format import interval, number
+from study.report.render import asset, environment, script_hash, style_sheet
+from study.report.result import AMOUNT, ERROR
+from study.report.table import Cell, Column, Table, badge, table, words
 
-MAIN = ("chroma_ratio", "ab_rmse", "ciede2000", "hue_diversity_gap")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One arm (or claim) in one study: empty texts where it was not measured."""
-
-    text: str = ""
-    range: str = ""
-    verdict: str = ""
-
-
-@dataclass(frozen=True)
-class Length:
-    """The study that another one trains longer or shorter, and the pictures that both train on, counted each time."""
-
-    of: str
-    images: int
-    its_images: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One quantity: a row for each arm (or claim), a cell for each study."""
-
-    title: str
-    goal: str
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+MAIN = (AMOUNT, ERROR, "ciede2000")
+_KEYS = ("study", "title", "headline", "answer", "arms", "metrics", "claims", "lengths", "findings")
 
 
 def read_studies(reports: Path, order: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """report.json of every study below `reports`, with the folder it lies in: first those of `order`, then by name."""
-    studies = [_read(path) for path in sorted(Path(reports).glob("*/report.json"))]
+    """report.json of every study below `reports`, with its folder: first those of `order`, then by name."""
+    studies = []
+    for path in sorted(Path(reports).glob("*/report.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            studies.append({key: content[key] for key in _KEYS} | {"folder": path.parent.name})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StudyError(f"{path} is no report ({error!r}): run: study report {path.parent.name}") from error
     places = {name: place for place, name in enumerate(order)}
     return sorted(studies, key=lambda study: places.get(study["study"], len(places)))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        needed = {key: content[key] for key in ("study", "title", "headline", "in_short", "tables")}
-        rest = {"facts": content.get("facts") or {}, "cost": content.get("cost", "")}
-        rest |= {"verdict": content.get("verdict", ""), "recommended": content.get("recommended")}
-        return {"folder": path.parent.name} | rest | needed
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StudyError(f"{path} is no report ({error!r}): run `study report {path.parent.name}` again") from error
-
-
-def other_lengths(studies: list[dict[str, Any]]) -> dict[str, Length]:
-    """The studies that train one shown before them longer or shorter, by its table lengths.csv. They say how far
-    training matters; which loss to take is the other's to say."""
-    found: dict[str, Length] = {}
+def length_variants(studies: list[dict[str, Any]]) -> dict[str, str]:
+    """Study -> the study shown before it that it trains longer or shorter."""
+    found: dict[str, str] = {}
     for study in studies:
-        images = {row["study"]: row["images"] for row in study["tables"].get("lengths", [])}
-        own = study["study"]
-        if own in images and own not in found:
-            found = {name: Length(own, many, images[own]) for name, many in images.items() if name != own} | found
+        if study["study"] not in found:
+            found |= {name: study["study"] for name in study["lengths"] if name not in (study["study"], *found)}
     return found
 
 
-def in_a_word(studies: list[dict[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
-    """Each verdict on whether a loss restores the chroma, and the studies that come to it; without `other_lengths`."""
-    found: dict[str, list[str]] = {}
-    lengths = other_lengths(studies)
-    for study in studies:
-        if study["verdict"] and study["study"] not in lengths:
-            found.setdefault(study["verdict"], []).append(study["study"])
-    return [(verdict, tuple(names)) for verdict, names in found.items()]
+def numbers_table(studies: list[dict[str, Any]], metric: str) -> Table:
+    """One metric, arm by arm and study by study; where studies share arms, the shared and the recommended ones."""
+    known = [{row["arm"]: row for row in study["arms"] if row["metric"] == metric} for study in studies]
+    card = next((card for study in studies for card in study["metrics"] if card["metric"] == metric), None)
+    best = {(study["findings"]["recommended"] or {}).get("arm") for study in studies}
+    arms = list(dict.fromkeys(arm for own in known for arm in own))
+    if shared := [arm for arm in arms if sum(arm in own for own in known) > 1]:
+        arms = [arm for arm in arms if arm in shared or arm in best]
+    rows = [[Cell(arm, arm, "code"), *(_cell(own.get(arm), card) for own in known)] for arm in arms] if card else []
+    head = [Column("arm", words=True), *(Column(study["study"]) for study in studies)]
+    return table(f"numbers_{metric}", card["label"] if card else metric, head, rows)
 
 
-def main_numbers(studies: list[dict[str, Any]]) -> list[Comparison]:
-    """The main metrics, arm by arm and study by study; metrics that no study has are left out.
-
-    Where studies share arms, those that at least two of them have are shown, and those that one recommends: the page is
-    for comparing.
-    """
-    return [found for metric in MAIN if (found := _numbers(studies, metric)).rows]
-
-
-def _numbers(studies: list[dict[str, Any]], metric: str) -> Comparison:
-    columns, card = [], None
-    for study in studies:
-        tables = study["tables"]
-        for row in tables.get("metrics", []):
-            if row["metric"] == metric and card is None:
-                card = _card(row)
-        baseline = study["facts"].get("baseline")
-        verdicts = {
-            row["arm"]: row["verdict"]
-            for row in tables.get("paired", [])
-            if row["metric"] == metric and row["baseline"] == baseline
-        }
-        means = {
-            row["arm"]: row for row in tables.get("arms", []) if row["metric"] == metric and row["mean"] is not None
-        }
-        columns.append({arm: (row, verdicts.get(arm, "")) for arm, row in means.items()})
-    counts = Counter(arm for column in columns for arm in column)
-    shared = [arm for arm, studies in counts.items() if studies > 1]
-    recommended = {study["recommended"] for study in studies}
-    arms = [arm for arm in counts if arm in shared or arm in recommended] if shared else list(counts)
-    rows = [(arm, tuple(_cell(column.get(arm), card) for column in columns)) for arm in arms] if card else []
-    label = card.label if card else metric
-    return Comparison(label, card.direction if card else "", tuple(rows))
-
-
-def _card(row: dict[str, Any]) -> Metric:
-    def value(key: str) -> float:
-        return math.nan if row[key] is None else float(row[key])
-
-    better, target = row["better"] or None, row["target"]
-    return Metric(row["metric"], row["unit"], value("low"), value("high"), better, target, value("margin"),
-                  row["says"], row["weakness"])  # fmt: skip
-
-
-def _cell(found: tuple[dict[str, Any], str] | None, card: Metric) -> Cell:
-    if found is None:
-        return Cell()
-    row, verdict = found
+def _cell(row: dict[str, Any] | None, card: dict[str, Any]) -> Cell:
+    if row is None:
+        return Cell("–", math.nan)
     low, high = (math.nan if row[end] is None else row[end] for end in ("low", "high"))
-    return Cell(number(row["mean"], card.decimals), interval(low, high, card.decimals), verdict)
+    decimals = card["decimals"]
+    return Cell(
+        number(row["mean"], decimals), row["mean"], "number", interval(low, high, decimals), row["verdict"] or ""
+    )
 
 
-def claims(studies: list[dict[str, Any]]) -> Comparison:
+def claims_table(studies: list[dict[str, Any]]) -> Table:
     """The verdict on every claim in every study."""
-    columns = [
-        {f"{row.get('number', '')} {row['says']}".strip(): row["verdict"] for row in study["tables"].get("claims", [])}
-        for study in studies
-    ]
-    says = list(dict.fromkeys(text for column in columns for text in column))
-    rows = tuple((text, tuple(Cell(verdict=column.get(text, "")) for column in columns)) for text in says)
-    return Comparison("Claims", "", rows)
+    known = [{f"{row['number']} {row['says']}".strip(): row["verdict"] for row in study["claims"]} for study in studies]
+    rows = [[words(says), *(badge(own.get(says, "")) for own in known)]
+            for says in dict.fromkeys(says for own in known for says in own)]  # fmt: skip
+    head = [Column("claim", words=True), *(Column(study["study"], words=True) for study in studies)]
+    return table("claims", "Claims, study by study", head, rows)
+
+
+def render_index(reports: Path, order: Sequence[str] = ()) -> str:
+    """The page as text."""
+    studies, script = read_studies(reports, order), asset("page.js")
+    variants = length_variants(studies)
+    return environment("html").get_template("index.html.j2").render(
+        studies=[study for study in studies if study["study"] not in variants],
+        variants=[(study, variants[study["study"]]) for study in studies if study["study"] in variants],
+        numbers=[made for metric in MAIN if (made := numbers_table(studies, metric))], claims=claims_table(studies),
+        style=style_sheet(), script=Markup(script), script_hash=script_hash(script),
+    )  # fmt: skip

@@ -127,7 +127,15 @@ def _without_words(shared: ast.Module) -> str:
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = [one for one in node.decorator_list if not _is_card(one)]
     return ast.unparse(tree)
+
+
+def _is_card(decorator: ast.expr) -> bool:
+    """Whether it is `@metric(...)`: that says how to read a metric, and changes no value of it."""
+    call = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(call, ast.Name) and call.id == "metric"
 
 
 def modules_of(file: Path) -> set[Path]:
@@ -150,7 +158,8 @@ def modules_of(file: Path) -> set[Path]:
 def _computes(path: Path) -> bool:
     if not path.is_relative_to(PACKAGE):
         return True
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in WITHOUT_NUMBERS
+    room, *inner = path.relative_to(PACKAGE).parts
+    return room.removesuffix(".py") not in WITHOUT_NUMBERS and [room, *inner] != ["metrics", "card.py"]
 
 
 def _imported(node: ast.AST, file: Path, home: Path) -> set[Path]:

@@ -1,4 +1,4 @@
-"""Arms for the tests of study.explain, written as their files would be."""
+"""Arms for the analysis tests, written as their files would be."""
 
 from __future__ import annotations
 

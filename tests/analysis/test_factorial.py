@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from study import statistics as stats
 from study.analysis.factorial import CORNERS, TERMS, effect_contrasts, factorial_arms, factorial_rows
+from study.analysis.schemas import FACTORIAL
 from study.config.arms import Arm, Control
 from tests.analysis.arms import MSE, arm
 
@@ -30,9 +31,16 @@ def weights(seeds: int, images: int) -> stats.Weights:
     return stats.bootstrap_weights(seeds, images, 500, np.random.default_rng(seeds * 1000 + images))
 
 
-def scores_of(values: dict[tuple[int, ...], float], noise: np.ndarray | float = 0.0) -> dict[str, np.ndarray]:
+def table_of(scores: dict[str, dict[str, pd.DataFrame]], arms: list[Arm] = FULL) -> pd.DataFrame:
+    return FACTORIAL.frame(factorial_rows(scores, arms, weights), study="made")
+
+
+def scores_of(values: dict[tuple[int, ...], float], noise: np.ndarray | float = 0.0) -> dict[str, pd.DataFrame]:
     """Scores 4 seeds x 6 images of the arms of FULL; noise is shared by all of them."""
-    return {arm_.name: np.full((4, 6), values[corner]) + noise for corner, arm_ in zip(CORNERS, FULL, strict=True)}
+    return {
+        arm_.name: pd.DataFrame(np.full((4, 6), values[corner]) + noise)
+        for corner, arm_ in zip(CORNERS, FULL, strict=True)
+    }
 
 
 def test_the_eight_arms_are_found_by_their_weights_not_by_their_names() -> None:
@@ -63,7 +71,7 @@ def test_effects_that_only_add_up_have_no_interaction_and_a_shapley_value_like_t
     own = {"saturation": 1.5, "diversity": -0.5, "confidence": 4.0}
     values = {corner: 10 + float(np.dot(corner, list(own.values()))) for corner in CORNERS}
     noise = np.random.default_rng(1).normal(0, 5, (4, 6))
-    table = factorial_rows({"chroma": scores_of(values, noise)}, FULL, weights).set_index("effect")
+    table = table_of({"chroma": scores_of(values, noise)}).set_index("effect")
     for term, effect in own.items():
         for row in (term, f"shapley {term}"):
             # Paired by seed and image, so noise that all arms share leaves no width.
@@ -112,8 +120,8 @@ def test_effects_are_the_coefficients_of_a_regression_on_signs(values: list[floa
 
 def test_intervals_are_those_of_the_paired_contrast_and_shares_need_a_change_to_share() -> None:
     rng = np.random.default_rng(2)
-    noisy = {chosen.name: rng.normal(0, 1, (4, 6)) for chosen in FULL}
-    table = factorial_rows({"chroma": noisy}, FULL, weights).set_index("effect")
+    noisy = {chosen.name: pd.DataFrame(rng.normal(0, 1, (4, 6))) for chosen in FULL}
+    table = table_of({"chroma": noisy}).set_index("effect")
     on = [chosen.name for corner, chosen in zip(CORNERS, FULL, strict=True) if corner[0]]
     off = [chosen.name for corner, chosen in zip(CORNERS, FULL, strict=True) if not corner[0]]
     delta = np.mean([noisy[name] for name in on], axis=0) - np.mean([noisy[name] for name in off], axis=0)
@@ -125,15 +133,13 @@ def test_intervals_are_those_of_the_paired_contrast_and_shares_need_a_change_to_
 
 def test_only_seeds_that_all_eight_share_and_metrics_that_all_eight_have_count() -> None:
     values = {corner: float(sum(corner)) for corner in CORNERS}
-    tables = {name: pd.DataFrame(scores, index=[0, 1, 2, 3]) for name, scores in scores_of(values).items()}
+    tables = scores_of(values)
     tables["x111"] = tables["x111"].drop(index=2)
     without = {name: scores for name, scores in tables.items() if name != "x100"}
-    table = factorial_rows({"chroma": tables, "psnr": without}, FULL, weights)
+    table = table_of({"chroma": tables, "psnr": without})
     assert set(table["metric"]) == {"chroma"}
     assert set(table["seeds"]) == {3}
 
 
-def test_without_a_factorial_there_is_only_a_header() -> None:
-    table = factorial_rows({"chroma": {"mse": np.zeros((2, 3))}}, [MSE], weights)
-    assert len(table) == 0
-    assert list(table)[:6] == ["metric", "effect", "estimate", "low", "high", "shapley"]
+def test_without_a_factorial_there_are_no_rows() -> None:
+    assert factorial_rows({"chroma": {"mse": pd.DataFrame(np.zeros((2, 3)))}}, [MSE], weights) == []

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
-import pytest
 
-from study.analysis.lengths import companion_studies, length_rows, rank_agreement
+from study.analysis.length_variants import length_variants
+from study.analysis.lengths import length_table
+from study.analysis.schemas import METRICS
+from study.analysis.summaries import metric_rows
 from study.config.params import Params
-from study.errors import StudyError
-from study.metrics import METRICS
 from tests.conftest import TINY_STUDY
 
-CHOSEN = {name: METRICS[name] for name in ("ab_rmse", "psnr", "chroma_ratio", "chroma")}
+CHOSEN = METRICS.frame(row for row in metric_rows() if row["metric"] in ("ab_rmse", "psnr", "chroma_ratio", "chroma"))
 
 
 def params(**changes: dict) -> Params:
@@ -36,7 +34,7 @@ def table(means: dict[str, dict[str, float]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_companions_differ_in_the_number_of_training_pictures_alone() -> None:
+def test_length_variants_differ_in_the_number_of_training_pictures_alone() -> None:
     found = params(
         double={"train": {"images": 512, "validations": 4, "log_every": 8}, "seeds": [5]},
         half={"train": {"images": 128}, "arms": ["mse"]},
@@ -44,11 +42,9 @@ def test_companions_differ_in_the_number_of_training_pictures_alone() -> None:
         other_rate={"train": {"images": 128, "learning_rate": 1e-3}},
         other_data={"train": {"images": 128}, "data": {"seed": 2}},
     )
-    assert companion_studies(found, "main") == ["half", "double"]
-    assert companion_studies(found, "half") == ["main", "other_arms", "double"]
-    assert companion_studies(found, "other_data") == []
-    with pytest.raises(StudyError, match="unknown study 'none'"):
-        companion_studies(found, "none")
+    assert length_variants(found, "main") == ["half", "double"]
+    assert length_variants(found, "half") == ["main", "other_arms", "double"]
+    assert length_variants(found, "other_data") == []
 
 
 def test_ranks_follow_each_metrics_direction() -> None:
@@ -60,21 +56,20 @@ def test_ranks_follow_each_metrics_direction() -> None:
             "chroma": {"mse": 20.0, "zhang": 30.0, "full": 25.0},
         }
     )
-    rows = length_rows("main", 100, own, {"double": (200, own)}, CHOSEN)
+    rows = length_table("main", 100, own, {"double": (200, own)}, CHOSEN)
     assert len(rows) == 2 * len(own)
     ranks = rows[rows["study"] == "main"].pivot(index="arm", columns="metric", values="rank")
     assert ranks["ab_rmse"].to_dict() == {"mse": 1, "full": 1, "zhang": 3}
     assert ranks["psnr"].to_dict() == {"zhang": 1, "mse": 2, "full": 3}
     assert ranks["chroma_ratio"].to_dict() == {"full": 1, "zhang": 2, "mse": 3}
     assert ranks["chroma"].isna().all()
-    assert list(rows)[:8] == ["study", "arm", "metric", "images", "mean", "low", "high", "rank"]
 
 
 def test_only_arms_of_all_lengths_are_ranked_in_order_of_length() -> None:
     own = table({"ab_rmse": {"mse": 19.0, "dose": 18.0, "zhang": 20.0}})
     half = table({"ab_rmse": {"zhang": 21.0, "mse": 22.0}})
     double = table({"ab_rmse": {"mse": 18.0, "zhang": 19.0, "new": 1.0}})
-    rows = length_rows("main", 100, own, {"double": (200, double), "half": (50, half)}, CHOSEN)
+    rows = length_table("main", 100, own, {"double": (200, double), "half": (50, half)}, CHOSEN)
     assert list(zip(rows["images"], rows["study"], rows["arm"], rows["rank"], strict=True)) == [
         (50, "half", "mse", 2),
         (50, "half", "zhang", 1),
@@ -86,36 +81,10 @@ def test_only_arms_of_all_lengths_are_ranked_in_order_of_length() -> None:
     assert rows["low"].tolist() == [mean - 1 for mean in rows["mean"]]
 
 
-def test_companions_with_other_arms_do_not_empty_the_table() -> None:
+def test_variants_with_other_arms_do_not_empty_the_table() -> None:
     own = table({"ab_rmse": {"mse": 19.0, "zhang": 20.0}})
     families = table({"ab_rmse": {"mse": 19.0, "strong": 25.0}})
-    rows = length_rows("half", 50, own, {"families": (100, families), "main": (100, own)}, CHOSEN)
+    rows = length_table("half", 50, own, {"families": (100, families), "main": (100, own)}, CHOSEN)
     assert set(rows["study"]) == {"half", "main"}
-    assert len(length_rows("half", 50, own, {"families": (100, families)}, CHOSEN)) == 0
-    alone = length_rows("half", 50, own, {}, CHOSEN)
-    assert len(alone) == 0
-    assert list(alone) == ["study", "arm", "metric", "images", "mean", "low", "high", "rank"]
-
-
-def test_agreement_of_rankings_is_kendalls_tau() -> None:
-    order = ["a", "b", "c", "d"]
-    same = table({"ab_rmse": dict(zip(order, (1.0, 2.0, 3.0, 4.0), strict=True))})
-    reverse = table({"ab_rmse": dict(zip(order, (4.0, 3.0, 2.0, 1.0), strict=True))})
-    swapped = table({"ab_rmse": dict(zip(order, (2.0, 1.0, 3.0, 4.0), strict=True))})
-    rows = length_rows("main", 100, same, {"double": (200, reverse), "half": (50, swapped)}, CHOSEN)
-    taus = rank_agreement(rows).set_index(["images", "other_images"])["tau"]
-    # Of six pairs one is swapped at half, all are at twice the length.
-    assert taus.to_dict() == pytest.approx({(50, 100): 4 / 6, (50, 200): -4 / 6, (100, 200): -1.0})
-    assert set(rank_agreement(rows)["arms"]) == {4}
-    assert len(rank_agreement(rows.iloc[:0])) == 0
-
-
-def test_ties_count_as_in_tau_b_and_equal_ranks_have_no_order() -> None:
-    order = ["a", "b", "c", "d", "e"]
-    one, other = (1.0, 2.0, 2.0, 4.0, 5.0), (2.0, 1.0, 3.0, 3.0, 3.0)
-    own, double = (table({"ab_rmse": dict(zip(order, values, strict=True))}) for values in (one, other))
-    rows = length_rows("main", 100, own, {"double": (200, double)}, CHOSEN)
-    # Of 10 pairs 5 go the same way and 1 the other; 1 is tied in the first, 3 in the second.
-    assert rank_agreement(rows)["tau"].tolist() == pytest.approx([4 / math.sqrt(9 * 7)])
-    level = table({"ab_rmse": dict.fromkeys(order, 1.0)})
-    assert rank_agreement(length_rows("main", 100, own, {"double": (200, level)}, CHOSEN))["tau"].isna().all()
+    assert len(length_table("half", 50, own, {"families": (100, families)}, CHOSEN)) == 0
+    assert len(length_table("half", 50, own, {}, CHOSEN)) == 0

@@ -1,4 +1,4 @@
-"""Facts of a comparison: which code made it."""
+"""Study metadata: which code made it, what averaging would paint, and what threatens the verdicts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.analysis.metadata import casts_of_averages, revision, training_seconds, wrong_verdicts
+from study.analysis.metadata import casts_of_averages, revision, threats, training_seconds, wrong_verdicts
 from study.data.color_distribution import ColorDistribution
+from study.statistics import FEWEST_IMAGES
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -42,7 +43,7 @@ def test_outside_a_checkout_the_revision_is_unknown(tmp_path: Path, monkeypatch:
 
 @dataclass
 class World:
-    """Gray test pictures of one kind whose colour is one of two, equally likely."""
+    """Gray test pictures of one kind of region whose colour is one of two, equally likely."""
 
     modes: tuple[tuple[float, float], tuple[float, float]]
 
@@ -79,3 +80,10 @@ def test_training_time_counts_a_network_once_and_controls_not_at_all() -> None:
         {"signature": "c", "seconds": 10.0, "arm_settings": {"control": {"of": "mse", "match": "gray"}}},
     ]
     assert training_seconds(records) == 15.0
+
+
+def test_few_test_pictures_are_a_threat_with_a_name() -> None:
+    assert threats({"ab_rmse": 400, "auc": FEWEST_IMAGES}) == []
+    (threat,) = threats({"ab_rmse": 400, "auc": 3, "ssim": 1})
+    assert (threat["name"], threat["pictures"], threat["least"]) == ("few_pictures", 1, FEWEST_IMAGES)
+    assert threat["metrics"] == ["auc", "ssim"]

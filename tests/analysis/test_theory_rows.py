@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy.optimize import minimize
 
+from study.analysis.schemas import THEORY
 from study.analysis.theory_rows import RELATIVE_TOLERANCE, TOLERANCE, predicted_optimum, theory_rows
 from study.color.bins import AB_BINS
 from study.config.arms import Arm, Control
-from study.data.color_distribution import ColorDistribution
-from study.data.palette_world import color_distribution as palette_law
+from study.data.palette_world import color_distribution
 from study.losses import build_loss
 from tests.analysis.arms import MSE, arm
 
@@ -33,18 +35,16 @@ COLORS = np.array([[40.0, 10.0], [5.0, 45.0], [-20.0, 30.0]])
 SHARES = np.array([0.5, 0.3, 0.2])
 
 
-def two_kinds() -> ColorDistribution:
-    modes = np.array([[[40, 10], [5, 45], [-20, 30]], [[30, 20], [np.nan] * 2, [np.nan] * 2]], np.float32)
-    return ColorDistribution(("wide", "single"), modes, np.array([[0.5, 0.3, 0.2], [1, 0, 0]], np.float32))
+TWO = {"wide": (COLORS, SHARES), "single": (np.array([[30.0, 20.0]]), np.ones(1))}
 
 
-def kinds_table(colors: dict[tuple[str, str], tuple[float, float]], scatter: float = 0.0) -> pd.DataFrame:
+def regions_table(colors: dict[tuple[str, str], tuple[float, float]], scatter: float = 0.0) -> pd.DataFrame:
     rows = []
-    for (name, kind), (a, b) in colors.items():
+    for (name, region), (a, b) in colors.items():
         chroma = np.hypot(a, b) + scatter
         values = {"a_mean": a, "b_mean": b, "chroma": chroma, "true_chroma": 45.0, "ab_rmse": 20.0}
         rows += [
-            {"arm": name, "kind": kind, "metric": metric, "mean": value, "low": value - 0.5, "high": value + 0.5}
+            {"arm": name, "region": region, "metric": metric, "mean": value, "low": value - 0.5, "high": value + 0.5}
             for metric, value in values.items()
         ]
     return pd.DataFrame(rows)
@@ -100,8 +100,11 @@ def test_losses_with_the_same_terms_per_pixel_have_the_same_prediction_and_say_t
     assert predicted_optimum(arm("no_lab", weights={"confidence": 1.0}), COLORS, SHARES).low is None
 
 
+def table_of(*given: Any) -> pd.DataFrame:
+    return THEORY.frame(theory_rows(*given), study="made")
+
+
 def test_rows_compare_the_predicted_with_the_measured_colour_per_kind() -> None:
-    law = two_kinds()
     mean = SHARES @ COLORS  # (17.5, 24.5)
     strong = arm("strong", weights={"lab": 1.0, "saturation": 3.0, "diversity": 300.0})
     other = arm("other", "pinball", {"pinball": 1.0})
@@ -115,9 +118,9 @@ def test_rows_compare_the_predicted_with_the_measured_colour_per_kind() -> None:
         ("other", "single"): (1.0, 2.0),
     }
     unscored = arm("unscored", weights=PUBLISHED)
-    table = theory_rows(law, [MSE, strong, unscored, other], kinds_table(colors))
+    table = table_of(TWO, [MSE, strong, unscored, other], regions_table(colors))
     assert list(table["arm"]) == ["mse", "mse", "strong", "strong", "other", "other"]
-    rows = table.set_index(["arm", "kind"])
+    rows = table.set_index(["arm", "region"])
     wide = rows.loc[("mse", "wide")]
     assert (wide["predicted_a"], wide["predicted_b"]) == pytest.approx(tuple(mean), abs=1e-5)
     assert (wide["distance"], wide["explained"]) == (pytest.approx(1.0, abs=1e-5), "yes")
@@ -134,7 +137,7 @@ def test_rows_compare_the_predicted_with_the_measured_colour_per_kind() -> None:
 
 def test_many_colours_whose_mean_is_the_predicted_one_are_not_explained() -> None:
     colors = {("mse", "wide"): tuple(SHARES @ COLORS), ("mse", "single"): (30.0, 20.0)}
-    table = theory_rows(two_kinds(), [MSE], kinds_table(colors, scatter=12.0)).set_index("kind")
+    table = table_of(TWO, [MSE], regions_table(colors, scatter=12.0)).set_index("region")
     assert table.loc["wide", "distance"] == pytest.approx(0, abs=1e-5)
     assert table.loc["wide", "explained"] == "no"
     assert "scatter" in table.loc["wide", "note"]
@@ -143,7 +146,7 @@ def test_many_colours_whose_mean_is_the_predicted_one_are_not_explained() -> Non
 def test_a_vivid_colour_of_another_hue_is_told_apart_from_a_wrong_chroma() -> None:
     chroma = np.hypot(*predicted_optimum(NORMALIZED, COLORS, SHARES).low)
     measured = {("normalized", "wide"): (chroma, 0.0), ("normalized", "single"): (0.0, 0.0)}
-    table = theory_rows(two_kinds(), [NORMALIZED], kinds_table(measured)).set_index("kind")
+    table = table_of(TWO, [NORMALIZED], regions_table(measured)).set_index("region")
     assert list(table["explained"]) == ["no", "no"]
     assert "chroma as predicted, hue not" in table.loc["wide", "note"]
     assert "chroma as predicted" not in table.loc["single", "note"]
@@ -151,36 +154,30 @@ def test_a_vivid_colour_of_another_hue_is_told_apart_from_a_wrong_chroma() -> No
 
 
 def test_where_a_range_of_colours_is_optimal_the_nearest_counts() -> None:
-    halves = ColorDistribution(
-        ("car",), np.array([[[0, 10], [40, 10]]], np.float32), np.array([[0.5, 0.5]], np.float32)
-    )
+    halves = {"car": (np.array([[0.0, 10], [40, 10]]), np.array([0.5, 0.5]))}
     huber = arm("huber", "huber", {"huber": 1.0})
     for a, predicted in ((25.0, 25.0), (60.0, 39.0)):
-        (row,) = theory_rows(halves, [huber], kinds_table({("huber", "car"): (a, 10.0)})).to_dict("records")
+        (row,) = theory_rows(halves, [huber], regions_table({("huber", "car"): (a, 10.0)}))
         assert (row["predicted_a"], row["distance"]) == pytest.approx((predicted, a - predicted))
         assert "range" in row["note"]
 
 
 def test_a_mean_without_hue_is_noted_and_lost_kinds_have_no_row() -> None:
-    modes = np.array([[[40, 0], [-38, 0]], [[30, 20], [np.nan] * 2]], np.float32)
-    law = ColorDistribution(("tie", "single"), modes, np.array([[0.5, 0.5], [1, 0]], np.float32))
-    table = theory_rows(law, [NORMALIZED], kinds_table({("normalized", "tie"): (0.0, 39.0)}))
-    assert list(table["kind"]) == ["tie"]
-    assert "hue nearly a tie" in table.loc[0, "note"]
+    tie = {"tie": (np.array([[40.0, 0], [-38, 0]]), np.array([0.5, 0.5])), "single": TWO["single"]}
+    (row,) = theory_rows(tie, [NORMALIZED], regions_table({("normalized", "tie"): (0.0, 39.0)}))
+    assert row["region"] == "tie" and "tie" in row["note"]
 
 
-def test_without_a_law_there_is_only_a_header() -> None:
-    table = theory_rows(None, [MSE], kinds_table({("mse", "wide"): (0.0, 0.0)}))
-    assert len(table) == 0
-    assert list(table)[:5] == ["arm", "kind", "predicted_a", "predicted_b", "predicted_chroma"]
+def test_without_a_known_distribution_there_are_no_rows() -> None:
+    assert theory_rows({}, [MSE], regions_table({("mse", "wide"): (0.0, 0.0)})) == []
 
 
-def test_the_tolerance_separates_averaging_from_the_normalized_convention_in_every_wide_kind() -> None:
-    law = palette_law()
-    for k in np.flatnonzero(law.wide):
-        real = law.probabilities[k] > 0
-        colors, shares = law.modes[k][real].astype(float), law.probabilities[k][real].astype(float)
+def test_the_tolerance_separates_averaging_from_the_normalized_convention_in_every_wide_region() -> None:
+    world = color_distribution()
+    for k in np.flatnonzero(world.wide):
+        real = world.probabilities[k] > 0
+        colors, shares = world.modes[k][real].astype(float), world.probabilities[k][real].astype(float)
         vivid = predicted_optimum(NORMALIZED, colors, shares / shares.sum()).low
-        apart = np.hypot(*(vivid - law.mean[k]))
+        apart = np.hypot(*(vivid - world.mean[k]))
         assert apart > 1.5 * max(TOLERANCE, RELATIVE_TOLERANCE * np.hypot(*vivid))
         assert 12 < apart < 41

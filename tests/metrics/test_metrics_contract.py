@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from study import metrics
-from study.metrics import METRICS
+from study.metrics import METRICS, base, similarity, threshold_curve
 
 Batch = dict[str, torch.Tensor]
 
@@ -98,6 +99,39 @@ def test_double_precision_stays(name: str) -> None:
     result = ALL[name](batch())
     assert result.dtype == torch.float64
     torch.testing.assert_close(ALL[name](batch(torch.float32)).double(), result, rtol=1e-4, atol=1e-5)
+
+
+class NoDoubles(TorchDispatchMode):
+    """A device without float64: whatever makes a tensor of that type raises, as on Apple's graphics cards."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        made = result if isinstance(result, list | tuple) else (result,)
+        if any(isinstance(one, torch.Tensor) and one.dtype == torch.float64 for one in made):
+            raise TypeError("no float64 on this device")
+        return result
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_double_precision_is_needed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = batch(torch.float32)
+    expected = ALL[name](values)
+    for module in (similarity, threshold_curve):
+        monkeypatch.setattr(module, "widest_float", lambda device: torch.float32)
+    monkeypatch.setattr(threshold_curve, "check_prior", torch.Tensor.cpu)  # it works on the processor, which has it
+    with NoDoubles():
+        result = ALL[name](values)
+    assert result.dtype == torch.float32
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=2e-5)
+
+
+def test_a_device_is_tried_once_for_double_precision() -> None:
+    device = torch.device("cpu")
+    base._tried_float.cache_clear()
+    with NoDoubles():
+        assert base._tried_float(device) == torch.float32
+    base._tried_float.cache_clear()
+    assert base._tried_float(device) == torch.float64
 
 
 @pytest.mark.parametrize("name", MASKED)

@@ -57,6 +57,19 @@ def test_comments_docstrings_and_layout_do_not_count(tmp_path: Path) -> None:
     assert digest(file, CODE.replace("x + 1", "x + 2")) != before
 
 
+def test_what_the_card_of_a_metric_says_does_not_count(copy: Path) -> None:
+    card, trainer = copy / "metrics" / "card.py", copy / "training" / "trainer.py"
+    file = copy / "metrics" / "fidelity.py"
+    before, text = code_fingerprint(trainer), file.read_text()
+    card.write_text(card.read_text() + "\nADDED = 1\n")
+    file.write_text(text.replace("margin=0.25", "margin=0.5"))
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(trainer) == before
+    file.write_text(text.replace("error.square_()", "error.abs_()"))
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(trainer) != before
+
+
 def test_a_function_that_is_only_a_docstring_is_still_a_function(tmp_path: Path) -> None:
     assert digest(tmp_path / "a.py", 'def f():\n    """Doc."""\n') == digest(tmp_path / "a.py", "def f():\n    pass\n")
 

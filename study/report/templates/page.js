@@ -2,8 +2,7 @@
 (() => {
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 
-  // Tables: the first activation of a heading sorts best first, the next one turns the order round. Rows without a
-  // value stay at the end.
+  // Tables: the first press of a heading sorts best first, the next turns the order round. Empty values stay last.
   for (const table of all("table.sortable")) {
     const body = table.tBodies[0], said = table.parentElement.querySelector("[role=status]");
     all(".sort", table).forEach((button) => {
@@ -12,16 +11,15 @@
         const down = head.getAttribute("aria-sort") === "ascending";
         all("th[aria-sort]", table).forEach((other) => other.setAttribute("aria-sort", "none"));
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const place = head.cellIndex, sign = down ? -1 : 1;
         const keyed = [...body.rows].map((row, index) => {
-          const cell = row.cells[place], text = cell ? cell.dataset.sort : "";
-          return { row, index, text: text ?? "", number: text === "" || text === undefined ? NaN : Number(text) };
+          const text = row.cells[head.cellIndex]?.dataset.sort ?? "";
+          return { row, index, text, number: text === "" ? NaN : Number(text) };
         });
         const words = keyed.some((one) => one.text !== "" && Number.isNaN(one.number));
         keyed.sort((one, two) => {
           if ((one.text === "") !== (two.text === "")) return one.text === "" ? 1 : -1;
           const order = words ? one.text.localeCompare(two.text, "en", { numeric: true }) : one.number - two.number;
-          return sign * (order || 0) || one.index - two.index;
+          return (down ? -1 : 1) * (order || 0) || one.index - two.index;
         });
         body.append(...keyed.map((one) => one.row));
         if (said) said.textContent = `Sorted by ${button.textContent.trim()}${down ? ", reversed" : ""}`;
@@ -31,39 +29,38 @@
 
   // The arms' key: pressing names dims all others in every figure.
   const buttons = all(".key button"), lit = new Set();
-  const light = (set) => {
-    all("figure svg").forEach((svg) => {
-      svg.classList.toggle("dim", set.size > 0);
-      all("[data-arm]", svg).forEach((part) => part.classList.toggle("lit", set.has(part.dataset.arm)));
-    });
-  };
+  const light = (set) => all("figure svg").forEach((svg) => {
+    svg.classList.toggle("dim", set.size > 0);
+    all("[data-arm]", svg).forEach((part) => part.classList.toggle("lit", set.has(part.dataset.arm)));
+  });
   for (const button of buttons) {
     const arm = button.dataset.arm;
     button.addEventListener("click", () => {
       lit.has(arm) ? lit.delete(arm) : lit.add(arm);
-      buttons.filter((one) => one.dataset.arm === arm).forEach((one) => one.setAttribute("aria-pressed", lit.has(arm)));
+      button.setAttribute("aria-pressed", lit.has(arm));
       light(lit);
     });
     button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && light(new Set([...lit, arm])));
     button.addEventListener("pointerleave", () => light(lit));
   }
 
-  // Figures and tables that go on beyond the edge of the window, which the style sheet then tells on narrow ones.
-  const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => target.classList.toggle("more", target.scrollWidth > target.clientWidth + 4)));
-  all("figure.sideways, .panels.wide figure, .scroll").forEach((box) => {
-    watch.observe(box);
-    box.addEventListener("scroll", () => box.classList.add("moved"), { once: true, passive: true });
-  });
+  // A link to a folded section opens it.
+  const open = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let box = target; box; box = box.parentElement) if (box.tagName === "DETAILS") box.open = true;
+    if (target) target.scrollIntoView();
+  };
+  addEventListener("hashchange", open);
+  open();
 
   // The slider over two columns of one row of pictures; the pictures are those of the table below.
   const box = document.querySelector(".compare");
   if (box) {
     const rows = all(".pictures tbody tr"), view = box.querySelector(".view"), at = box.querySelector("input[type=range]");
     const [left, right, row] = ["left", "right", "row"].map((name) => box.querySelector(`[name=${name}]`));
-    const source = (column) => rows[row.value].cells[column].querySelector("img")?.src;
     const show = () => {
       for (const [select, image, tag] of [[left, ".over", ".l"], [right, ".under", ".r"]]) {
-        const found = source(select.value), picture = box.querySelector(image);
+        const found = rows[row.value].cells[select.value].querySelector("img")?.src, picture = box.querySelector(image);
         if (found) picture.src = found;
         picture.style.visibility = found ? "visible" : "hidden";
         const name = select.selectedOptions[0].textContent;
@@ -85,7 +82,7 @@
     at.addEventListener("input", move);
     [left, right, row].forEach((select) => select.addEventListener("change", () => { show(); move(); }));
     all(".pictures img").forEach((image) => image.addEventListener("click", () => {
-      const cell = image.closest("td, th");
+      const cell = image.closest("td");
       row.value = rows.indexOf(cell.parentElement);
       right.value = cell.cellIndex;
       show();
@@ -97,8 +94,8 @@
     move();
   }
 
-  // On paper nothing can be opened, so everything is, but for tables of many pages that lie beside the page as CSV.
+  // On paper nothing can be opened, so everything is.
   let opened = [];
-  addEventListener("beforeprint", () => { opened = all("details:not([open]):not(.long)"); opened.forEach((one) => { one.open = true; }); });
+  addEventListener("beforeprint", () => { opened = all("details:not([open])"); opened.forEach((one) => { one.open = true; }); });
   addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));
 })();

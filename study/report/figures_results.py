@@ -1,0 +1,173 @@
+"""Figures of the results: error against amount of colour, and paired differences with every seed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from study.report.format import SIGNS, interval, number, slug
+from study.report.plot import (
+    BAND,
+    INK,
+    MUTED,
+    PAPER,
+    Plot,
+    drawing,
+    finish,
+    legend_of,
+    mark_arm,
+    signed,
+    thin_ticks,
+    write_labels,
+)
+from study.report.result import AMOUNT, ERROR, Comparison, Metric, StudyResult
+from study.report.styles import Style
+
+ALL_NAMED = (
+    12  # arms whose names all stand in the figure; of more, only those that the answer names or that stand apart
+)
+
+
+def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) -> Plot | None:
+    """Amount of colour (across) against error (up), a point with two intervals for each arm; the front joined.
+
+    named: arms whose names stand beside their points, besides those that stand apart. None without measurements.
+    """
+    points = {
+        arm: (result.estimates[arm, AMOUNT], result.estimates[arm, ERROR])
+        for arm in styles
+        if (arm, AMOUNT) in result.estimates and (arm, ERROR) in result.estimates
+    }
+    if not points:
+        return None
+    across, up = result.metrics[AMOUNT], result.metrics[ERROR]
+    # Gray and arms far outside stay beyond the edge, so that the others do not shrink to a point.
+    colored = [point for arm, point in points.items() if not result.arms[arm].is_gray] or list(points.values())
+    x_ends = _around([x.mean for x, _ in colored], [across.target])
+    y_ends = _around([y.mean for _, y in colored], [])
+    inside = {arm: (x, y) for arm, (x, y) in points.items()
+              if x_ends[0] < x.mean < x_ends[1] and y_ends[0] < y.mean < y_ends[1]}  # fmt: skip
+    worth = {arm: (across.badness(x.mean), y.mean) for arm, (x, y) in inside.items()}
+    front = [arm for arm, own in worth.items()
+             if not any(o[0] <= own[0] and o[1] <= own[1] and o != own for o in worth.values())]  # fmt: skip
+    with drawing(760, 480) as (figure, axes):
+        axes.axvline(across.target, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
+        axes.annotate("truth", (across.target, 1), (0, 4), xycoords=("data", "axes fraction"), ha="center",
+                      textcoords="offset points", color=MUTED)  # fmt: skip
+        corners = sorted((inside[arm][0].mean, inside[arm][1].mean) for arm in front)
+        axes.plot(*zip(*corners, strict=True), color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
+        for arm, (x, y) in inside.items():
+            own = styles[arm]
+            if x.has_interval and y.has_interval:
+                lines = [axes.plot([x.low, x.high], [y.mean] * 2), axes.plot([x.mean] * 2, [y.low, y.high])]
+                for (line,) in lines:
+                    line.set(color=own.color, lw=1.3, alpha=0.6)
+                    mark_arm(line, own)
+            mark_arm(axes.plot(x.mean, y.mean, own.marker, color=own.color, ms=8 * own.size, mec=PAPER, zorder=3), own)
+        axes.set(xlim=x_ends, ylim=y_ends, xlabel="share of the truth’s chroma (chroma ratio)",
+                 ylabel=f"error: {up.label}{up.unit_label}, lower is better")  # fmt: skip
+        thin_ticks(axes, 7, 6)
+        base = result.estimates.get((result.baseline, AMOUNT))
+        far = [arm for arm, (x, _) in inside.items() if base and abs(x.mean - base.mean) > 2 * across.margin]
+        shown = [arm for arm in inside if len(inside) <= ALL_NAMED or arm in named or arm in far]
+        legend_of(figure, [style for arm, style in styles.items() if arm in inside and arm not in shown], 6)
+        write_labels(axes, [(styles[arm].label, inside[arm][0].mean, inside[arm][1].mean) for arm in shown])
+        outside = [f"{styles[arm].label} ({number(x.mean, 2)}, {number(y.mean, 1)})"
+                   for arm, (x, y) in points.items() if arm not in inside]  # fmt: skip
+        if outside:
+            axes.set_title("Outside: " + ", ".join(outside), fontsize=9.5, color=MUTED, pad=18)
+        told = "; ".join(f"{arm} {number(x.mean, across.decimals)}, {number(y.mean, up.decimals)}"
+                         for arm, (x, y) in points.items())  # fmt: skip
+        alt = f"Share of the truth's chroma (across) against {up.label} (up) of every arm: {told}."
+        return finish(figure, "tradeoff", "Error against amount of colour", alt)
+
+
+def _around(values: list[float], always: list[float]) -> tuple[float, float]:
+    """Ends of an axis for these means; a few arms far outside do not squeeze the others together."""
+    low, high = min(values), max(values)
+    inner = np.quantile(values, [0.15, 0.85])
+    reach = 1.6 * (inner[1] - inner[0])
+    if reach > 0 and len(values) > 4:
+        low, high = max(low, inner[0] - reach), min(high, inner[1] + reach)
+    low, high = min([low, *always]), max([high, *always])
+    pad = 0.14 * (high - low) or 1.0
+    return low - pad, high + pad
+
+
+def differences(result: StudyResult, styles: dict[str, Style]) -> list[Plot]:
+    """Paired differences to the baseline with every seed as a dot, a figure for each key metric."""
+    compared = {metric for _, metric in result.comparisons}
+    return [_forest(result, styles, result.metrics[name]) for name in result.key_metrics if name in compared]
+
+
+def _forest(result: StudyResult, styles: dict[str, Style], card: Metric) -> Plot:
+    rows = {arm: result.comparisons[arm, card.name] for arm in styles if (arm, card.name) in result.comparisons}
+    seeds = _seed_differences(result, card.name)
+    low, high = _limits(card, list(rows.values()))
+    with drawing(370, 62 + 20 * len(rows)) as (figure, axes):
+        axes.grid(False)
+        if 0 < card.margin < math.inf:
+            axes.axvspan(max(-card.margin, low), min(card.margin, high), color=BAND, lw=0, zorder=0)
+        axes.axvline(0, color=MUTED, lw=1, zorder=1)
+        base = result.estimates.get((result.baseline, card.name))
+        if card.better == "target" and base and low < card.target - base.mean < high:
+            axes.axvline(card.target - base.mean, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
+        for place, (arm, found) in enumerate(rows.items()):
+            own = styles[arm]
+            _row(axes, place, found, own, (low, high), card, seeds.get(arm, []))
+            axes.annotate(SIGNS[found.verdict][0], (1, place), (8, 0), xycoords=("axes fraction", "data"), va="center",
+                          textcoords="offset points", annotation_clip=False)  # fmt: skip
+        axes.set(xlim=(low, high), ylim=(len(rows) - 0.4, -0.6), xlabel=f"change in {card.label}{card.unit_label}")
+        axes.set_yticks(range(len(rows)), [styles[arm].label for arm in rows], color=INK)
+        axes.xaxis.set_major_formatter(signed)
+        axes.locator_params(axis="x", nbins=4)
+        where = {"higher": "right is better", "lower": "left is better", "target": "better: nearer the dashed line"}
+        axes.set_title(f"{card.label}  ·  {where[card.better]}" if card.better else card.label)
+        told = "; ".join(
+            f"{arm} {number(c.mean, card.decimals, True)} {interval(c.low, c.high, card.decimals, True)} {c.verdict}"
+            for arm, c in rows.items()
+        )
+        alt = f"Change in {card.label} from {result.baseline}, with 95 % intervals: {told}."
+        return finish(figure, slug("difference", card.name), card.label, alt)
+
+
+def _row(axes, place: int, found: Comparison, own: Style, ends: tuple[float, float], card: Metric, seeds: list) -> None:
+    """One arm: its interval, its mean (hollow where not decided) and its seeds; a far one as its value at the edge."""
+    low, high = ends
+    if not low < found.mean < high:
+        right = found.mean >= high
+        text = number(found.mean, max(0, card.decimals - 1), sign=True)
+        mark_arm(axes.annotate(f"{text} →" if right else f"← {text}", (high if right else low, place), va="center",
+                               ha="right" if right else "left", fontsize=9.5, color=INK), own)  # fmt: skip
+        return
+    dots = [one for one in seeds if low < one < high]
+    mark_arm(axes.plot(dots, [place + 0.26] * len(dots), "o", color=own.color, ms=2.6, mew=0, alpha=0.7), own)
+    if found.has_interval:
+        ends_ = [max(found.low, low), min(found.high, high)]
+        mark_arm(axes.plot(ends_, [place] * 2, color=own.color, lw=2, zorder=3), own)
+    open_ = found.verdict in ("inconclusive", "within tolerance")
+    mark_arm(axes.plot(found.mean, place, own.marker, ms=6.5 * own.size, mec=own.color, mew=1.5, zorder=4,
+                       mfc=PAPER if open_ else own.color), own)  # fmt: skip
+
+
+def _seed_differences(result: StudyResult, metric: str) -> dict[str, list[float]]:
+    """Arm -> difference to the baseline of every seed that both have."""
+    table = result.tables["seeds"]
+    wide = table[table["metric"] == metric].pivot_table(index="seed", columns="arm", values="value")
+    if result.baseline not in wide:
+        return {}
+    return {arm: (wide[arm] - wide[result.baseline]).dropna().tolist() for arm in wide.columns}
+
+
+def _limits(card: Metric, rows: list[Comparison]) -> tuple[float, float]:
+    """Ends of the axis: everything, unless a few arms (a quarter at most) would shrink the others to a point."""
+    ends = np.array([[c.low, c.high] if c.has_interval else [c.mean, c.mean] for c in rows])
+    margin = card.margin if 0 < card.margin < math.inf else 0
+    low, high, reach = min(ends.min(), 0), max(ends.max(), 0), np.abs(ends).max(axis=1)
+    usual = 2.5 * max(float(np.quantile(reach, 0.75)), margin / 2)
+    if reach.max() > 1.5 * usual > 0:
+        low, high = max(low, -usual), min(high, usual)
+    room = min(margin, (high - low) / 2) if high > low else margin or 1
+    low, high = min(low, -room), max(high, room)
+    return low - 0.07 * (high - low), high + 0.07 * (high - low)
