@@ -5,6 +5,7 @@
 # make coverage    whether intervals cover and verdicts keep quiet, on simulated scores
 # make ui          the recorded runs in MLflow
 # make bench       speed and memory beside what one would pick instead, into benchmarks/
+# make numbers     put the answers of the committed reports into README and docs
 # make lock        resolve the dependencies of pyproject.toml anew
 
 SHELL := /bin/bash
@@ -14,7 +15,7 @@ export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: install reproduce test soak smoke bench coverage ui lint lock clean
+.PHONY: install reproduce test soak smoke bench coverage ui numbers lint lock clean
 
 install: .venv/.installed
 
@@ -26,7 +27,7 @@ install: .venv/.installed
 	touch $@
 
 reproduce: install
-	dvc repro
+	dvc repro --keep-going
 	@echo "open reports/index.html"
 
 # A file of tests at a time on every core, the longest first (tests/conftest.py): the tests of a file share what is
@@ -35,7 +36,7 @@ test: install
 	python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: install
-	STUDY_TEST_KILLS=20 python -m pytest tests/test_train.py tests/search/test_search.py -k sigkill
+	STUDY_TEST_KILLS=20 python -m pytest tests/training/test_train.py tests/search/test_search.py -k sigkill
 
 smoke: install
 	study run smoke
@@ -47,10 +48,13 @@ bench: install
 	python -m benchmarks
 
 ui: install
-	mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+	mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+numbers: install
+	python -m study.report.excerpt README.md docs/results.md
 
 lint: install
-	ruff check . && ruff format --check .
+	ruff check . && ruff format --check . && lint-imports
 
 # Universal: one lock for Linux and macOS, Python 3.11 and newer.
 lock: install

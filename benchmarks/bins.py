@@ -9,8 +9,9 @@ from torch import Tensor
 
 from benchmarks import naive
 from benchmarks.measure import Comparison
-from study.color.bins import _candidates, soft_encode
+from study.color.bins import soft_encode
 from study.color.lab import rgb_to_lab
+from study.color.nearest_bins import candidates
 
 TOLERANCE = 1e-5  # of a weight
 ALL_PAIRS_TOLERANCE = {"cpu": 1e-3, "cuda": 0.05}  # the error of torch.cdist, which is coarser on a graphics card
@@ -29,10 +30,10 @@ def comparisons(device: torch.device, quick: bool) -> Iterator[Comparison]:
 
     def candidates_alone() -> None:
         # Of every bin that can be among the nearest: a fetch, a difference and a square of a and of b.
-        candidates = _candidates(5, ab.device)
+        near = candidates(5, ab.device)
         cell = torch.zeros(16_384, dtype=torch.int32)
         for piece in ab.transpose(0, 1).reshape(2, -1).split(len(cell), dim=1):
-            for tables, channel in zip((candidates.a, candidates.b), piece.double(), strict=True):
+            for tables, channel in zip((near.a, near.b), piece.double(), strict=True):
                 for table in tables:
                     table.index_select(0, cell[: len(channel)]).sub_(channel).square_()
 

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from study.color.lab import rgb_to_lab
-from study.config.params import LossSettings
+from study.config.arms import LossSettings
 from study.files import atomic_write_text
 from study.losses import build_loss
-from study.models.unet import half_resolution
+from study.models import half_resolution
 from study.project import Project
 
 STUDY, BATCH = "palette_world", 32
@@ -54,7 +54,7 @@ def equal_weight(loss: torch.nn.Module, term: str, predictions: Tensor, targets:
 def rows(project: Project) -> list[dict[str, object]]:
     """One row for each loss, term and prediction."""
     prepared = project.prepared(STUDY)
-    law, kinds = prepared.law, torch.from_numpy(prepared.kinds("val")).long()
+    law, kinds = prepared.color_distribution, torch.from_numpy(prepared.regions("val")).long()
     lab = rgb_to_lab(torch.from_numpy(prepared.images("val").transpose(0, 3, 1, 2).copy()))
     target = half_resolution(lab[:, 1:])
     means = torch.from_numpy(law.mean).float()[kinds].permute(0, 3, 1, 2)

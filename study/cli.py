@@ -10,9 +10,7 @@ from typing import Any
 
 import click
 
-from study.errors import PartlyDone, StudyError
-from study.project import Project
-from study.training.cores import usable_cores
+from study.errors import PartlyDone, StudyError, did_you_mean
 
 # Read by the libraries when they are imported; set here so that no command of ours ever phones home.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -20,45 +18,104 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 
 STUDY = click.argument("study", metavar="STUDY")
 ARMS = click.argument("arms", metavar="[ARM]...", nargs=-1)
+JOBS = click.option(
+    "--jobs", type=click.IntRange(1), default=None, help="Training runs at once. Default: one per usable core."
+)
 
 
-def project() -> Project:
-    """The project around the working directory."""
-    return Project.open(Path.cwd())
+def project() -> Any:
+    """The project around the working directory. Run by DVC, it refuses a folder in which DVC would fail later."""
+    from study.project import Project, pipeline_problem
+
+    own = Project.open(Path.cwd())
+    if "DVC_ROOT" in os.environ and (problem := pipeline_problem(own.root)):
+        raise StudyError(problem)
+    return own
+
+
+def _jobs(wanted: int | None) -> int:
+    from study.cores import usable_cores
+
+    return wanted or usable_cores()
 
 
 class Commands(click.Group):
-    """Lists commands in the order of the work instead of the alphabet."""
+    """Lists commands in the order of the work, and guesses what a mistyped one was meant to be."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Command names as they were added."""
         return list(self.commands)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command of that name; a usage error that names the nearest one otherwise."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"unknown command {args[0]!r}; {did_you_mean(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+def command(name: str, example: str) -> Any:
+    """Decorator of a command; its help ends with an example."""
+    return study.command(name, epilog=f"Example: {example}")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: study run smoke")
 @click.version_option(package_name="colorization-loss-study")
 def study() -> None:
     """Which colorization loss cures sepia, at which weights, and at what cost?
 
-    `dvc repro` runs a whole study; every step of it is also a command here. STUDY is a block of params.yaml,
-    ARM a file of ablations/. Without arms, a command takes those that params.yaml lists for the pipeline.
+    `dvc repro` runs a whole study. Every step of it is a command here. STUDY is a block of params.yaml. ARM is a file
+    of ablations/. Without arms, a command takes all arms of the study.
     """
 
 
-@study.command()
+@command("list", "study list")
+def list_() -> None:
+    """List the studies, arms, losses, networks and metrics."""
+    from study.config.arms import arm_names, load_arm
+    from study.losses import loss_names
+    from study.metrics import METRICS
+    from study.models import model_names
+
+    own = project()
+    pipeline = own.params.pipeline
+    click.echo("studies (params.yaml)")
+    for name, settings in own.params.studies.items():
+        click.echo(f" {'*' if name in pipeline.studies else ' '} {name:<26} {settings.title}")
+    click.echo("arms (ablations/)")
+    for name in arm_names(own.root):
+        mark = "*" if name in [*pipeline.arms, *pipeline.controls, *pipeline.tuned] else " "
+        click.echo(f" {mark} {name:<26} {load_arm(own.root, name).description}")
+    for what, names in (("losses (study/losses/)", loss_names()), ("networks (study/models/)", model_names())):
+        click.echo(what)
+        for name in names:
+            click.echo(f"   {name}")
+    click.echo("metrics (study/metrics/)")
+    for metric in METRICS.values():
+        better = f"better: {metric.target:g}" if metric.better == "target" else f"better: {metric.better}"
+        click.echo(f"   {metric.name:<26} {metric.unit:<16} {better if metric.better else 'compare with the truth'}")
+    click.echo("* = part of the pipeline that `dvc repro` runs")
+
+
+@command("plan", "study plan palette_world")
 @STUDY
 @ARMS
 def plan(study: str, arms: tuple[str, ...]) -> None:
-    """Show which cells a study consists of and how far each one is."""
+    """Show the training runs of a study and how far each one is."""
+    from study.cores import usable_cores
+    from study.training.schedule import step_count
+
     own = project()
     settings = own.study(study)
     names = arms or own.arm_names(study)
     waiting = own.waiting(study, names)
     ready = [name for name in names if name not in waiting]
     cells = own.cells(study, own.arms(study, ready), settings.seeds) if ready else []
+    steps = step_count(settings.train.images, settings.train.batch)
     click.echo(f"{study}: {settings.title}")
-    per_cell = f"{settings.train.steps:,} steps of {settings.train.batch} pictures"
-    click.echo(f"data {settings.data.source}, {len(settings.seeds)} seeds, {per_cell} per cell")
+    click.echo(
+        f"data {settings.data.source}, network {settings.model.name}, {len(settings.seeds)} seeds, "
+        f"{steps:,} steps of {settings.train.batch} pictures per run"
+    )
     speeds, missing = [], 0
     for cell in cells:
         record = own.store.record(cell.signature)
@@ -79,41 +136,73 @@ def plan(study: str, arms: tuple[str, ...]) -> None:
         click.echo(f"about {minutes:.0f} minutes of training left on {cores} cores")
 
 
-@study.command("list")
-def list_() -> None:
-    """List the studies, arms, losses and metrics there are."""
-    from study.config.params import arm_names, load_arm
-    from study.losses import loss_names
-    from study.metrics import METRICS
+@command("doctor", "study doctor")
+def doctor() -> None:
+    """Check that this machine and this project have all that a study needs."""
+    from study.doctor import examine
 
-    own = project()
-    pipeline = own.params.pipeline
-    click.echo("studies (params.yaml)")
-    for name, settings in own.params.studies.items():
-        mark = "*" if name in own.params.pipeline.studies else " "
-        click.echo(f" {mark} {name:<26} {settings.title}")
-    click.echo("arms (ablations/)")
-    for name in arm_names(own.root):
-        mark = "*" if name in [*pipeline.arms, *pipeline.controls, *pipeline.tuned] else " "
-        click.echo(f" {mark} {name:<26} {load_arm(own.root, name).description}")
-    click.echo("losses (study/losses/)")
-    for name in loss_names():
-        click.echo(f"   {name}")
-    click.echo("metrics (study/metrics/)")
-    for metric in METRICS.values():
-        better = f"better: {metric.target:g}" if metric.better == "target" else f"better: {metric.better}"
-        click.echo(f"   {metric.name:<26} {metric.unit:<16} {better if metric.better else 'compare with the truth'}")
-    click.echo("* = part of the pipeline that `dvc repro` runs")
+    sound = True
+    for check in examine(project()):
+        sound &= check.passed
+        click.echo(f"{'ok  ' if check.passed else 'FAIL'}  {check.what}: {check.found}")
+    if not sound:
+        raise StudyError("something above failed; each line says what to do")
 
 
-@study.command()
+@command("check", "study check pinball")
+@click.argument("arms", metavar="ARM...", nargs=-1, required=True)
+def check(arms: tuple[str, ...]) -> None:
+    """Test an arm's loss, your own too: gradients, gray pictures, precision, shapes, determinism.
+
+    Needs no data and no training. Each check is a line. When one fails, the command fails.
+    """
+    from study.doctor import check_arm
+
+    own, failed = project(), 0
+    for name in arms:
+        click.echo(name)
+        for item in check_arm(own, name):
+            failed += not item.passed
+            click.echo(f"  {'ok  ' if item.passed else 'FAIL'}  {item.what}: {item.found}")
+    if failed:
+        raise StudyError(f"{failed} {'check' if failed == 1 else 'checks'} failed; each line says what was found")
+
+
+@command("run", "study run smoke")
 @STUDY
-def prepare(study: str) -> None:
-    """Make the arrays of a study from its source: data/STUDY/."""
+@click.pass_context
+def run(context: click.Context, study: str) -> None:
+    """Run every step of one study: prepare, search where it is declared, train, ..., report.
+
+    For studies that `dvc repro` does not run. Finished training runs are kept. When some arms fail, the others are
+    compared and reported all the same, and the command fails at the end.
+    """
+    searched = project().study(study).search is not None
+    failures = []
+    for step in (prepare, *([search] if searched else []), train, time_, evaluate, compare, report, track):
+        if step is time_ and failures:  # it times all arms side by side, and those that fail may not take a step
+            click.echo(f"steps are not timed, as not all arms are trained; run: study time {study}")
+            continue
+        click.secho(f"study {step.name} {study}", bold=True)
+        try:
+            context.invoke(step, study=study)
+        except PartlyDone as error:
+            failures.append(str(error))
+        except StudyError as error:
+            raise StudyError("; ".join([*failures, str(error)])) from error
+    if failures:
+        raise StudyError("; ".join(failures))
+
+
+@command("prepare", "study prepare smoke")
+@STUDY
+@click.option("--again", is_flag=True, help="Make them anew even when they are up to date.")
+def prepare(study: str, again: bool = False) -> None:
+    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date."""
     from study.data.prepare import prepare
 
     own = project()
-    manifest = prepare(study, own.study(study), own.root)
+    manifest = prepare(study, own.study(study), own.root, again)
     counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
     click.echo(f"data/{study}: {counts}")
     for split, seen in manifest["seen_in_training"].items():
@@ -123,73 +212,21 @@ def prepare(study: str) -> None:
         click.echo(f"  skipped {item['name']}: {item['reason']}")
     if len(manifest["skipped"]) > 20:
         click.echo(f"  ... and {len(manifest['skipped']) - 20} more, all listed in data/{study}/manifest.json")
+    if manifest["flagged"]:
+        click.echo(f"  {len(manifest['flagged'])} pictures are near gray or toned: see data/{study}/manifest.json")
 
 
-@study.command()
+@command("search", "study search palette_world --family anti_average --trials 8")
 @STUDY
-@ARMS
-@click.option(
-    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; one for each usable core if not given."
-)
-@click.option(
-    "--seed", "seeds", type=int, multiple=True, help="Only this seed (repeatable); nothing is collected then."
-)
-def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int, ...]) -> None:
-    """Train the cells of a study that are not trained yet: results/STUDY/runs/.
-
-    A killed run goes on where it was; a finished cell is never trained twice. An arm that fails keeps no other from
-    being trained and collected.
-    """
-    from study.training.cells import collect, run_cells
-
-    own = project()
-    chosen = own.arms(study, arms)
-    searches = {arm.name: own.search_digest(study, arm) for arm in chosen}  # now: another may end meanwhile
-    cells = own.cells(study, chosen, own.seeds(study, seeds))
-    failures = []
-    try:
-        run_cells(cells, own.store, jobs or usable_cores())
-    except StudyError as error:
-        failures.append(str(error))
-    for cell in cells:
-        if record := own.store.record(cell.signature):
-            end = (
-                "finished"
-                if record["status"] == "finished"
-                else "diverged at step {step}, term {term}".format(**record["diverged"])
-            )
-            click.echo(f"{cell.arm.name} seed {cell.seed}: {end}, {record['seconds']:.0f} s ({cell.signature})")
-    cells_of = {arm.name: [cell for cell in cells if cell.arm == arm] for arm in chosen}
-    done = [arm for arm in chosen if own.store.done(cells_of[arm.name])]
-    if not seeds:
-        for arm in done:
-            runs = own.results(study) / "runs" / arm.name
-            collect(cells_of[arm.name], own.store, runs, searches[arm.name])
-    _raise_failures(failures, some_done=bool(done))
-
-
-def _raise_failures(failures: list[str], some_done: bool) -> None:
-    """Raise what went wrong with some arms, if anything: all of it as PartlyDone, or where none came through the
-    first."""
-    if failures:
-        raise PartlyDone("; ".join(failures)) if some_done else StudyError(failures[0])
-
-
-@study.command()
-@STUDY
-@click.option(
-    "--trials", type=click.IntRange(1), default=None, help="Candidates of each family; params.yaml's if not given."
-)
-@click.option(
-    "--jobs", type=click.IntRange(1), default=None, help="Cells at once; one for each usable core if not given."
-)
+@click.option("--trials", type=click.IntRange(1), default=None, help="Candidates per family. Default: params.yaml's.")
+@JOBS
 @click.option(
     "--family", "families", multiple=True, help="Only this family of ablations/search_space.yaml (repeatable)."
 )
 @click.option(
     "--storage",
     default=None,
-    help="PostgreSQL database that several `study search` share, postgresql://user@host/name; also STUDY_STORAGE.",
+    help="PostgreSQL database that several searches share, postgresql://user@host/name; also STUDY_STORAGE.",
 )
 @click.option(
     "--objective",
@@ -205,9 +242,7 @@ def _raise_failures(failures: list[str], some_done: bool) -> None:
     show_default=True,
     help="Limit of `--objective constrained`: by how many percent ab RMSE may exceed the baseline's.",
 )
-@click.option(
-    "--again", is_flag=True, help="Forget what was found out about these families by this objective; networks are kept."
-)
+@click.option("--again", is_flag=True, help="Forget what was found about these families; trained networks are kept.")
 def search(
     study: str,
     trials: int | None,
@@ -218,18 +253,16 @@ def search(
     at_most: float,
     again: bool,
 ) -> None:
-    """Search the weights that work on a study's data, on its validation pictures: results/STUDY/search/.
+    """Search the weights that work on a study's validation pictures: results/STUDY/search/.
 
-    A killed search goes on where it was; a finished one is only written anew, and judged anew where data, settings
-    or the code that decides have changed.
+    A killed search goes on where it was. A finished one stays until data, settings or deciding code change.
     """
-    from study.search import search
+    from study.search.run import search
 
-    own = project()
     found = search(
-        own,
+        project(),
         study,
-        jobs or usable_cores(),
+        _jobs(jobs),
         families=list(families) or None,
         trials=trials,
         report=click.echo,
@@ -238,10 +271,53 @@ def search(
         slack=at_most / 100,
         again=again,
     )
-    click.echo(found["sentence"] or "no candidate came through: lower the ranges of ablations/search_space.yaml")
+    click.echo(found["sentence"] or "Every candidate diverged. Lower the upper bounds in ablations/search_space.yaml.")
 
 
-@study.command("time")
+@command("train", "study train palette_world mse anti_average --jobs 2")
+@STUDY
+@ARMS
+@JOBS
+@click.option("--seed", "seeds", type=int, multiple=True, help="Only this seed (repeatable); nothing is collected.")
+def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int, ...]) -> None:
+    """Train what is not trained yet: results/STUDY/runs/.
+
+    A killed run goes on where it was. A finished one is never trained twice. An arm that fails stops no other.
+    """
+    from study.training.executor import run_cells
+    from study.training.store import collect
+
+    own = project()
+    chosen = own.arms(study, arms)
+    searches = {arm.name: own.search_digest(study, arm) for arm in chosen}  # now: another may end meanwhile
+    cells = own.cells(study, chosen, own.seeds(study, seeds))
+    failures = []
+    try:
+        run_cells(cells, own.store, _jobs(jobs))
+    except StudyError as error:
+        failures.append(str(error))
+    for cell in cells:
+        if record := own.store.record(cell.signature):
+            end = "finished"
+            if record["status"] != "finished":
+                end = "diverged at step {step}, term {term}".format(**record["diverged"])
+            click.echo(f"{cell.arm.name} seed {cell.seed}: {end}, {record['seconds']:.0f} s ({cell.signature})")
+    cells_of = {arm.name: [cell for cell in cells if cell.arm == arm] for arm in chosen}
+    done = [arm for arm in chosen if own.store.done(cells_of[arm.name])]
+    if not seeds:
+        for arm in done:
+            runs = own.results(study) / "runs" / arm.name
+            collect(cells_of[arm.name], own.store, runs, searches[arm.name])
+    _raise_failures(failures, some_done=bool(done))
+
+
+def _raise_failures(failures: list[str], some_done: bool) -> None:
+    """Raise what went wrong with some arms, if anything: as PartlyDone where others came through."""
+    if failures:
+        raise PartlyDone("; ".join(failures)) if some_done else StudyError(failures[0])
+
+
+@command("time", "study time smoke")
 @STUDY
 @click.option("--again", is_flag=True, help="Time anew what has been timed.")
 def time_(study: str, again: bool = False) -> None:
@@ -251,45 +327,47 @@ def time_(study: str, again: bool = False) -> None:
     """
     from study.training.step_times import time_steps
 
-    for arm, times in time_steps(project(), study, again).items():
-        told = (
-            f"{median([each for process in times for each in process]):.1f} ms a step"
-            if times
-            else "no times, its loss does not stay finite"
-        )
+    own = project()
+    cells = own.first_cells(study, own.arms(study))
+    for arm, times in time_steps(cells, own.study(study).timing, own.step_times_file(study), again).items():
+        told = "no times: its loss does not stay finite"
+        if times:
+            told = f"{median([each for process in times for each in process]):.1f} ms a step"
         click.echo(f"{arm}: {told}")
 
 
-@study.command()
+@command("evaluate", "study evaluate palette_world mse")
 @STUDY
 @ARMS
 def evaluate(study: str, arms: tuple[str, ...]) -> None:
-    """Score trained cells on the test pictures: results/STUDY/scores/, predictions/ and metrics/.
+    """Score trained networks on the test pictures: results/STUDY/scores/, predictions/ and metrics/.
 
-    An arm that cannot be scored keeps no other from it.
+    An arm that cannot be scored stops no other.
     """
     from study.analysis.evaluate import evaluate
-    from study.training.cells import check_collected
+    from study.training.store import check_collected
 
     own, done, failures = project(), 0, []
     for arm in own.arms(study, arms):
         try:
             check_collected(own.results(study) / "runs" / arm.name, f"run: study train {study} {arm.name}")
-            scores = evaluate(own, study, arm)
+            scores, fresh = evaluate(own, study, arm)
         except StudyError as error:
             failures.append(str(error))
             continue
         done += 1
-        click.echo(f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds")
+        click.echo(
+            f"{arm.name}: {len(scores)} scores of {scores['seed'].nunique()} seeds{'' if fresh else ', up to date'}"
+        )
     for name in arms:
         if name not in own.arm_names(study):
             click.echo(f"{name} is not among the arms of {study} in params.yaml, so it is compared with none")
     _raise_failures(failures, some_done=done > 0)
 
 
-@study.command()
+@command("compare", "study compare palette_world --strict")
 @STUDY
-@click.option("--strict", is_flag=True, help="Fail when a claim that held in the earlier tables no longer does.")
+@click.option("--strict", is_flag=True, help="Fail when a claim that was confirmed before no longer is.")
 def compare(study: str, strict: bool) -> None:
     """Compare the arms of a study: results/STUDY/tables/."""
     from study.analysis.claims import held, lost
@@ -316,10 +394,10 @@ def compare(study: str, strict: bool) -> None:
     click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")
     click.echo(f"{len(claims)} claims{': ' if told else ''}{told}")
     if strict and (gone := lost(before, claims)):
-        raise StudyError(f"claims that held before no longer do: {', '.join(gone)} (the new tables are written)")
+        raise StudyError(f"claims that were confirmed before no longer are: {', '.join(gone)} (new tables are written)")
 
 
-@study.command()
+@command("report", "study report palette_world --open")
 @STUDY
 @click.option("--open", "open_", is_flag=True, help="Open the report in the browser.")
 def report(study: str, open_: bool) -> None:
@@ -337,88 +415,32 @@ def report(study: str, open_: bool) -> None:
         click.launch(page.as_uri())
 
 
-@study.command()
+@command("track", "study track palette_world --tensorboard")
 @STUDY
 @ARMS
 @click.option(
     "--tensorboard", is_flag=True, help="Write TensorBoard event files to tensorboard/ instead of MLflow runs."
 )
-@click.option("--uri", default=None, help="MLflow tracking server or store; mlflow.db in the project if not given.")
+@click.option("--uri", default=None, help="MLflow tracking server or store. Default: mlflow.db in the project.")
 def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None) -> None:
-    """Record the trained cells and the search of a study in MLflow (look at them with `make ui`) or for TensorBoard."""
-    from study.tracking.mlflow import track_mlflow, track_tensorboard
-
+    """Record the training runs and the search of a study in MLflow (see them with `make ui`) or for TensorBoard."""
     own = project()
     names = [arm.name for arm in own.arms(study, arms)]
     if tensorboard:
+        from study.tracking.tensorboard import track_tensorboard
+
         done = track_tensorboard(own.root, study, names, own.seeds(study), own.root / "tensorboard")
     else:
+        from study.tracking.mlflow import track_mlflow
+
         done = track_mlflow(own.root, study, names, own.seeds(study), uri)
     click.echo(
-        f"{done.recorded} cells recorded, {done.replaced} replaced, {done.unchanged} unchanged; look: {done.open_with}"
+        f"{done.recorded} runs recorded, {done.replaced} replaced, {done.unchanged} unchanged; look: {done.open_with}"
     )
     if done.trials:
         click.echo(f"{done.trials} trials of the search recorded")
     if done.missing:
         click.echo(f"not trained: {', '.join(done.missing)}")
-
-
-@study.command()
-@click.argument("arms", metavar="ARM...", nargs=-1, required=True)
-def check(arms: tuple[str, ...]) -> None:
-    """Test an arm's loss, your own too: gradients, gray pictures, precision, shapes, determinism.
-
-    Needs no data and no training. Each check is a line; with one that fails the command ends with exit status 1.
-    """
-    from study.losses.conformance import check_arm
-
-    own, failed = project(), 0
-    for name in arms:
-        click.echo(name)
-        for item in check_arm(own, name):
-            failed += not item.passed
-            click.echo(f"  {'ok  ' if item.passed else 'FAIL'}  {item.what}: {item.found}")
-    if failed:
-        raise StudyError(f"{failed} {'check' if failed == 1 else 'checks'} failed; each line says what was found")
-
-
-@study.command()
-@STUDY
-@click.pass_context
-def run(context: click.Context, study: str) -> None:
-    """Every step of one study, one after the other: prepare, search where it is declared, train, ..., report.
-
-    For the studies that `dvc repro` does not run; what is trained already is not trained again. Where some arms fail
-    in training or scoring, the others are compared and reported all the same, and the command fails at the end.
-    """
-    searched = project().study(study).search is not None
-    failures = []
-    for step in (prepare, *([search] if searched else []), train, time_, evaluate, compare, track, report):
-        if step is time_ and failures:  # it times all arms side by side, and those that fail may not take a step
-            click.echo(f"steps are not timed, as not all arms are trained; run: study time {study}")
-            continue
-        click.secho(f"study {step.name} {study}", bold=True)
-        try:
-            context.invoke(step, study=study)
-        except PartlyDone as error:
-            failures.append(str(error))
-        except StudyError as error:
-            raise StudyError("; ".join([*failures, str(error)])) from error
-    if failures:
-        raise StudyError("; ".join(failures))
-
-
-@study.command()
-def doctor() -> None:
-    """Look whether this machine has all that a study needs, and say what is missing."""
-    from study.doctor import examine
-
-    sound = True
-    for check in examine(project()):
-        sound &= check.passed
-        click.echo(f"{'ok  ' if check.passed else 'FAIL'}  {check.what}: {check.found}")
-    if not sound:
-        raise StudyError("something above failed; each line says what to do")
 
 
 def main(arguments: list[str] | None = None) -> Any:
@@ -434,7 +456,7 @@ def main(arguments: list[str] | None = None) -> Any:
         click.echo(f"study: {error}", err=True)
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("study: interrupted; finished cells and checkpoints are kept, the same command goes on", err=True)
+        click.echo("study: interrupted; what is finished is kept, and the same command goes on", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -5,24 +5,36 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from study.config.params import arm_names, load_arm
-from study.errors import StudyError
-from study.project import Project
-from study.training.cores import usable_cores
+import numpy as np
+import torch
+
+from study.analysis.claims import load_claims
+from study.color.bins import BINS
+from study.config.arms import arm_names, load_arm
+from study.config.search_space import load_space
+from study.cores import usable_cores
+from study.data.tiny_imagenet import existing_archive
+from study.errors import Check, StudyError
+from study.losses import build_loss
+from study.losses.conformance import check_loss
+from study.metrics.lpips_network import perceptual_availability
+from study.project import Project, pipeline_problem
 
 NEEDED_GB = 2
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
+def check_arm(project: Project, name: str) -> list[Check]:
+    """All checks of the loss of arm `name`, beginning with whether it can be built.
 
-    what: str
-    passed: bool
-    found: str
+    A loss that asks for a prior is given that of a prepared study, or a uniform one. A control is checked with the
+    loss of the arm it is made from, a tuned arm with the weights of its own file. StudyError for an unknown arm.
+    """
+    arm = load_arm(project.root, name)
+    prepared = sorted((project.root / "data").glob("*/prior.npy"))
+    prior = np.load(prepared[0]) if prepared else np.full(BINS, 1 / BINS)
+    return check_loss(lambda: build_loss(arm.loss, prior, project.root))
 
 
 def examine(project: Project) -> list[Check]:
@@ -32,6 +44,7 @@ def examine(project: Project) -> list[Check]:
         _packages(),
         _torch(),
         _disk(project),
+        _pipeline(project),
         _arms(project),
         _losses(project),
         _settings(project),
@@ -57,8 +70,6 @@ def _packages() -> Check:
 
 
 def _torch() -> Check:
-    import torch
-
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU, the CPU is used"
     return Check("torch", True, f"{torch.__version__}, {device}")
 
@@ -66,6 +77,12 @@ def _torch() -> Check:
 def _disk(project: Project) -> Check:
     free = shutil.disk_usage(project.root).free / 1e9
     return Check("disk", free >= NEEDED_GB, f"{free:.1f} GB free, {NEEDED_GB} GB are enough for every study here")
+
+
+def _pipeline(project: Project) -> Check:
+    if problem := pipeline_problem(project.root):
+        return Check("dvc repro", False, problem)
+    return Check("dvc repro", True, "the folder can hold a pipeline")
 
 
 def _arms(project: Project) -> Check:
@@ -79,10 +96,6 @@ def _arms(project: Project) -> Check:
 
 
 def _losses(project: Project) -> Check:
-    import numpy as np
-
-    from study.losses import build_loss
-
     try:
         pipeline = project.params.pipeline
         for name in (*pipeline.arms, *pipeline.controls, *pipeline.tuned):
@@ -93,8 +106,6 @@ def _losses(project: Project) -> Check:
 
 
 def _settings(project: Project) -> Check:
-    from study.analysis.claims import load_claims
-    from study.search.space import load_space
 
     try:
         claims = load_claims(project.root)
@@ -106,8 +117,6 @@ def _settings(project: Project) -> Check:
 
 
 def _archive(project: Project) -> Check:
-    from study.data.tiny_imagenet import existing_archive
-
     archive = existing_archive(project.root)
     found = (
         str(archive) if archive else "not here; downloaded when needed, or put it in a folder and set STUDY_DATA_DIR"
@@ -116,7 +125,5 @@ def _archive(project: Project) -> Check:
 
 
 def _lpips() -> Check:
-    from study.metrics.lpips_network import perceptual_availability
-
     there, reason = perceptual_availability("alex")
     return Check("LPIPS", True, "can be measured" if there else f"will not be measured: {reason}")

@@ -1,4 +1,4 @@
-"""The project as a whole: which cells a study consists of, and how far each of them is."""
+"""A project folder: which studies, arms and cells it has, and where their files lie."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from study.config.params import (
-    Arm,
-    ArmTraining,
-    DecodeSettings,
-    Params,
-    Study,
-    TrainSettings,
-    Tuned,
-    find_root,
-    get_study,
-    load_arm,
-    load_params,
-)
+from study.config.arms import Arm, ArmTraining, DecodeSettings, Tuned, load_arm
+from study.config.params import Params, find_root, get_study, load_params
+from study.config.study import Study, TrainSettings
 from study.config.yaml_files import read_yaml
+from study.data.prepared import Prepared, load_prepared
 from study.errors import StudyError
 from study.files import read_json, sha256_file
-from study.training.cells import CellStore
-from study.training.fingerprint import cell_signature, code_digest, control_signature, with_imports
+from study.losses import build_loss, head_of, source_of
+from study.losses.rules import broken_name, untrained_parameter
+from study.models import build_model, model_source
+from study.training.cell import Cell
+from study.training.fingerprint import cell_signature, control_signature
+from study.training.machine import resolve_device
+from study.training.store import CellStore
 
-if TYPE_CHECKING:
-    from study.data.prepare import Prepared
-    from study.training.train import Cell
+
+def pipeline_problem(root: Path) -> str | None:
+    """Why `dvc repro` cannot work in the project folder `root`, in one line that says what to do; None when it can."""
+    config = root / ".dvc" / "config"
+    alone = config.is_file() and "no_scm" in config.read_text()
+    if not alone and not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return f"{root} is no git repository, and DVC asks for one: run git init, or dvc init --no-scm"
+    for name in ("data", "results", "reports"):
+        if (root / name).is_symlink():
+            return f"{name}/ is a link, and DVC keeps nothing behind links: move it here; dvc cache dir moves its cache"
+    return None
 
 
 @dataclass(frozen=True)
@@ -139,40 +143,47 @@ class Project:
 
     def prepared(self, study: str) -> Prepared:
         """The study's prepared data; StudyError when it is missing or outdated."""
-        from study.data.prepare import load_prepared
-
         return load_prepared(study, self.study(study), self.root)
 
     def cells(self, study: str, arms: list[Arm], seeds: list[int], train: TrainSettings | None = None) -> list[Cell]:
         """The cells of these arms and seeds, in that order, with their signatures.
 
-        train: other settings than the study's, for cells that are trained beside it.
+        train: other settings than the study's, for cells that are trained beside it. StudyError, before anything is
+        trained, for a loss or a network that cannot be built, or that does not fit the pictures.
         """
-        from study.losses import build_loss, source_of
-        from study.losses.rules import broken_name, untrained_parameter
-        from study.training.train import Cell, resolve_device
-
-        prepared = self.prepared(study)
-        common = train or self.study(study).train
+        settings, prepared = self.study(study), self.prepared(study)
+        common = train or settings.train
         device = resolve_device(common.device)
+        data_hash = prepared.manifest["data_hash"]
+        network = self._check_network(study)
         cells = []
         for arm in arms:
             if arm.control:
                 cells += self._controls(study, arm, seeds, common)
                 continue
-            loss = build_loss(arm.loss, prepared.prior, self.root)  # a wrong one is told before anything is trained
+            loss = build_loss(arm.loss, prepared.prior, self.root)
             if wrong := broken_name(loss) or untrained_parameter(loss):
                 raise StudyError(f"loss {arm.loss.name!r}: {wrong}")
-            loss_code = code_digest(with_imports(source_of(arm.loss, self.root), device), device)
-            settings = common.model_copy(update=arm.train.model_dump(exclude_none=True))
+            files = (network, source_of(arm.loss, self.root))
+            own = common.model_copy(update=arm.train.model_dump(exclude_none=True))
             for seed in seeds:
-                signature = cell_signature(arm, settings, seed, prepared.manifest["data_hash"], device, loss_code)
-                cells.append(Cell(study, arm, seed, settings, prepared.folder, device, signature, self.root))
+                signature = cell_signature(arm, settings.model, own, seed, data_hash, device, files)
+                cell = Cell(study, arm, seed, settings.model, own, prepared.folder, device, signature, self.root)
+                cells.append(cell)
         return cells
 
-    def _controls(self, study: str, arm: Arm, seeds: list[int], train: TrainSettings) -> list[Cell]:
-        from study.losses import head_of
+    def _check_network(self, study: str) -> Path:
+        """The file that defines the network of `study`; StudyError unless it can be built and fits the pictures."""
+        settings = self.study(study)
+        multiple = build_model(settings.model, "ab", 0, self.root).multiple
+        if settings.data.size % multiple:
+            raise StudyError(
+                f"studies.{study}: the network {settings.model.name} needs pictures whose size is a multiple of "
+                f"{multiple}, but data.size is {settings.data.size}"
+            )
+        return model_source(settings.model, self.root)
 
+    def _controls(self, study: str, arm: Arm, seeds: list[int], train: TrainSettings) -> list[Cell]:
         names = [arm.control.of]
         if arm.control.match not in ("gray", "truth"):
             names.append(arm.control.match)
@@ -185,6 +196,16 @@ class Project:
             found.append(replace(sources[0], arm=arm, signature=signature, sources=sources))
         return found
 
+    def first_cells(self, study: str, arms: list[Arm]) -> dict[str, Cell]:
+        """The cells of the first seed, by arm; in place of a control the arm that it is made from."""
+        names = dict.fromkeys(arm.control.of if arm.control else arm.name for arm in arms)
+        trained = self.arms(study, tuple(names))
+        return {cell.arm.name: cell for cell in self.cells(study, trained, self.seeds(study)[:1])}
+
     def results(self, study: str) -> Path:
         """results/<study>."""
         return self.root / "results" / study
+
+    def step_times_file(self, study: str) -> Path:
+        """Where the times of training steps are kept."""
+        return self.results(study) / "step_times.json"

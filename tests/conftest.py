@@ -18,6 +18,7 @@ os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
+from study import plugins
 from study.losses import registry
 
 REPOSITORY = Path(__file__).parents[1]
@@ -26,8 +27,9 @@ REPOSITORY = Path(__file__).parents[1]
 TINY_STUDY = {
     "title": "A world for tests",
     "data": {"source": "palette_world", "train": 96, "val": 16, "test": 16, "size": 32, "seed": 1},
+    "model": {"options": {"width": 4, "levels": 2}, "upsampling": "nearest"},
     "train": {
-        "images": 256, "batch": 16, "learning_rate": 3e-3, "width": 4, "levels": 2, "upsampling": "nearest",
+        "images": 256, "batch": 16, "learning_rate": 3e-3,
         "validations": 2, "log_every": 4, "device": "cpu",
     },
     "seeds": [0, 1],
@@ -54,7 +56,7 @@ def environment_of_a_file() -> Iterator[None]:
 def left_by_a_test(environment_of_a_file: None) -> Iterator[None]:
     """And what a test leaves there, and the losses that it registers, are gone after the test: none depends on which
     ran before it in the same process."""
-    with patch.dict(os.environ), patch.dict(registry._LOSSES), patch.dict(registry._LOADED):
+    with patch.dict(os.environ), patch.dict(registry._LOSSES), patch.dict(plugins._LOADED):
         yield
 
 

@@ -269,7 +269,7 @@ def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(trained: Pat
     assert "no scored cell of the baseline mse" in fails("compare", "tiny", cwd=root)
     assert study("evaluate", "tiny", "mse", cwd=root).returncode == 0
     told = study("compare", "tiny", cwd=root).stdout
-    assert told.count("evaluated on other test pictures or with other code") == 2
+    assert told.count("evaluated on other test pictures") == 2
     assert "run: study evaluate tiny zhang" in told
 
 
@@ -329,16 +329,18 @@ def test_an_empty_folder_of_pictures_leaves_the_earlier_data_alone(root: Path) -
     one_study(root, data={"source": "folder", "path": "empty", "size": 32})
     assert "empty" in fails("prepare", "tiny", cwd=root)
     assert (root / "data" / "tiny" / "manifest.json").read_bytes() == before
-    assert [path.name for path in (root / "data").iterdir()] == ["tiny"]
+    assert [path.name for path in (root / "data").glob("[!.]*")] == ["tiny"]
 
 
 def test_a_folder_with_broken_pictures_is_used_and_says_what_it_skipped(root: Path) -> None:
     rng = np.random.default_rng(0)
+    photos = root / "photos"
+    photos.mkdir()
     for k in range(60):
-        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(root / f"p{k}.png")
-    (root / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
-    Image.new("RGB", (1, 1)).save(root / "pixel.png")
-    one_study(root, data={"source": "folder", "path": ".", "size": 32, "val": 0.2, "test": 0.2})
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(photos / f"p{k}.png")
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
+    Image.new("RGB", (1, 1)).save(photos / "pixel.png")
+    one_study(root, data={"source": "folder", "path": "photos", "size": 32, "val": 0.2, "test": 0.2})
     done = study("prepare", "tiny", cwd=root)
     assert done.returncode == 0, done.stderr
     skipped = {item["name"] for item in json.loads((root / "data/tiny/manifest.json").read_text())["skipped"]}
@@ -348,11 +350,12 @@ def test_a_folder_with_broken_pictures_is_used_and_says_what_it_skipped(root: Pa
 
 def test_pictures_that_are_in_training_too_are_told(root: Path) -> None:
     rng = np.random.default_rng(0)
+    (root / "photos").mkdir()
     for k in range(40):
         picture = Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8))
         for level in (1, 9)[: 1 + (k < 20)]:  # other bytes, the same pixels
-            picture.save(root / f"p{k}_{level}.png", compress_level=level)
-    one_study(root, data={"source": "folder", "path": ".", "size": 32, "val": 0.2, "test": 0.3})
+            picture.save(root / "photos" / f"p{k}_{level}.png", compress_level=level)
+    one_study(root, data={"source": "folder", "path": "photos", "size": 32, "val": 0.2, "test": 0.3})
     done = study("prepare", "tiny", cwd=root)
     assert done.returncode == 0, done.stderr
     train, val, test = (np.load(root / "data" / "tiny" / f"{split}.npy") for split in ("train", "val", "test"))

@@ -15,15 +15,16 @@ from torch import Tensor
 
 from study.color import bins
 from study.color import lab as color
-from study.color.triton import _compile_here, usable
-from study.config.params import LossSettings
+from study.color.dispatch import _compiles_on, _load, usable
 from study.data.prepare import prepare
 from study.losses import build_loss, loss_names
 from study.losses.base import Loss
 from study.project import Project
-from study.training.cells import CellStore, run_cells
-from study.training.train import load_model
+from study.training.executor import run_cells
+from study.training.networks import load_network
+from study.training.store import CellStore
 from tests.conftest import TINY_STUDY, write_params
+from tests.losses.test_registry import Settings
 from tests.metrics import test_metrics_contract as contract
 
 CARD = torch.device("cuda")
@@ -99,7 +100,7 @@ def test_metrics(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def loss_and_inputs(name: str) -> tuple[Loss, Tensor, Tensor]:
     """A built-in loss with its own weights, a prediction and a target that it can be called with."""
     options = {"weights": "untrained"} if "lpips" in name else {}
-    loss = build_loss(LossSettings(name=name, options=options), np.full(313, 1 / 313), Path.cwd())
+    loss = build_loss(Settings(name=name, options=options), np.full(313, 1 / 313), Path.cwd())
     side = 40
     lab = color.rgb_to_lab(colors(4, side=side))
     generator = torch.Generator().manual_seed(5)
@@ -181,7 +182,7 @@ def inputs(name: str, rgb: Tensor) -> list[Tensor]:
 
 @cache
 def loss_on_card(name: str) -> Loss:
-    return build_loss(LossSettings(name=name), np.full(313, 1 / 313), Path.cwd()).to(CARD)
+    return build_loss(Settings(name=name), np.full(313, 1 / 313), Path.cwd()).to(CARD)
 
 
 def results(name: str, given: list[Tensor]) -> list[Tensor]:
@@ -263,23 +264,25 @@ def test_the_hot_functions_run_kernels_unless_a_gradient_or_double_precision_is_
 
 
 def test_without_a_compiler_the_definitions_run_and_say_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from study.color.triton import color as kernels
+    from study.color.triton import lab as kernels
 
     def fail(rgb: Tensor) -> Tensor:
         raise RuntimeError("Failed to find C compiler")
 
     levels = colors(7)
     monkeypatch.setattr(kernels, "rgb_to_lab", fail)
-    _compile_here.cache_clear()
+    _compiles_on.cache_clear()
+    _load.cache_clear()
     try:
-        with pytest.warns(UserWarning, match="Triton cannot compile .* Failed to find C compiler"):
+        with pytest.warns(UserWarning, match="Failed to find C compiler"):
             lab = color.rgb_to_lab(levels.to(CARD))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             color.rgb_to_lab(levels.to(CARD))
         assert_same(lab, color.rgb_to_lab(levels), rtol=0, atol=1e-4)
     finally:
-        _compile_here.cache_clear()
+        _compiles_on.cache_clear()
+        _load.cache_clear()
 
 
 def test_a_cell_trains_there_as_here_and_the_same_twice(root: Path, tmp_path: Path) -> None:
@@ -302,6 +305,6 @@ def test_a_cell_trains_there_as_here_and_the_same_twice(root: Path, tmp_path: Pa
             table = pd.read_csv(tmp_path / store / cell.signature / "history.csv")
             validation = table[(table["split"] == "val") & (table["name"] == "ab_rmse")]
             errors[store].append(validation["value"].iloc[-1])
-            load_model(tmp_path / store / cell.signature, "cpu")  # what a card trained loads anywhere
+            load_network(tmp_path / store / cell.signature, Path(), "cpu")  # what a card trained loads anywhere
     assert weights["there"] == weights["again"]
     np.testing.assert_allclose(errors["there"], errors["here"], rtol=0.05)

@@ -29,8 +29,8 @@ from study.analysis import contrasts_training as of_training
 from study.analysis.contrasts import Contrast, NotTestable, Sources, margin_of
 from study.analysis.schemas import as_predicted
 from study.config import claims as written
+from study.config.arms import arm_names
 from study.config.claims import Claim
-from study.config.params import arm_names
 from study.metrics import METRICS
 
 MEASURES: dict[type, Any] = {

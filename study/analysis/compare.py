@@ -5,7 +5,6 @@ Only cells whose signature is the current one enter a table. The others are list
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,10 @@ from study.analysis.lengths import length_table
 from study.analysis.metadata import casts_of_averages, region_colors, study_metadata
 from study.analysis.runs import Runs, read_runs, score_matrices
 from study.analysis.schemas import TABLES
+from study.analysis.scoring import EVERYWHERE
 from study.analysis.summaries import cost_rows, curve_table, metric_rows, region_table
 from study.analysis.theory_rows import theory_rows
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.errors import StudyError
 from study.files import atomic_write_json, atomic_write_text
 from study.losses import source_of
@@ -56,15 +56,15 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     baseline = project.params.pipeline.baseline
     claims = load_claims(project.root)
     runs = read_runs(project, study, arms)
-    runs = replace(runs, scores=runs.scores.rename(columns={"kind": "region"}))
     if not runs.seeds(baseline):
         raise StudyError(
             f"no scored cell of the baseline {baseline} in {study}: run study train {study} {baseline} and "
             f"study evaluate {study} {baseline}"
         )
-    timed = read_step_times(project, study, arms)
+    sources = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
+    timed = read_step_times(project.step_times_file(study), project.first_cells(study, arms), sources)
     names = [arm.name for arm in arms]
-    overall = dict(list(runs.scores[runs.scores["region"] == "all"].groupby("metric")))
+    overall = dict(list(runs.scores[runs.scores["region"] == EVERYWHERE].groupby("metric")))
     matrices = {metric: score_matrices(overall[metric], names) for metric in METRICS if metric in overall}
     weights = BootstrapWeights(settings.compare.resamples, settings.compare.seed)
     cards = [(METRICS[name], own) for name, own in matrices.items()]
@@ -124,11 +124,11 @@ def _sources(
     weights: BootstrapWeights,
 ) -> Sources:
     prepared = project.prepared(study)
-    known = prepared.law
+    known = prepared.color_distribution
     unmeasured = {} if runs.lpips["measured"] else {"lpips": runs.lpips["reason"]}
     if known is None:
         why = "the distribution of the colours is not known here"
-        unmeasured |= dict.fromkeys(("averaging_index", "mode_commitment", "regret"), why)
+        unmeasured |= dict.fromkeys((name for name, card in METRICS.items() if "modes" in card.needs), why)
     elsewhere: dict[str, list[str]] = {}
     for other in project.params.studies:
         for arm in project.arm_names(other) if other != study else ():
@@ -136,11 +136,11 @@ def _sources(
     return Sources(
         declared=[arm.name for arm in arms],
         matrices=matrices,
-        by_region=runs.scores[runs.scores["region"] != "all"],
+        by_region=runs.scores[runs.scores["region"] != EVERYWHERE],
         records=runs.records,
         step_times=timed.of,
         histories=runs.histories,
-        means=dict(zip(known.kinds, known.mean.tolist(), strict=True)) if known else {},
+        means=dict(zip(known.regions, known.mean.tolist(), strict=True)) if known else {},
         loss_files={arm.name: source_of(arm.loss, project.root) for arm in arms},
         weights=weights,
         unmeasured=unmeasured,

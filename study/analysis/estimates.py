@@ -9,11 +9,8 @@ import numpy as np
 import pandas as pd
 
 from study import statistics as stats
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.metrics import Metric
-
-# Of these a single picture's score is its influence on a ratio of sums: only their means and intervals mean something.
-INFLUENCES = ("chroma_ratio",)
 
 Matrices = dict[str, pd.DataFrame]
 """Arm -> scores of one metric, seeds x images."""
@@ -54,7 +51,7 @@ def estimate_rows(metric: Metric, matrices: Matrices, weights: BootstrapWeights)
             "high": found[arm][2],
             "seeds": len(matrix),
             "sd": matrix.mean(axis=1).std(ddof=1) if len(matrix) > 1 else None,
-            "iqm": None if metric.name in INFLUENCES else middle[arm],
+            "iqm": None if metric.ratio_of_sums else middle[arm],
             "seed_share": shares[arm][0],
             "image_share": shares[arm][1],
         }
@@ -88,7 +85,7 @@ def paired_rows(metric: Metric, matrices: Matrices, baseline: str, weights: Boot
             own, base = matrix.loc[shared].to_numpy(), matrices[baseline].loc[shared].to_numpy()
             deltas[arm] = own - base
             worse[arm] = stats.mean_badness(own, *better) - stats.mean_badness(base, *better)
-            if metric.better and metric.name not in INFLUENCES:
+            if metric.better and not metric.ratio_of_sums:
                 change = stats.badness(own, *better) - stats.badness(base, *better)
                 improved[arm] = stats.probability_of_improvement(change)
     found, judged = _intervals(deltas, weights), _intervals(worse, weights)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from study import statistics as stats
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.losses.anti_average import ColorizationAntiAverageLoss
 
 TERMS = ("saturation", "diversity", "confidence")

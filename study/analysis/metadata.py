@@ -12,11 +12,12 @@ import pandas as pd
 
 from study.color.lab import rgb_to_lab
 from study.color.tensors import images_to_tensor
-from study.config.params import Arm
-from study.data.prepare import Prepared
+from study.config.arms import Arm
+from study.data.prepared import Prepared
 from study.metrics import purple_cast, sepia_cast
 from study.project import Project
 from study.statistics import FEWEST_IMAGES
+from study.training.schedule import step_count
 
 
 def study_metadata(
@@ -54,7 +55,8 @@ def study_metadata(
             }
             for arm in arms
         ],
-        "training": settings.train.model_dump() | {"steps": settings.train.steps},
+        "model": settings.model.model_dump(),
+        "training": settings.train.model_dump() | {"steps": step_count(settings.train.images, settings.train.batch)},
         "data": {
             "source": settings.data.source,
             "size": settings.data.size,
@@ -112,9 +114,9 @@ def casts_of_averages(prepared: Prepared) -> dict[str, float]:
     This is the cast that averaging brings. Where it is next to nothing, less of it says nothing about averaging. Empty
     where the distribution is not known.
     """
-    if prepared.law is None:
+    if prepared.color_distribution is None:
         return {}
-    averages = prepared.law.mean.astype(np.float32)[prepared.kinds("test")]
+    averages = prepared.color_distribution.mean.astype(np.float32)[prepared.regions("test")]
     pictures = images_to_tensor(prepared.images("test"))
     truth, painted = rgb_to_lab(pictures)[:, 1:], images_to_tensor(averages)
     return {cast.__name__: round(float(cast(painted, truth).mean()), 6) for cast in (sepia_cast, purple_cast)}
@@ -122,8 +124,8 @@ def casts_of_averages(prepared: Prepared) -> dict[str, float]:
 
 def region_colors(prepared: Prepared) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Kind of region -> its possible ab (K,2) in Lab units and their probabilities (K,); empty where none is known."""
-    known, found = prepared.law, {}
-    for region, modes, shares in zip(known.kinds, known.modes, known.probabilities, strict=True) if known else ():
+    known, found = prepared.color_distribution, {}
+    for region, modes, shares in zip(known.regions, known.modes, known.probabilities, strict=True) if known else ():
         real = shares > 0
         probabilities = shares[real].astype(float)
         found[region] = modes[real].astype(float), probabilities / probabilities.sum()
@@ -132,11 +134,11 @@ def region_colors(prepared: Prepared) -> dict[str, tuple[np.ndarray, np.ndarray]
 
 def _color_distribution(prepared: Prepared) -> dict[str, Any] | None:
     """The known colour distribution per kind of region, the smallest reachable MSE, and the casts of averaging."""
-    known = prepared.law
+    known = prepared.color_distribution
     if known is None:
         return None
     regions = []
-    for k, region in enumerate(known.kinds):
+    for k, region in enumerate(known.regions):
         real = known.probabilities[k] > 0
         regions.append(
             {
@@ -148,7 +150,7 @@ def _color_distribution(prepared: Prepared) -> dict[str, Any] | None:
                 "mean_chroma": float(known.mean_chroma[k]),
             }
         )
-    reachable = float(known.reachable_mse(prepared.kinds("test")))
+    reachable = float(known.reachable_mse(prepared.regions("test")))
     return {"regions": regions, "reachable_mse": reachable, "casts": casts_of_averages(prepared)}
 
 

@@ -1,31 +1,37 @@
-"""What there is to compare: the state of every declared cell, and the scores of the sound ones.
+"""What there is to compare: the state of every declared training run, and the scores of the sound ones.
 
-Only cells whose signature is the current one count, and only scores of the present test pictures by the present code;
-the others are listed with the command that mends them.
+Only runs whose signature is the current one count, and only scores of the present test pictures by the present code.
+The others are listed with the command that mends them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from study.config.params import Arm
-from study.files import damage_told, read_json
+from study.config.arms import Arm
+from study.files import damage_told, read_json, sha256_array
+from study.metrics import METRICS
 from study.project import Project
-from study.training.fingerprint import PACKAGE, code_digest
+from study.training.cell import Cell
+from study.training.fingerprint import PACKAGE, code_fingerprint
 
-SCORES = ["arm", "seed", "image", "kind", "metric", "value"]
+SCORES = ["arm", "seed", "image", "region", "metric", "value"]
+
+NOTHING_EVALUATED = {"measured": False, "reason": "nothing is evaluated"}
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What there is to compare: the state of every declared cell; records, histories and scores of the sound ones.
+    """What there is to compare: the state of every declared run; records, histories and scores of the sound ones.
 
-    records and histories are keyed by (arm, seed).
+    records and histories are keyed by (arm, seed). lpips: how LPIPS was measured, or why it was not.
     """
 
     cells: pd.DataFrame
@@ -39,74 +45,100 @@ class Runs:
         return sorted(self.scores.loc[self.scores["arm"] == arm, "seed"].unique().tolist())
 
 
-def scoring_digest(project: Project, study: str) -> str:
-    """What the scores of a network depend on beside it: a hash (16 hex digits) of test pictures and scoring code."""
-    code = [
-        PACKAGE / "analysis" / "evaluate.py",
-        PACKAGE / "statistics.py",
-        PACKAGE / "data" / "color_distribution.py",
-        *sorted((PACKAGE / "metrics").glob("*.py")),
-    ]
-    pictures = project.prepared(study).manifest["splits"]["test"]["sha256"]
-    return hashlib.sha256(f"{pictures}\n{code_digest(code)}".encode()).hexdigest()[:16]
+def scoring_digest(project: Project, study: str, lpips: Mapping[str, Any]) -> str:
+    """Hash (16 hex digits) of what decides the scores of a network: pictures, code, and the LPIPS network.
+
+    lpips: what `study.metrics.lpips_facts` says of that network.
+    """
+    prepared = project.prepared(study)
+    here = Path(__file__).parent
+    metrics = (PACKAGE / "metrics").glob("*.py")  # which the registry imports by name
+    known = prepared.color_distribution
+    world = (known.modes, known.probabilities, prepared.regions("test")) if known else ()
+    facts = {
+        "pictures": prepared.manifest["splits"]["test"]["sha256"],
+        "training pictures": prepared.manifest["data_hash"],  # they give the prior
+        "distribution": [sha256_array(x) for x in world],
+        "code": code_fingerprint(here / "scoring.py", here / "predictions.py", *metrics),
+        "metrics": [
+            [card.name, card.function.__qualname__, card.takes, card.regions, card.ratio_of_sums]
+            for card in METRICS.values()
+        ],
+        "lpips": {key: lpips.get(key) for key in ("net", "version", "package", "trunk_sha256")},
+    }
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
-    """The state of every declared cell (finished, diverged, missing or outdated), and the scores of the sound ones."""
+    """The state of every declared run (finished, diverged, missing or outdated), and the scores of the sound ones.
+
+    LPIPS of different networks cannot be compared: the network that the baseline was scored with counts.
+    """
+    results = project.results(study)
+    by_arm = {
+        arm.name: _read_scores(results / "scores" / f"{arm.name}.parquet", f"run: study evaluate {study} {arm.name}")
+        for arm in arms
+    }
+    baseline = by_arm.get(project.params.pipeline.baseline)
+    lpips = NOTHING_EVALUATED if baseline is None else baseline.attrs.get("lpips", NOTHING_EVALUATED)
+    scoring = scoring_digest(project, study, lpips)
     states, records, histories, kept = [], {}, {}, []
-    lpips = {"measured": False, "reason": "nothing is evaluated"}
-    results, scoring = project.results(study), scoring_digest(project, study)
     for arm in arms:
-        scores = _read_scores(results / "scores" / f"{arm.name}.parquet", f"run: study evaluate {study} {arm.name}")
-        if arm.name == project.params.pipeline.baseline:
-            lpips = scores.attrs.get("lpips", lpips)
         for cell in project.cells(study, [arm], project.seeds(study)):
             run = results / "runs" / arm.name / f"seed-{cell.seed}"
-            train = f"study train {study} {arm.name}"
-            again = f"{train} --seed {cell.seed}"  # what makes the cell once more, but collects nothing
-            command = train
-            record = _read_record(run / "record.json", f"run: {train}")
-            status, detail = "missing", "not trained"
-            if record is not None:
-                status, detail = record["status"], ""
-                if record["signature"] != cell.signature:
-                    status, detail = "outdated", "trained with other settings, data or code"
-                elif status == "diverged":
-                    detail = f"at step {record['diverged']['step']}, term {record['diverged']['term']}"
-                    command = again
-                elif len(scores) and scores.attrs.get("scoring") != scoring:
-                    status, detail = "outdated", "evaluated on other test pictures or with other code"
-                    command = f"study evaluate {study} {arm.name}"
-                elif scores.attrs.get("decode", arm.decode.model_dump()) != arm.decode.model_dump():
-                    status, detail = "outdated", "evaluated with another decoding"
-                    command = f"study evaluate {study} {arm.name}"
-                else:
-                    own = scores[(scores["seed"] == cell.seed) & (scores["signature"] == cell.signature)]
-                    if len(own):
-                        kept.append(own[SCORES])
-                        records[arm.name, cell.seed] = record
-                        command = again
-                        with damage_told(run / "history.csv", f"run: {train}"):
-                            histories[arm.name, cell.seed] = pd.read_csv(run / "history.csv")
-                    else:
-                        status, detail = "missing", "trained, but not evaluated"
-                        command = f"study evaluate {study} {arm.name}"
+            record = _read_record(run / "record.json", f"run: study train {study} {arm.name}")
+            state = _state(cell, record, by_arm[arm.name], scoring)
+            if state.scores is not None:
+                kept.append(state.scores)
+                records[arm.name, cell.seed] = record
+                with damage_told(run / "history.csv", f"run: study train {study} {arm.name}"):
+                    histories[arm.name, cell.seed] = pd.read_csv(run / "history.csv")
             states.append(
                 {
                     "study": study,
                     "arm": arm.name,
                     "seed": cell.seed,
-                    "status": status,
-                    "detail": detail,
+                    "status": state.status,
+                    "detail": state.detail,
                     "signature": cell.signature,
                     "steps": record["steps"] if record else None,
                     "seconds": record["seconds"] if record else None,
                     "images_per_s": record["images_per_s"] if record else None,
-                    "command": command,
+                    "command": state.command,
                 }
             )
     scores = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=SCORES)
     return Runs(pd.DataFrame(states), records, histories, scores, lpips)
+
+
+class _State(NamedTuple):
+    """How far a run is, the command that mends or repeats it, and its scores where they are sound."""
+
+    status: str
+    detail: str
+    command: str
+    scores: pd.DataFrame | None = None
+
+
+def _state(cell: Cell, record: dict[str, Any] | None, scores: pd.DataFrame, scoring: str) -> _State:
+    train, evaluate = (f"study {step} {cell.study} {cell.arm.name}" for step in ("train", "evaluate"))
+    again = f"{train} --seed {cell.seed}"  # trains the run once more, but collects nothing
+    if record is None:
+        return _State("missing", "not trained", train)
+    if record["signature"] != cell.signature:
+        return _State("outdated", "trained with other settings, data or code", train)
+    if record["status"] == "diverged":
+        return _State("diverged", "at step {step}, term {term}".format(**record["diverged"]), again)
+    if not len(scores):
+        return _State("missing", "trained, but not evaluated", evaluate)
+    if scores.attrs.get("scoring") != scoring:
+        return _State("outdated", "evaluated on other test pictures, with other code or LPIPS weights", evaluate)
+    if scores.attrs.get("decode") != cell.arm.decode.model_dump():
+        return _State("outdated", "evaluated with another decoding", evaluate)
+    own = scores[(scores["seed"] == cell.seed) & (scores["signature"] == cell.signature)]
+    if not len(own):
+        return _State("missing", "trained, but not evaluated", evaluate)
+    return _State(record["status"], "", again, own[SCORES])
 
 
 def _read_record(path: Path, mend: str) -> dict[str, Any] | None:
@@ -122,7 +154,8 @@ def _read_scores(path: Path, mend: str) -> pd.DataFrame:
     with damage_told(path, mend):
         table = pd.read_parquet(path)
     # Plain objects: arms have different categories, and text columns take ten times as long to make.
-    return table.astype(dict.fromkeys(("arm", "image", "kind", "metric"), object))
+    texts = [name for name in ("arm", "image", "region", "metric") if name in table]
+    return table.astype(dict.fromkeys(texts, object))
 
 
 def score_matrices(rows: pd.DataFrame, arms: list[str]) -> dict[str, pd.DataFrame]:

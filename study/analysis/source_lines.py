@@ -7,7 +7,7 @@ import io
 import tokenize
 from pathlib import Path
 
-from study.training.syntax import modules_of
+from study.training.fingerprint import modules_of
 
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.theory import classification_ab, huber_range, optimal_ab, raw_weights
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.losses import (
     AntiAverageCircularLoss,
     AntiAverageLPIPSLoss,

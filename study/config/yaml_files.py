@@ -11,6 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from study.errors import StudyError
 
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
+"""Names of arms, families and terms."""
+
 Block = TypeVar("Block", bound="Strict")
 
 # Tags of unions, which pydantic puts into the place of an error although no one wrote them there.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from study.config.params import DataSettings
+from study.config.data import DataSettings
 from study.data import folder, palette_world, tiny_imagenet
 from study.data.source import Skipped, Source, Split
 
-__all__ = ["Skipped", "Source", "Split", "load_source"]
+__all__ = ["LOADERS", "Skipped", "Source", "Split", "load_source"]
 
-LOADERS = {"palette_world": palette_world.load, "tiny_imagenet": tiny_imagenet.load, "folder": folder.load}
+# Each module has load(settings, root), state(settings, root), which changes when the source does, and VERSION, which is
+# raised when the same source gives other pictures.
+LOADERS = {"palette_world": palette_world, "tiny_imagenet": tiny_imagenet, "folder": folder}
 
 
 def load_source(settings: DataSettings, root: Path) -> Source:
@@ -19,4 +21,4 @@ def load_source(settings: DataSettings, root: Path) -> Source:
     root: the project folder, to which relative paths in the settings refer and below which archives are looked for.
     Raises StudyError in one line when the source is missing, damaged or too small.
     """
-    return LOADERS[settings.source](settings, root)
+    return LOADERS[settings.source].load(settings, root)

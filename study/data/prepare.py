@@ -1,65 +1,130 @@
-"""From a source of pictures to the arrays that everything else reads: data/<study>/.
-
-train.npy, val.npy, test.npy   uint8 (N,S,S,3) sRGB
-prior.npy                      float64 (313,) smoothed frequency of the colour bins in the training pictures
-manifest.json                  counts, hashes, names, what was skipped and why, test pictures seen in training
-world.npz                      generated worlds only: the known conditional law and the kind of every pixel
-"""
+"""Making the prepared data of a study: from its source of pictures to data/<study>/ (prepared.py lists the files)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import os
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
-from study.color.bins import bin_frequencies, smooth_prior
-from study.color.lab import rgb_to_lab
-from study.color.tensors import images_to_tensor
-from study.config.params import Study
-from study.data import Source, load_source
-from study.data.color_distribution import ColorLaw
+import study as package
+from study.config.study import Study
+from study.data import LOADERS, Source, load_source
+from study.data.prior import training_prior
 from study.errors import StudyError
-from study.files import atomic_write_json, damage_told, fresh_directory, read_json, sha256_array
-from study.models.unet import half_resolution
+from study.files import atomic_write_json, fresh_directory, read_json, sha256_array, sha256_file
 
 SPLITS = ("train", "val", "test")
+FILES = ("train.npy", "val.npy", "test.npy", "prior.npy", "world.npz", "manifest.json")
+# What the other stages write, in the project folder.
+WRITTEN = ("results", "reports", ".cells", ".search", "mlruns")
 
 
-def prepare(name: str, study: Study, root: Path) -> dict[str, Any]:
-    """Make data/<name>/ anew from the study's source and return its manifest.
+def prepare(name: str, study: Study, root: Path, again: bool = False) -> dict[str, Any]:
+    """Make data/<name>/ from the study's source, unless it is up to date; return its manifest.
 
-    The folder is replaced in one step when all went well; StudyError leaves the old one as it was.
+    again: make it in any case. The folder is replaced in one step when all went well; StudyError leaves the old one as
+    it was. Raises StudyError in one line when the source is missing, damaged, or too small, and before any work when
+    files of the user could be lost.
     """
+    folder = root / "data" / name
+    refuse_overlap(name, study, root)
+    _refuse_foreign_files(folder)
+    if not again and up_to_date(name, study, root):
+        return read_json(folder / "manifest.json", f"run: study prepare {name} --again")
+    record = _record(study, root)  # before the source is read: what changes meanwhile is noticed the next time
     source = load_source(study.data, root)
-    with fresh_directory(root / "data" / name) as folder:
+    with fresh_directory(folder) as fresh:
         for split in SPLITS:
-            np.save(folder / f"{split}.npy", source.splits[split].images)
+            np.save(fresh / f"{split}.npy", source.splits[split].images)
         prior = training_prior(source.splits["train"].images)
-        np.save(folder / "prior.npy", prior)
+        np.save(fresh / "prior.npy", prior)
         if source.extra:
-            np.savez(folder / "world.npz", **source.extra)
-        manifest = _manifest(name, study, source, prior)
-        atomic_write_json(folder / "manifest.json", manifest)
+            np.savez(fresh / "world.npz", **source.extra)
+        files = {path.name: sha256_file(path) for path in sorted(fresh.iterdir())}
+        manifest = _manifest(name, study, source, prior) | {"files": files}
+        atomic_write_json(fresh / "manifest.json", manifest)
+    atomic_write_json(_record_path(name, root), record | {"manifest": sha256_file(folder / "manifest.json")})
     return manifest
 
 
-def training_prior(images: np.ndarray, batch: int = 512) -> np.ndarray:
-    """Smoothed frequency (313,) of the soft-encoded colours of uint8 pictures (N,S,S,3) at half resolution."""
-    total = torch.zeros(313, dtype=torch.float64)
-    for start in tqdm(range(0, len(images), batch), desc="colour prior", delay=2, disable=None):
-        rgb = images_to_tensor(images[start : start + batch])
-        total += bin_frequencies(half_resolution(rgb_to_lab(rgb)[:, 1:]))
-    return smooth_prior(total / total.sum()).numpy()
+def up_to_date(name: str, study: Study, root: Path) -> bool:
+    """Whether data/<name>/ is complete, unchanged, and what `prepare` would make of the source and settings now.
+
+    A folder of pictures counts as unchanged when names, sizes and times of change are.
+    """
+    folder = root / "data" / name
+    try:
+        recorded = read_json(_record_path(name, root), "")
+        manifest = read_json(folder / "manifest.json", "")
+        if recorded != _record(study, root) | {"manifest": sha256_file(folder / "manifest.json")}:
+            return False
+        return manifest["settings"] == study.data.model_dump() and all(
+            sha256_file(folder / file) == digest for file, digest in manifest["files"].items()
+        )
+    except (OSError, StudyError, KeyError):
+        return False
 
 
-def seen_in_training(source: Source) -> dict[str, int]:
-    """How many pictures of "val" and "test" are, pixel for pixel, among those of "train" too."""
-    training = {image.tobytes() for image in source.splits["train"].images}
-    return {split: sum(x.tobytes() in training for x in source.splits[split].images) for split in SPLITS[1:]}
+def refuse_overlap(name: str, study: Study, root: Path) -> None:
+    """StudyError when the study's folder of pictures lies inside a folder that a stage writes, or holds one.
+
+    Stages replace such folders, and would delete the pictures. Links and `..` are followed.
+    """
+    if study.data.source != "folder":
+        return
+    source = (root / Path(study.data.path).expanduser()).resolve()
+    for written in (root / "data" / name, *(root / folder for folder in WRITTEN)):
+        if _inside(source, written.resolve()) or _inside(written.resolve(), source):
+            raise StudyError(
+                f"data.path of {name}: {study.data.path!r} overlaps {str(written)!r}, which study replaces, so the "
+                "pictures could be deleted: keep them in a folder of their own"
+            )
+
+
+def _inside(inner: Path, outer: Path) -> bool:
+    # Also where the file system ignores case, or shows one folder in two places.
+    if outer in (inner, *inner.parents):
+        return True
+    return outer.exists() and any(at.exists() and os.path.samefile(at, outer) for at in (inner, *inner.parents))
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    # The folder is replaced as a whole, so nothing may be in it that `prepare` did not write.
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise StudyError(f"{folder} is a file, but prepared data belong there: move it away")
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    if foreign:
+        raise StudyError(
+            f"{folder} holds {foreign[0]!r}, which study prepare did not write and would delete: move it away"
+        )
+
+
+def _record_path(name: str, root: Path) -> Path:
+    # Beside the data, not in them: it holds times of change, and the data are to be the same bytes everywhere.
+    return root / "data" / ".prepared" / f"{name}.json"
+
+
+def _record(study: Study, root: Path) -> dict[str, str]:
+    # What the prepared data follow from, besides the settings: the code, and the state of the source.
+    libraries = {name: _version(name) for name in ("numpy", "pillow", "pillow-heif")}
+    digest = hashlib.sha256(repr(libraries).encode())
+    home = Path(package.__file__).parent
+    for path in sorted([*(home / "data").glob("*.py"), *(home / "color").glob("*.py")]):
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    return {"code": digest.hexdigest(), "source": LOADERS[study.data.source].state(study.data, root)}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def _manifest(name: str, study: Study, source: Source, prior: np.ndarray) -> dict[str, Any]:
@@ -75,61 +140,17 @@ def _manifest(name: str, study: Study, source: Source, prior: np.ndarray) -> dic
     return {
         "study": name,
         "settings": study.data.model_dump(),
+        "version": source.version,
         "data_hash": sha256_array(np.frombuffer("".join(training).encode(), np.uint8)),
         "splits": splits,
         "skipped": [{"name": item.name, "reason": item.reason} for item in source.skipped],
+        "flagged": [{"name": item.name, "reason": item.reason} for item in source.flagged],
         "seen_in_training": seen_in_training(source),
         "facts": source.facts,
     }
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The prepared data of a study, arrays read on demand."""
-
-    folder: Path
-    manifest: dict[str, Any]
-
-    def images(self, split: str) -> np.ndarray:
-        """uint8 (N,S,S,3) pictures of "train", "val" or "test"."""
-        return self._load(f"{split}.npy")
-
-    @property
-    def prior(self) -> np.ndarray:
-        """float64 (313,) smoothed frequency of the colour bins in the training pictures."""
-        return self._load("prior.npy")
-
-    @property
-    def law(self) -> ColorLaw | None:
-        """The conditional law of a generated world; None where it is not known."""
-        if not (self.folder / "world.npz").exists():
-            return None
-        world = self._load("world.npz")
-        return ColorLaw(tuple(world["kinds"].tolist()), world["modes"], world["probabilities"])
-
-    def kinds(self, split: str) -> np.ndarray:
-        """uint8 (N,S,S) index of every pixel's kind, of "val" or "test" of a generated world."""
-        return self._load("world.npz")[f"kind_{split}"]
-
-    def _load(self, name: str) -> Any:
-        """An array, or arrays by name; StudyError when the file is damaged or missing."""
-        path, mend = self.folder / name, f"run: study prepare {self.folder.name}"
-        try:
-            with damage_told(path, mend):
-                found = np.load(path)
-                return dict(found) if path.suffix == ".npz" else found
-        except FileNotFoundError:
-            raise StudyError(f"{path} is missing: {mend}") from None
-
-
-def load_prepared(name: str, study: Study, root: Path) -> Prepared:
-    """The prepared data of study `name`; StudyError when it is missing or was made with other settings."""
-    folder = root / "data" / name
-    mend = f"run: study prepare {name}"
-    try:
-        manifest = read_json(folder / "manifest.json", mend)
-    except FileNotFoundError:
-        raise StudyError(f"the data of {name} is not prepared: {mend}") from None
-    if manifest.get("settings") != study.data.model_dump():
-        raise StudyError(f"the data of {name} was prepared with other settings than params.yaml has now: {mend}")
-    return Prepared(folder, manifest)
+def seen_in_training(source: Source) -> dict[str, int]:
+    """How many pictures of "val" and "test" are, pixel for pixel, among those of "train" too."""
+    training = {image.tobytes() for image in source.splits["train"].images}
+    return {split: sum(x.tobytes() in training for x in source.splits[split].images) for split in SPLITS[1:]}

@@ -1,7 +1,11 @@
-"""The gray half of palette_world: where the regions of a scene lie, of what kind they are and how light each pixel is.
+"""The gray half of palette_world: where the regions of a scene lie, of what kind they are, how light each pixel is.
 
-Nothing here knows a colour: palette_world.py paints these scenes from a random stream of its own, so colour depends on
-the kind of a region alone. Lengths are in units of 1/32 of the picture, and textures keep their look at any size.
+Nothing here knows a colour. palette_world.py paints these scenes from a random stream of its own, so colour depends on
+the kind of a region alone. Lengths are in units of 1/32 of the picture; textures look the same at any size.
+
+Every processor draws the same bytes. Only +, -, *, /, comparisons and rounding are used, one array operation at a time:
+IEEE 754 defines their result to the last bit. NumPy's sin, cos, arctan2 and hypot differ between processors, and
+Generator.uniform may on ARM (a fused multiply-add): `_sine`, `_petals` and `_uniform` stand in for them.
 """
 
 from __future__ import annotations
@@ -10,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KIND_NAMES = ("sky", "grass", "flower", "car", "wall", "roof")
-SKY, GRASS, FLOWER, CAR, WALL, ROOF = range(len(KIND_NAMES))
+REGION_NAMES = ("sky", "grass", "flower", "car", "wall", "roof")
+SKY, GRASS, FLOWER, CAR, WALL, ROOF = range(len(REGION_NAMES))
 # Ranges of a region's mean L and of the amplitude of its texture; both are drawn uniformly for every region.
 LIGHTNESS = np.array([(60, 66), (69, 79), (60, 62), (61.5, 63), (40, 82), (40, 58)], np.float32)
 CONTRAST = np.array([(2.5, 4.5), (4, 7), (6, 8), (6, 8), (5, 9), (5, 9)], np.float32)
@@ -22,8 +26,8 @@ COMPOSITIONS = (
     ((FLOWER,), 0.12), ((CAR,), 0.15), ((WALL,), 0.06), ((FLOWER, FLOWER), 0.13), ((CAR, FLOWER), 0.17),
     ((WALL, CAR), 0.14), ((WALL, FLOWER), 0.11), ((FLOWER, FLOWER, FLOWER), 0.12),
 )  # fmt: skip
-# Regions are made of cells of 2x2 pixels, because colour is predicted at half resolution: so a predicted pixel never
-# lies on a border, and its law is exactly that of one kind.
+# Regions are made of cells of 2x2 pixels, because colour is predicted at half resolution. So no predicted pixel lies
+# on a border, and its colour distribution is exactly that of one kind.
 CELL = 2
 # Of a thing of some kind where that many things stand: range of its half width, half height / half width, highest lift.
 SIZES = {
@@ -34,54 +38,89 @@ SIZES = {
 # Region slots of a scene: sky, meadow, then three pairs of a thing and (when the thing is a house) its roof.
 SLOTS = 8
 FIRST_THING = 2
+# sin(x) = x - x^3/3! + ...: on a quarter turn to either side these terms leave an error below 1e-11.
+SINE_TERMS = (1 / 6, 1 / 20, 1 / 42, 1 / 72, 1 / 110, 1 / 156, 1 / 210)  # 1 / (2k (2k + 1))
 
 
 @dataclass(frozen=True)
 class Scenery:
-    """kinds uint8 (N,SLOTS): kind of each region slot; region, kind uint8 (N,S,S): each pixel's slot and its kind;
-    lightness float32 (N,S,S): L in Lab units."""
+    """Gray scenes.
 
-    kinds: np.ndarray
+    regions: uint8 (N,SLOTS), the kind of each region of a scene.
+    slot, region: uint8 (N,S,S), which region of the scene a pixel belongs to, and that region's kind.
+    lightness: float32 (N,S,S), L in Lab units.
+    """
+
+    regions: np.ndarray
+    slot: np.ndarray
     region: np.ndarray
-    kind: np.ndarray
     lightness: np.ndarray
 
 
 def draw_scenery(rng: np.random.Generator, count: int, size: int) -> Scenery:
     """`count` gray scenes of size x size pixels."""
-    kinds, boxes = _layout(rng, count)
-    turns = rng.uniform(0, 2 * np.pi, (count, SLOTS)).astype(np.float32)
+    regions, boxes = _layout(rng, count)
+    turns = _uniform(rng, 0, 2 * np.pi, (count, SLOTS)).astype(np.float32)
     cells = (np.arange(size // CELL, dtype=np.float32) + 0.5) * (32 * CELL / size)
-    region = _regions(rng, kinds, boxes, turns, *np.meshgrid(cells, cells, indexing="ij"))
-    region = region.repeat(CELL, axis=1).repeat(CELL, axis=2)
-    kind = np.take_along_axis(kinds, region.reshape(count, -1), axis=1).reshape(region.shape)
+    slot = _slots(rng, regions, boxes, turns, *np.meshgrid(cells, cells, indexing="ij"))
+    slot = slot.repeat(CELL, axis=1).repeat(CELL, axis=2)
+    region = np.take_along_axis(regions, slot.reshape(count, -1), axis=1).reshape(slot.shape)
 
-    mean = rng.uniform(*LIGHTNESS[kinds].transpose(2, 0, 1)).astype(np.float32)
-    contrast = rng.uniform(*CONTRAST[kinds].transpose(2, 0, 1)).astype(np.float32)
+    mean = _uniform(rng, *LIGHTNESS[regions].transpose(2, 0, 1), regions.shape).astype(np.float32)
+    contrast = _uniform(rng, *CONTRAST[regions].transpose(2, 0, 1), regions.shape).astype(np.float32)
     middles = (np.arange(size, dtype=np.float32) + 0.5) * (32 / size)
-    blades = rng.uniform(-1, 1, (count, 10, 32)).astype(np.float32)
+    blades = _uniform(rng, -1, 1, (count, 10, 32)).astype(np.float32)
     lightness = rng.random(region.shape, np.float32) * (2 * NOISE) - NOISE
     for k, texture in enumerate((_sky, _grass, _flower, _car, _wall, _roof)):
-        scene, row, column = np.nonzero(kind == k)
-        slot = region[scene, row, column]
-        at_y, at_x, turn = middles[row], middles[column], turns[scene, slot]
+        scene, row, column = np.nonzero(region == k)
+        of = slot[scene, row, column]
+        at_y, at_x, turn = middles[row], middles[column], turns[scene, of]
         if k == GRASS:
             tone = texture(at_y, at_x, blades, scene)
         elif k == SKY:
             tone = texture(at_y, at_x, turn)
         else:
-            center, middle, half, tall = boxes[scene, slot].T
+            center, middle, half, tall = boxes[scene, of].T
             tone = texture(at_y, at_x, turn, (at_x - center) / half, (at_y - middle) / tall)
-        lightness[scene, row, column] += mean[scene, slot] + contrast[scene, slot] * tone
-    return Scenery(kinds, region, kind, lightness)
+        lightness[scene, row, column] += mean[scene, of] + contrast[scene, of] * tone
+    return Scenery(regions, slot, region, lightness)
+
+
+def _uniform(rng: np.random.Generator, low: np.ndarray | float, high: np.ndarray | float, shape: tuple) -> np.ndarray:
+    # float64 between low and high. The values of rng.uniform, but for its fused multiply-add on some processors.
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    return low + (high - low) * rng.random(shape)
+
+
+def _sine(angle: np.ndarray) -> np.ndarray:
+    # sin(angle), float64; angle in radians. Folded to a quarter turn, then a polynomial.
+    turns = angle.astype(np.float64) / (2 * np.pi) - 0.25
+    folded = (0.25 - np.abs(turns - np.rint(turns))) * (2 * np.pi)
+    squared = folded * folded
+    sine = np.ones_like(folded)
+    for term in reversed(SINE_TERMS):
+        sine = 1 - squared * sine * term
+    return folded * sine
+
+
+def _petals(u: np.ndarray, v: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    # cos(6 angle + turn), float64, with the angle of (u, v): the real part of (u + iv)^6 exp(i turn) / |u + iv|^6.
+    u, v = u.astype(np.float64), v.astype(np.float64)
+    real, imaginary = u * u - v * v, 2 * u * v  # the square
+    square = real, imaginary
+    for _ in range(2):  # the cube of the square
+        real, imaginary = real * square[0] - imaginary * square[1], real * square[1] + imaginary * square[0]
+    radius = u * u + v * v
+    cosine, sine = _sine(turn + np.float64(np.pi / 2)), _sine(turn)
+    return (real * cosine - imaginary * sine) / np.maximum(radius * radius * radius, 1e-30)
 
 
 def _layout(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    # kinds (N,SLOTS), unused slots hold SKY; boxes float32 (N,SLOTS,4): centre x, middle y, half width, half height of
-    # things and roofs, all 0 in unused slots.
+    # regions (N,SLOTS): the kind of each, SKY in unused slots. boxes float32 (N,SLOTS,4): centre x, middle y, half
+    # width, half height of things and roofs, all 0 in unused slots.
     compositions = rng.choice(len(COMPOSITIONS), count, p=[share for _, share in COMPOSITIONS])
-    kinds = np.full((count, SLOTS), SKY, np.uint8)
-    kinds[:, 1] = GRASS
+    regions = np.full((count, SLOTS), SKY, np.uint8)
+    regions[:, 1] = GRASS
     boxes = np.zeros((count, SLOTS, 4), np.float32)
     for c, (things, _) in enumerate(COMPOSITIONS):
         scenes = np.flatnonzero(compositions == c)
@@ -92,16 +131,17 @@ def _layout(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarra
             smallest, largest, aspect, rise = SIZES[kind, len(things)]
             half = rng.integers(smallest, largest + 1, len(scenes))
             tall = np.rint(half * aspect)
-            center = (places[:, j] + 0.5) * room + rng.uniform(-1, 1, len(scenes)) * (8 if len(things) == 1 else 1)
-            middle = 31 - tall - rng.uniform(0, rise, len(scenes)) - 3 * (kind == WALL)
-            kinds[scenes, slot] = kind
+            shift = _uniform(rng, -1, 1, len(scenes)) * (8 if len(things) == 1 else 1)
+            center = (places[:, j] + 0.5) * room + shift
+            middle = 31 - tall - _uniform(rng, 0, rise, len(scenes)) - 3 * (kind == WALL)
+            regions[scenes, slot] = kind
             boxes[scenes, slot] = _snapped(np.clip(center, half, 32 - half), middle, half, tall)
             if kind == WALL:
                 center, middle = boxes[scenes, slot, :2].T
                 height = half // 2
-                kinds[scenes, slot + 1] = ROOF
+                regions[scenes, slot + 1] = ROOF
                 boxes[scenes, slot + 1] = _snapped(center, middle - tall - height, half + CELL, height)
-    return kinds, boxes
+    return regions, boxes
 
 
 def _snapped(center: np.ndarray, middle: np.ndarray, half: np.ndarray, tall: np.ndarray) -> np.ndarray:
@@ -110,29 +150,30 @@ def _snapped(center: np.ndarray, middle: np.ndarray, half: np.ndarray, tall: np.
     return np.stack([left + half, top + tall, half, tall], axis=1)
 
 
-def _regions(
-    rng: np.random.Generator, kinds: np.ndarray, boxes: np.ndarray, turns: np.ndarray, y: np.ndarray, x: np.ndarray
+def _slots(
+    rng: np.random.Generator, regions: np.ndarray, boxes: np.ndarray, turns: np.ndarray, y: np.ndarray, x: np.ndarray
 ) -> np.ndarray:
+    # The slot of every cell, uint8 (N,rows,columns).
     horizon, swell, wavelength = (
-        rng.uniform(low, high, (len(kinds), 1, 1)).astype(np.float32) for low, high in ((8, 14), (0, 2), (26, 60))
+        _uniform(rng, low, high, (len(regions), 1, 1)).astype(np.float32) for low, high in ((8, 14), (0, 2), (26, 60))
     )
-    hills = horizon + swell * np.sin(x[:1] * (2 * np.pi / wavelength) + turns[:, 1, None, None])
-    region = (y > hills).astype(np.uint8)
+    hills = horizon + swell * _sine(x[:1] * (2 * np.pi / wavelength) + turns[:, 1, None, None])
+    slots = (y > hills).astype(np.uint8)
     for slot in range(FIRST_THING, SLOTS):
         for kind, inside in ((FLOWER, _in_flower), (CAR, _in_car), (WALL, _in_wall), (ROOF, _in_roof)):
-            scenes = np.flatnonzero(kinds[:, slot] == kind)
+            scenes = np.flatnonzero(regions[:, slot] == kind)
             center, middle, half, tall = boxes[scenes, slot].T[:, :, None, None]
             u, v = (x - center) / half, (y - middle) / tall
             mask = (np.abs(u) < 1) & (np.abs(v) < 1) & inside(u, v)
-            region[scenes] = np.where(mask, np.uint8(slot), region[scenes])
-    return region
+            slots[scenes] = np.where(mask, np.uint8(slot), slots[scenes])
+    return slots
 
 
 # Shapes, in a box's own coordinates: u to the right, v down, both -1..1.
 
 
 def _in_flower(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.hypot(u, v) < 1
+    return u * u + v * v < 1
 
 
 def _wheel(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -159,7 +200,7 @@ def _in_roof(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _sky(y: np.ndarray, x: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    return np.clip(y / 9 - 0.9, -0.9, 0.9) + 0.1 * np.sin(x * 0.2 + turn)
+    return np.clip(y / 9 - 0.9, -0.9, 0.9) + 0.1 * _sine(x * 0.2 + turn)
 
 
 def _grass(y: np.ndarray, x: np.ndarray, blades: np.ndarray, scene: np.ndarray) -> np.ndarray:
@@ -169,12 +210,12 @@ def _grass(y: np.ndarray, x: np.ndarray, blades: np.ndarray, scene: np.ndarray) 
 
 
 def _flower(y: np.ndarray, x: np.ndarray, turn: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.where(np.hypot(u, v) < 0.33, -1, np.cos(6 * np.arctan2(v, u) + turn))
+    return np.where(u * u + v * v < 0.33 * 0.33, -1, _petals(u, v, turn))
 
 
 def _car(y: np.ndarray, x: np.ndarray, turn: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     window = _cabin(np.abs(u) + 0.12, v) & (np.abs(v + 0.4) < 0.35) & (np.abs(u) > 0.1)
-    paint = 0.45 * np.sin((x + y) * (2 * np.pi / 5) + turn)
+    paint = 0.45 * _sine((x + y) * (2 * np.pi / 5) + turn)
     return np.where(_wheel(u, v), -1, np.where(window, 1, paint))
 
 

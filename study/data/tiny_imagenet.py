@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from study.config.params import TinyImagenetData
+from study.config.data import TinyImagenetData
 from study.data.images import BadPicture, Picture, decode, in_threads
 from study.data.source import Source, Split
 from study.errors import StudyError
@@ -26,6 +26,7 @@ from study.files import atomic_write
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
 NAME = "tiny-imagenet-200.zip"
+VERSION = 1
 CLASSES = 200
 MEMBER = re.compile(r"tiny-imagenet-200/(?:train/(n\d+)/images/\1_(\d+)|val/images/val_(\d+))\.JPEG")
 
@@ -57,7 +58,12 @@ def load(settings: TinyImagenetData, root: Path) -> Source:
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror or error}") from error
     facts = {"archive": NAME, "bytes": path.stat().st_size, "md5": md5, "official": md5 == MD5} | held
-    return Source(splits, facts=facts | {"grayscale": grayscale})
+    return Source(splits, version=VERSION, facts=facts | {"grayscale": grayscale})
+
+
+def state(settings: TinyImagenetData, root: Path) -> str:
+    """Always "": the pictures that the settings ask for are the same in every archive."""
+    return ""
 
 
 def existing_archive(root: Path) -> Path | None:

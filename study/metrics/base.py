@@ -1,49 +1,16 @@
-"""What every metric declares about itself, and the checks and means over pixels that all of them share."""
+"""Checks of shapes and types, and means over pixels, that all metrics share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache
 from itertools import repeat
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from study.color.lab import at_least_float32
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How to read one column of scores.
-
-    name    the name in every table
-    unit    unit of the value, "1" for pure numbers
-    low     smallest possible value
-    high    largest possible value (may be infinite)
-    better  "higher", "lower", "target" (the nearer to `target` the better), or None: the value has no better
-            direction of its own and is read beside the ground truth's value
-    target  the value aimed at when better == "target", else None
-    margin  half-width of the region of practical equivalence, in `unit`: two arms whose difference lies inside
-            -margin..+margin are called equivalent. Margins were declared before any run, as fractions of a
-            just-noticeable difference (JND; about 2.3 in CIE76 units and 1 in CIEDE2000 units) where there is one:
-            about a tenth of a JND for ab_rmse, a quarter for CIEDE2000, a fifth for chroma, a third for AuC
-            (0.005 * 150 = 0.75 Lab units); a fifteenth of the step between the verbal categories of the
-            colorfulness scale (about 15 points); two or three hundredths for shares, ratios and indices
-            between 0 and 1; for PSNR, SSIM and LPIPS the last digit that papers usually print and discuss.
-    says    one line: what it is
-    weakness  one line: how it can mislead
-    """
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    better: Literal["higher", "lower", "target"] | None
-    target: float | None
-    margin: float
-    says: str
-    weakness: str
+from study.metrics.units import warn_of_ab_units, warn_of_rgb_units
 
 
 def check_images(name: str, images: Tensor, channels: int) -> None:
@@ -53,10 +20,15 @@ def check_images(name: str, images: Tensor, channels: int) -> None:
 
 
 def check_pair(prediction: Tensor, target: Tensor, channels: int) -> None:
-    """Raise ValueError, naming both shapes, unless both are the same (N, channels, H, W)."""
+    """Raise ValueError, naming both shapes, unless both are the same (N, channels, H, W).
+
+    Two channels are a and b: warn where those of the target are surely not in Lab units. (A prediction may be gray.)
+    """
     if prediction.shape != target.shape:
         raise ValueError(f"prediction and target differ in shape: {tuple(prediction.shape)} and {tuple(target.shape)}")
     check_images("prediction", prediction, channels)
+    if channels == 2:
+        warn_of_ab_units("target", target)
 
 
 def check_pixels(name: str, pixels: Tensor, images: Tensor) -> None:
@@ -76,34 +48,50 @@ def check_mask(mask: Tensor | None, images: Tensor) -> None:
             raise ValueError(f"mask must be boolean, got {mask.dtype}")
 
 
-def check_rgb_type(rgb: Tensor) -> None:
-    """Raise ValueError unless the pictures are uint8 or floating point."""
+def check_rgb(rgb: Tensor) -> None:
+    """Raise ValueError unless the pictures are uint8 or floating point; warn where floats are surely not in 0..1."""
     if not (rgb.is_floating_point() or rgb.dtype == torch.uint8):
         raise ValueError(f"rgb must be uint8 or floating point, got {rgb.dtype} of shape {tuple(rgb.shape)}")
+    warn_of_rgb_units("rgb", rgb)
 
 
 def unit_rgb(rgb: Tensor) -> Tensor:
-    """sRGB as float in [0, 1]: uint8 is divided by 255, floats are taken to be in [0, 1] already.
+    """sRGB as float in [0, 1]: uint8 is divided by 255, floats stay as they are.
 
-    Raises ValueError for other integers, whose range nobody knows.
+    Raises ValueError for other integers, whose range nobody knows. Warns where floats are surely not in [0, 1].
     """
-    check_rgb_type(rgb)
+    check_rgb(rgb)
     return rgb.float() / 255 if rgb.dtype == torch.uint8 else at_least_float32(rgb)
 
 
+def widest_float(device: torch.device) -> torch.dtype:
+    """float64 where the device has it, else float32."""
+    return torch.float64 if device.type in ("cpu", "cuda", "meta") else _tried_float(device)
+
+
+@cache
+def _tried_float(device: torch.device) -> torch.dtype:
+    try:
+        return torch.zeros(1, dtype=torch.float64, device=device).dtype
+    except (TypeError, RuntimeError):  # Apple's graphics cards raise TypeError
+        return torch.float32
+
+
 def length(a: Tensor, b: Tensor) -> Tensor:
-    """sqrt(a^2 + b^2), without gradients: `study.color.lab.chroma` is for those."""
+    """sqrt(a^2 + b^2), without gradients. (`study.color.lab.chroma` has them.)"""
     return (a * a).addcmul_(b, b).sqrt_()
 
 
 def pixels_per_pass(images: Tensor) -> int:
-    """How many pixels to work on at a time: on the CPU the dozen working rows then stay in a core's cache."""
+    """How many pixels to work on at a time. On a CPU a dozen working rows of them stay in a core's cache."""
     return 65_536 if images.device.type == "cpu" else 1 << 22
 
 
 def image_pieces(images: Tensor, mask: Tensor | None, passes: int = 2) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The images, and their masks where there are any, a few at a time, as many as `passes` passes take: enough work
-    for one call, few enough for the processor's cache. One piece if there are no images."""
+    """The images and their masks, a few at a time: as many as fill `passes` passes, and one piece if there are none.
+
+    That is enough work for one call, and fits into the processor's cache.
+    """
     step = max(1, passes * pixels_per_pass(images) // max(1, images.shape[2] * images.shape[3]))
     masks = repeat(None) if mask is None else mask.split(step)
     return zip(images.split(step), masks, strict=False)

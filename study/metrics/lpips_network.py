@@ -1,4 +1,4 @@
-"""The LPIPS network (Zhang et al. 2018) and where its weights come from, for the loss and for the metric."""
+"""The LPIPS network (Zhang et al. 2018), for the loss and for the metric, and where its weights come from."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from study.files import atomic_write_bytes
 
 VERSION = "0.1"
 WEIGHTS_VARIABLE = "STUDY_LPIPS_WEIGHTS"
+FOLDER_VARIABLE = "STUDY_DATA_DIR"
 UNTRAINED = "untrained"
 DOWNLOADS = "https://download.pytorch.org/models"
 TIMEOUT_SECONDS = 5.0
@@ -26,10 +27,15 @@ HUB_CACHE = "torch's hub cache (~/.cache/torch/hub/checkpoints where TORCH_HOME 
 
 
 class Trunk(NamedTuple):
-    """The network under LPIPS: torchvision's file of its ImageNet weights, and the smallest picture it takes."""
+    """The network under LPIPS.
+
+    file: torchvision's file of its ImageNet weights. smallest: height and width of the smallest picture that it takes.
+    features: a file of the convolutional part alone, with torchvision's keys (features.N.weight, features.N.bias).
+    """
 
     file: str
     smallest: int
+    features: str = ""
 
     @property
     def url(self) -> str:
@@ -41,8 +47,8 @@ class Trunk(NamedTuple):
 
 
 TRUNKS = {
-    "alex": Trunk("alexnet-owt-7be5be79.pth", 31),
-    "vgg": Trunk("vgg16-397923af.pth", 16),
+    "alex": Trunk("alexnet-owt-7be5be79.pth", 31, "alexnet_features.pth"),
+    "vgg": Trunk("vgg16-397923af.pth", 16, "vgg16_features.pth"),
     "squeeze": Trunk("squeezenet1_1-b8a52dc0.pth", 17),
 }
 
@@ -50,8 +56,8 @@ TRUNKS = {
 class Weights(NamedTuple):
     """A file of a trunk's weights, and what messages call it.
 
-    Messages end up in reports that others read: they name a path only where it was given as an argument, not
-    where the variable or the cache of one machine happens to point.
+    Messages end up in reports that others read. They name a path only where it was given as an argument, not where
+    a variable or the cache of one machine points.
     """
 
     file: Path
@@ -59,24 +65,29 @@ class Weights(NamedTuple):
 
 
 def find_weights(net: str, named: str | Path | None = None, download: bool = True) -> Weights:
-    """The trunk's ImageNet weights: `named`, else the file of STUDY_LPIPS_WEIGHTS, else torch's hub cache.
+    """The file of a trunk's ImageNet weights.
 
-    net: "alex", "vgg" or "squeeze". What is not in the cache is downloaded into it, checked against the hash in
-    its name and put in place in one step; a server that is silent for 5 seconds is given up.
-    Raises StudyError when net is unknown, lpips or torchvision is not installed, a file that was named is missing,
-    or (with download=False: at once) the weights are not in the cache and cannot be had.
+    net: "alex", "vgg" or "squeeze". Looks, in this order, at the path `named`, the file of STUDY_LPIPS_WEIGHTS, the
+    folder of STUDY_DATA_DIR (alexnet_features.pth, vgg16_features.pth, or the file as torchvision names it) and torch's
+    hub cache. What is nowhere is downloaded into the cache and checked against the hash in its name. A server that is
+    silent for 5 seconds is given up.
+    Raises StudyError when net is unknown, lpips or torchvision is not installed, a file that was named is missing, or
+    the weights cannot be had. With download=False nothing is fetched.
     """
     _check_usable(net)
     trunk = TRUNKS[net]
-    variable = os.environ.get(WEIGHTS_VARIABLE)
     if named is not None:
         if not Path(named).is_file():
             raise StudyError(f"there is no file {named}; give the path of {trunk.file}")
         return Weights(Path(named), str(named))
-    if variable:
+    if variable := os.environ.get(WEIGHTS_VARIABLE):
         if not Path(variable).is_file():
             raise StudyError(f"{WEIGHTS_VARIABLE} names no file: set it to the path of {trunk.file}")
         return Weights(Path(variable), f"the file of {WEIGHTS_VARIABLE}")
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        for name in filter(None, (trunk.features, trunk.file)):
+            if (file := Path(folder).expanduser() / name).is_file():
+                return Weights(file, f"{name} in the folder of {FOLDER_VARIABLE}")
     if not trunk.cached.is_file():
         if not download:
             raise StudyError(f"{trunk.file} is not in {HUB_CACHE}")
@@ -88,7 +99,7 @@ def build_lpips(net: str, weights: Weights | None) -> nn.Module:
     """`lpips.LPIPS` of version 0.1 on the trunk's weights, frozen, in evaluation mode, on the CPU.
 
     The linear layers on top of the trunk come with the package lpips. weights: what `find_weights` returned, or None
-    for random weights, always the same: for tests only.
+    for random weights, always the same, which are for tests only.
     Raises StudyError when net is unknown, lpips cannot be imported, or the file holds something else.
     """
     _check_usable(net)
@@ -117,10 +128,10 @@ def build_lpips(net: str, weights: Weights | None) -> nn.Module:
 def perceptual_availability(
     net: str = "alex", weights: str | Path | None = None, download: bool = False
 ) -> tuple[bool, str]:
-    """Whether there is all that LPIPS on `net` needs, and in one line what is missing ("" if nothing is).
+    """Whether all that LPIPS on `net` needs is there, and in one line what is missing ("" if nothing is).
 
-    weights: a path as `find_weights` takes it, or "untrained". Looks for packages and files without importing the
-    packages or reading the files. With download=True weights that are missing are fetched into torch's hub cache.
+    weights: a path as `find_weights` takes it, or "untrained". Looks for packages and files; imports no package and
+    reads no file. With download=True missing weights are fetched into torch's hub cache.
     """
     try:
         if weights == UNTRAINED:
@@ -148,8 +159,8 @@ def _download(trunk: Trunk) -> None:
             content = response.read()
     except (OSError, HTTPException) as error:
         raise StudyError(
-            f"its weights could not be fetched: put {trunk.file} into {HUB_CACHE}, or set {WEIGHTS_VARIABLE} to "
-            "its path"
+            f"its weights could not be fetched: put {trunk.file} into {HUB_CACHE} or into the folder of "
+            f"{FOLDER_VARIABLE}, or set {WEIGHTS_VARIABLE} to its path"
         ) from error
     if not hashlib.sha256(content).hexdigest().startswith(wanted):
         raise StudyError(f"{trunk.url} sent something other than {trunk.file}: put that into {HUB_CACHE} by hand")

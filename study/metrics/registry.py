@@ -1,244 +1,40 @@
-"""METRICS: what each metric is, in the order of the tables."""
+"""METRICS, every metric that a file of this folder declares, in the order of the tables; and scoring by all of them."""
 
 from __future__ import annotations
 
-from math import inf
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-from study.metrics.base import Metric
+from torch import Tensor
 
-_ALL = (
-    Metric(
-        name="ab_rmse",
-        unit="Lab",
-        low=0,
-        high=inf,
-        better="lower",
-        target=None,
-        margin=0.25,
-        says="root mean squared error of a and b",
-        weakness="smallest for the average of all plausible colours: it rewards sepia",
-    ),
-    Metric(
-        name="ciede2000",
-        unit="CIEDE2000",
-        low=0,
-        high=inf,
-        better="lower",
-        target=None,
-        margin=0.25,
-        says="mean CIEDE2000 colour difference to the truth",
-        weakness="rewards averaging, a little less than the error in ab",
-    ),
-    Metric(
-        name="psnr",
-        unit="dB",
-        low=0,
-        high=100,
-        better="higher",
-        target=None,
-        margin=0.1,
-        says="peak signal-to-noise ratio in sRGB",
-        weakness="dominated by the lightness that is passed through; rewards averaging; identical images get 100",
-    ),
-    Metric(
-        name="ssim",
-        unit="1",
-        low=-1,
-        high=1,
-        better="higher",
-        target=None,
-        margin=0.005,
-        says="structural similarity in sRGB",
-        weakness="nearly blind to colour, because the structure is in the lightness that is passed through",
-    ),
-    Metric(
-        name="auc",
-        unit="1",
-        low=0,
-        high=1,
-        better="higher",
-        target=None,
-        margin=0.005,
-        says="area under the curve 'share of pixels whose ab error is at most t', t = 0..150",
-        weakness="mostly counts nearly gray pixels: a gray output scores about 0.9 on photographs",
-    ),
-    Metric(
-        name="auc_rebalanced",
-        unit="1",
-        low=0,
-        high=1,
-        better="higher",
-        target=None,
-        margin=0.005,
-        says="the same area, each pixel weighted by 1 / frequency of its true colour",
-        weakness="a few rare pixels decide an image, so it is noisy",
-    ),
-    Metric(
-        name="lpips",
-        unit="1",
-        low=0,
-        high=inf,
-        better="lower",
-        target=None,
-        margin=0.005,
-        says="distance between deep features of the prediction and the truth",
-        weakness="values depend on network and version; made for distortions of larger pictures, not for colour",
-    ),
-    Metric(
-        name="colorfulness",
-        unit="1",
-        low=0,
-        high=inf,
-        better=None,
-        target=None,
-        margin=1.0,
-        says="Hasler-Suesstrunk M3 in sRGB: 0 gray, 15 slightly, 45 averagely, 109 extremely colourful",
-        weakness="higher is not better: wrong or garish colours score too, compare with the truth",
-    ),
-    Metric(
-        name="colorfulness_gap",
-        unit="1",
-        low=0,
-        high=inf,
-        better="lower",
-        target=None,
-        margin=1.0,
-        says="distance between the colorfulness of the prediction and of the truth",
-        weakness="0 for wrong colours of the right strength",
-    ),
-    Metric(
-        name="chroma",
-        unit="Lab",
-        low=0,
-        high=inf,
-        better=None,
-        target=None,
-        margin=0.5,
-        says="mean chroma",
-        weakness="higher is not better: says nothing about hue, compare with the truth",
-    ),
-    Metric(
-        name="chroma_ratio",
-        unit="1",
-        low=-inf,
-        high=inf,
-        better="target",
-        target=1.0,
-        margin=0.03,
-        says="mean chroma of the predictions / mean chroma of the truth, both over all test pictures",
-        weakness="1 for wrong hues of the right strength; colourful pictures count more than dull ones",
-    ),
-    Metric(
-        name="chroma_shortfall",
-        unit="Lab",
-        low=0,
-        high=inf,
-        better="lower",
-        target=None,
-        margin=0.5,
-        says="mean over the pixels of the chroma that is missing where there is too little",
-        weakness="falls with any gain on all colours, wrong ones too; blind to too much colour",
-    ),
-    Metric(
-        name="gray_share",
-        unit="1",
-        low=0,
-        high=1,
-        better=None,
-        target=None,
-        margin=0.02,
-        says="share of pixels with chroma below 5 Lab units",
-        weakness="a threshold: chroma 4.9 and 5.1 look alike; many true pixels are gray",
-    ),
-    Metric(
-        name="sepia_cast",
-        unit="Lab",
-        low=0,
-        high=25,
-        better="lower",
-        target=None,
-        margin=0.25,
-        says="chroma that faint brown (hues of 40..90 degrees), chroma 5..25, adds per pixel beyond the truth's",
-        weakness="0 for a gray image, and for one whose brown is too strong to be faint or in the wrong place",
-    ),
-    Metric(
-        name="purple_cast",
-        unit="Lab",
-        low=0,
-        high=25,
-        better="lower",
-        target=None,
-        margin=0.25,
-        says="chroma that faint purple (hues of 290..340 degrees), chroma 5..25, adds per pixel beyond the truth's",
-        weakness="0 for a gray image, and for one whose purple is too strong to be faint or in the wrong place",
-    ),
-    Metric(
-        name="hue_diversity",
-        unit="1",
-        low=0,
-        high=1,
-        better=None,
-        target=None,
-        margin=0.02,
-        says="chroma-weighted circular variance of hue: 0 one hue, 1 hues cancel",
-        weakness="the faint noise of a nearly gray image counts as diverse; two opposite hues already give 1",
-    ),
-    Metric(
-        name="hue_diversity_gap",
-        unit="1",
-        low=0,
-        high=1,
-        better="lower",
-        target=None,
-        margin=0.02,
-        says="distance between the hue diversity of the prediction and of the truth",
-        weakness="0 for wrong hues that are spread as widely as the true ones",
-    ),
-    Metric(
-        name="hue_entropy",
-        unit="1",
-        low=0,
-        high=1,
-        better=None,
-        target=None,
-        margin=0.02,
-        says="entropy of the chroma-weighted histogram of 36 hues / ln 36",
-        weakness="depends on the bins and grows with the number of pixels; chroma noise counts as diverse",
-    ),
-    Metric(
-        name="averaging_index",
-        unit="1",
-        low=0,
-        high=1,
-        better="lower",
-        target=None,
-        margin=0.02,
-        says="where the prediction lies between the nearest mode (0) and the conditional mean (1)",
-        weakness="needs a known colour law; a far-off colour reads about 0.5, a mode that was not drawn reads 0",
-    ),
-    Metric(
-        name="mode_commitment",
-        unit="1",
-        low=0,
-        high=1,
-        better="higher",
-        target=None,
-        margin=0.02,
-        says="share of pixels within 10 Lab units of a mode and nearer to it than to the conditional mean",
-        weakness="needs a known colour law; the same mode everywhere counts as full commitment, and so does a gain "
-        "that happens to carry an average close to a mode",
-    ),
-    Metric(
-        name="regret",
-        unit="share of the reachable ab-MSE",
-        low=0,
-        high=inf,
-        better="lower",
-        target=None,
-        margin=0.02,
-        says="expected ab-MSE above the smallest reachable one, as a share of it over the test set",
-        weakness="needs a known colour law; it is the price of committing: drawing colours from the true law costs 1",
-    ),
-)
+from study.metrics.card import Metric
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+_FAMILIES = ("fidelity", "color_difference", "similarity", "threshold_curve", "perceptual", "vividness", "cast", "hue",
+             "averaging")  # fmt: skip
+
+
+def _found() -> dict[str, Metric]:
+    """The cards of all files: the families in their order, then new ones by name; in a file, as they stand there."""
+    files = {path.stem for path in Path(__file__).parent.glob("*.py")} - {"__init__", "registry"}
+    cards: dict[str, Metric] = {}
+    for family in (*_FAMILIES, *sorted(files - set(_FAMILIES))):
+        module = import_module(f"study.metrics.{family}")
+        own = (value for value in vars(module).values() if getattr(value, "__module__", None) == module.__name__)
+        for card in (value.card for value in own if isinstance(getattr(value, "card", None), Metric)):
+            if card.name in cards:
+                raise ValueError(f"two metrics are called {card.name}: one of them is in study/metrics/{family}.py")
+            cards[card.name] = card
+    return cards
+
+
+METRICS: dict[str, Metric] = _found()
+
+
+def scores(inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """One value per image, (N,), of every metric whose inputs are there: name -> values.
+
+    inputs: by name, those of `study.metrics.inputs.INPUTS` that exist.
+    """
+    return {name: card.measure(inputs) for name, card in METRICS.items() if card.measurable(inputs)}

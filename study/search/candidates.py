@@ -1,9 +1,9 @@
 """The candidates of one family: proposed by Optuna, claimed by one process each, and what was found out about them.
 
-A candidate is known by its index 0, 1, 2, ... below the budget of trials; Optuna's trial numbers grow further when a
-trial is cut off and its candidate tried again. Every proposal has a random stream of its own, from the search's seed,
-the family and the index, so that with the embedded storage (where a whole batch is proposed, then judged, then told)
-the same candidates come whatever the number of jobs and however often the search was killed.
+A candidate is known by its index 0, 1, 2, ... below the budget of trials. Optuna's trial numbers grow further when a
+trial is cut off and its candidate tried again. Every proposal has a random stream of its own, made from the search's
+seed, the family and the index. With the embedded storage a whole batch is proposed, then judged, then told. So the same
+candidates come whatever the number of jobs, and however often the search was killed.
 """
 
 from __future__ import annotations
@@ -12,29 +12,45 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from study.config.params import Arm
+from study.config.arms import Arm
 from study.errors import StudyError
 from study.search.objectives import OBJECTIVES
 from study.search.space import FamilySpace
-from study.search.storage import SearchStorage
 
-# Proposals before TPE takes over, those that are enqueued among them.
-STARTUP = 8
+STARTUP = 8  # proposals before TPE takes over, those that are enqueued among them
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class SearchStorage(Protocol):
+    """What the search needs of a storage.
+
+    optuna: the storage as Optuna takes it. alone: no other process can work on it. worker: name of this process.
+    """
+
+    optuna: Any
+    alone: bool
+    worker: str
+
+    def lock(self, name: str) -> AbstractContextManager[Any]:
+        """Hold the lock `name`, shared by all processes on this storage."""
+
+    def is_dead(self, worker: str) -> bool:
+        """Whether the process of that name has ended."""
 
 
 @dataclass
 class Candidate:
-    """A point of the space, its arm, and its scores so far, one dict for each seed in order.
+    """A point of the space, its arm, and its scores so far: one dict for each seed, in order.
 
-    name: of an enqueued point; seconds: of training, for each seed; diverged: a training of it did not end well.
+    name: of an enqueued point. seconds: of training, for each seed. diverged: one of its trainings diverged.
     """
 
     index: int
@@ -69,8 +85,8 @@ class Candidate:
 class Candidates:
     """The candidates of one family in a storage.
 
-    constraints: None for the search with three objectives; otherwise vividness alone is minimised and the function
-    says by how much a candidate violates each constraint (at most 0: not at all).
+    constraints: None for the search with three objectives. Otherwise vividness alone is minimised, and the function
+    says by how much a candidate violates each constraint (0 or less: not at all).
     """
 
     def __init__(
@@ -82,7 +98,7 @@ class Candidates:
         seed: int,
         constraints: Callable[[Candidate], dict[str, float]] | None = None,
     ) -> None:
-        """facts: everything that decides what a candidate scores; other facts make another search."""
+        """facts: all that decides what a candidate scores. Other facts make another search."""
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
         self.storage, self.space, self.seed, self.constraints = storage, space, seed, constraints
         self.name = f"{study} {space.name} {digest}"
@@ -108,7 +124,7 @@ class Candidates:
             self._sweep()
             if self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 raise StudyError(
-                    f"candidates of {self.space.name} are being judged by another process: search again when none is"
+                    f"another process is judging candidates of {self.space.name}: wait for it, then search again"
                 )
             optuna.delete_study(study_name=self.name, storage=self.storage.optuna)
             self.optuna = self._new()
@@ -116,10 +132,10 @@ class Candidates:
     # -- asking ----------------------------------------------------------------------------------------------------
 
     def claim(self, budget: int, batch: int) -> list[Candidate]:
-        """Candidates that nobody has judged or is judging, now this process's: [] when there are none below `budget`.
+        """Claim candidates that nobody has judged or is judging; [] when there are none below `budget`.
 
-        Alone: those of the first batch that is not finished, which begins at a multiple of `batch`. Otherwise up to
-        `batch` of them. Candidates of processes that have died are tried again.
+        When this process is alone, they are the open ones of the first unfinished batch, which begins at a multiple of
+        `batch`. Otherwise they are up to `batch` of all. Candidates of dead processes are tried again.
         """
         with self.storage.lock("claims"):
             self._sweep()
@@ -136,7 +152,7 @@ class Candidates:
         return [(trial.user_attrs["candidate"], trial) for trial in trials if "candidate" in trial.user_attrs]
 
     def _sweep(self) -> None:
-        """Fail what dead processes left behind: trials that they were judging, and one not yet asked for."""
+        """Mark as failed what dead processes left: trials that they were judging, and one not yet asked for."""
         for trial in self.optuna.get_trials(deepcopy=False):
             if trial.state == TrialState.WAITING:
                 self.optuna.tell(self.optuna.ask(), state=TrialState.FAIL)
@@ -163,14 +179,17 @@ class Candidates:
         return candidate
 
     def _candidate(self, index: int, params: dict[str, Any]) -> Candidate:
-        points = self.space.family.enqueue
-        name = points[index].name if index < len(points) else ""
-        return Candidate(index, name, params, self.space.arm(params, f"{self.space.name}-{index}"))
+        points, name = self.space.family.enqueue, ""
+        if index < len(points):
+            name, settings = points[index].name, self.space.given(points[index])
+        else:
+            settings = self.space.settings(params)
+        return Candidate(index, name, params, self.space.arm(settings, f"{self.space.name}-{index}"))
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
     def tell(self, candidate: Candidate) -> None:
-        """Record what was found out about a claimed candidate, in one step: it is finished or it is not.
+        """Record a judged candidate in one step, so that it is finished or it is not.
 
         When others took this process for dead and try the candidate themselves, their result counts.
         """
@@ -216,11 +235,11 @@ class Candidates:
         return [found[index] for index in sorted(found)]
 
     def knows(self, key: str) -> bool:
-        """Whether something is `remembered` under this key."""
+        """Whether something is remembered under this key."""
         return key in self.optuna.user_attrs
 
     def remembered(self, key: str, compute: Callable[[], Any]) -> Any:
-        """What `compute` returned the first time, for all processes; it must be fit for JSON."""
+        """What `compute` returned the first time, shared by all processes. It must be fit for JSON."""
         with self.storage.lock(f"{self.name} {key}"):
             known = self.optuna.user_attrs.get(key)
             if known is None:

@@ -2,131 +2,115 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pandas as pd
 import yaml
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from study.files import atomic_write_json, atomic_write_text, fresh_directory
-from study.search import objectives
-from study.search.advice import advice, seeds_in_words
+from study.search.advice import advice, count_of_seeds
 from study.search.candidates import Candidate, Candidates
-from study.search.finalists import Honest, means
+from study.search.finalists import Refit, means
+from study.search.fingerprints import made_from
 from study.search.front import hypervolume
-from study.search.objectives import METRICS, OBJECTIVES
+from study.search.objectives import FORMULAS, METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
+from study.search.schemas import FINALISTS, TRIALS
+from study.tables import write_table
 
-FINALIST_COLUMNS = ["family", "choice", "trial", "metric", "tuned", "honest", "low", "high", "seeds"]
+FILES = ("trials.csv", "finalists.csv", "best.yaml", "search.json")
 
 
-def write_results(search: Search, settled: dict[str, dict[str, Any]], baseline: Honest, folder: Path) -> dict[str, Any]:
+def write_results(search: Search, selected: dict[str, dict[str, Any]], baseline: Refit, folder: Path) -> dict[str, Any]:
     """Write the four files of a search and return the content of search.json.
 
-    settled: the choices of every family, as `finalists.settle` gives them. baseline: as `honest_baseline` gives it.
+    selected: what `select_finalists` found for every family. baseline: refit scores of the baseline.
     """
-    trials = search.settings.trials
-    judged = {name: search.open(name).finished(trials) for name in settled}
-    everything = _everything(search, settled, judged, baseline)
+    judged = {name: search.open(name).finished(search.settings.trials) for name in selected}
+    content = _content(search, selected, judged, baseline)
     with fresh_directory(folder) as fresh:
-        _write_table(_trials(search, judged), fresh / "trials.csv")
-        _write_table(_finalists(search, settled, judged), fresh / "finalists.csv")
-        atomic_write_text(fresh / "best.yaml", _best(search, settled, everything))
-        atomic_write_json(fresh / "search.json", everything)
-    return everything
+        write_table(fresh / "trials.csv", TRIALS, pd.DataFrame(_trials(search, judged)))
+        write_table(fresh / "finalists.csv", FINALISTS, FINALISTS.frame(_finalists(search, selected, judged)))
+        atomic_write_text(fresh / "best.yaml", _best(search, selected, content))
+        atomic_write_json(fresh / "search.json", content)
+    return content
 
 
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    atomic_write_text(path, table.to_csv(index=False, float_format="%.8g", lineterminator="\n"))
-
-
-def _trials(search: Search, judged: dict[str, list[Candidate]]) -> pd.DataFrame:
+def _trials(search: Search, judged: dict[str, list[Candidate]]) -> list[dict[str, Any]]:
     rows = []
     for name, candidates in judged.items():
         space = search.open(name).space
         front = {candidate.index for candidate in search.eligible(candidates)}
-        for candidate in candidates:
-            arm = candidate.arm
-            row: dict[str, Any] = {
-                "family": name,
-                "trial": candidate.index,
-                "state": "diverged" if candidate.diverged else "complete",
-            }
-            row |= {f"w_{term}": arm.loss.weights.get(term, 0.0) for term in space.family.weights}
-            row |= {f"o_{option}": _word(arm.loss.options[option]) for option in space.family.options}
-            if space.family.decode.temperature:
-                row["d_temperature"] = arm.decode.temperature
-            if space.family.train.learning_rate:
-                row["t_learning_rate"] = arm.train.learning_rate
-            for key in (*OBJECTIVES, *METRICS):
-                row[key] = candidate.mean(key) if candidate.scores and not candidate.diverged else np.nan
-            stopped = not candidate.diverged and len(candidate.scores) < search.settings.seeds
-            row |= {
-                "seeds": len(candidate.scores),
-                "front": "yes" if candidate.index in front else "no",
-                "stopped": "dominated" if stopped else "",
-                "enqueued": candidate.name,
-            }
-            rows.append(row)
-    table = pd.DataFrame(rows)
-    first = ["family", "trial", "state"]
-    last = [*OBJECTIVES, *METRICS, "seeds", "front", "stopped", "enqueued"]
-    return table[[*first, *(column for column in table.columns if column not in (*first, *last)), *last]]
+        for one in candidates:
+            scored = bool(one.scores) and not one.diverged
+            settings = space.settings_of(one.arm)
+            rows.append(
+                {
+                    "family": name,
+                    "trial": one.index,
+                    "state": "diverged" if one.diverged else "complete",
+                    **{key: "none" if value is None else value for key, value in settings.items()},
+                    **{key: one.mean(key) if scored else np.nan for key in (*OBJECTIVES, *METRICS)},
+                    "seeds": len(one.scores),
+                    "front": one.index in front,
+                    "stopped": "dominated" if not one.diverged and len(one.scores) < search.settings.seeds else "",
+                    "enqueued": one.name,
+                }
+            )
+    return rows
 
 
-def _word(option: Any) -> str:
-    return "none" if option is None else str(option)
-
-
-def _finalists(search: Search, settled: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]]) -> pd.DataFrame:
+def _finalists(
+    search: Search, selected: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]]
+) -> list[dict[str, Any]]:
     rows = []
-    for name, found in settled.items():
+    for name, found in selected.items():
         by_index = {candidate.index: candidate for candidate in judged[name]}
         for choice, point in found["choices"].items():
-            candidate = by_index.get(point["trial"])
+            one = by_index.get(point["trial"])
             for metric in (*OBJECTIVES, *METRICS):
-                honest = point["honest"][metric]
+                refit = point["refit"][metric]
                 rows.append(
                     {
                         "family": name,
                         "choice": choice,
                         "trial": point["trial"],
                         "metric": metric,
-                        "tuned": candidate.mean(metric) if candidate else None,
-                        "honest": honest["mean"],
-                        "low": honest["low"],
-                        "high": honest["high"],
+                        "searched": one.mean(metric) if one and not one.diverged else None,
+                        "refit": refit["mean"],
+                        "low": refit["low"],
+                        "high": refit["high"],
                         "seeds": search.settings.fresh_seeds,
                     }
                 )
-    return pd.DataFrame(rows, columns=FINALIST_COLUMNS).astype({"trial": "Int64"})
+    return rows
 
 
-def _best(search: Search, settled: dict[str, dict[str, Any]], everything: dict[str, Any]) -> str:
+def _best(search: Search, selected: dict[str, dict[str, Any]], content: dict[str, Any]) -> str:
     families: dict[str, Any] = {}
-    for name, found in settled.items():
+    for name, found in selected.items():
         families[name] = {}
         for choice, point in found["choices"].items():
-            honest = {key: float(f"{value:.6g}") for key, value in means(point["honest"]).items() if key != "fidelity"}
-            families[name][choice] = {**point, "honest": honest}
-            ratios = _ratios(search.open(name), point)
-            if ratios:
+            refit = {key: float(f"{value:.6g}") for key, value in means(point["refit"]).items() if key != "fidelity"}
+            families[name][choice] = {**point, "refit": refit}
+            if ratios := _ratios(search.open(name), point):
                 families[name][choice]["gradient_ratios"] = ratios
-    content = {
-        "study": search.study,
-        "data": search.prepared.manifest["data_hash"],
-        "budget": everything["budget"],
+    best = {
+        "study": content["study"],
+        "data": content["data"],
+        "budget": content["budget"],
         "families": families,
+        "regions": {name: found["region"] for name, found in selected.items()},
     }
     head = (
-        f"# Written by `study search {search.study}`. Scores are those on validation pictures and fresh seeds. These\n"
-        "# seeds chose what is recommended; the study's own seeds and its test pictures had no say in it.\n"
+        f"# Written by `study search {search.study}`. Refit scores are those on validation pictures and fresh seeds,\n"
+        "# which chose what is recommended. The study's own seeds and its test pictures chose nothing.\n"
+        "# regions: the range of each setting that cannot be told from the best, and its value at the middle.\n"
+        "# null: there were too few candidates, or full training refuted it.\n"
     )
-    return head + yaml.dump(content, Dumper=_NoAliases, sort_keys=False, allow_unicode=True)
+    return head + yaml.dump(best, Dumper=_NoAliases, sort_keys=False, allow_unicode=True)
 
 
 class _NoAliases(yaml.SafeDumper):
@@ -143,89 +127,81 @@ def _ratios(family: Candidates, point: dict[str, Any]) -> dict[str, float]:
     return {term: float(f"{point['weights'][term] / scale:.4g}") for term, scale in family.space.scales.items()}
 
 
-def _everything(
-    search: Search, settled: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]], baseline: Honest
+def _content(
+    search: Search, selected: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]], baseline: Refit
 ) -> dict[str, Any]:
     settings = search.settings
-    everyone = [candidate for candidates in judged.values() for candidate in candidates if search.is_full(candidate)]
-    baseline_values = tuple(search.baseline_scores[key] for key in OBJECTIVES)
-    points = np.array([baseline_values, *(candidate.values for candidate in everyone)])
+    full = [candidate for candidates in judged.values() for candidate in candidates if search.is_full(candidate)]
+    points = np.array([[search.baseline_scores[key] for key in OBJECTIVES], *(one.values for one in full)])
     best, worst = points.min(0), points.max(0)
-    families = {}
-    for name, found in settled.items():
-        family, candidates = search.open(name), judged[name]
-        networks: dict[str, list[float]] = {}
-        for candidate in candidates:
-            networks[candidate.network] = max(networks.get(candidate.network, []), candidate.seconds, key=len)
-        cells = sum(map(len, networks.values()))
-        families[name] = {
-            "candidates": len(candidates),
-            "stopped": sum(
-                not candidate.diverged and len(candidate.scores) < settings.seeds for candidate in candidates
-            ),
-            "diverged": sum(candidate.diverged for candidate in candidates),
-            "judged_networks": cells,
-            "finalist_networks": found["cells"],
-            "pictures": cells * search.short.images + found["cells"] * search.full.images,
-            # Not the time that the search took, which is short where the networks were there.
-            "training_seconds": round(sum(map(sum, networks.values())) + found["seconds"], 1),
-            "front": [candidate.index for candidate in search.eligible(candidates)],
-            "hypervolume": _history([c.values if search.is_full(c) else None for c in candidates], best, worst),
-            "importance": importance(candidates, family),
-            "scales": family.space.scales if family.space.family.units != "own" else {},
-            "choices": found["choices"],
-            "steps": found["steps"],
-            "step_count": len(found["steps"]),
-            "outside": family.space.outside(found["choices"]["recommended"]) if found["choices"] else {},
-        }
-    everything = {
+    families = {
+        name: _family(search, search.open(name), judged[name], found, best, worst) for name, found in selected.items()
+    }
+    seconds = baseline["seconds"] + sum(family["training_seconds"] for family in families.values())
+    made = made_from(search.project, search.study, settings, selected, search.slack)
+    content = {
         "study": search.study,
-        "data": search.prepared.manifest["data_hash"],
+        "data": made["data"],
         "objective": "pareto" if search.slack is None else {"constrained": {"slack": search.slack}},
         "budget": {
             **settings.model_dump(exclude={"families"}),
-            "families": list(settled),
+            "families": list(selected),
             "images": search.short.images,
             "full_images": search.full.images,
             "search_seeds": [SEARCH_SEEDS + k for k in range(settings.seeds)],
             "fresh_seeds": [FRESH_SEEDS + k for k in range(settings.fresh_seeds)],
-            "says": _budget_in_words(search, families),
+            "says": _budget_in_words(search),
         },
-        "objectives": _definitions(),
-        "truth": search.judge.truth,
-        "baseline": {"arm": search.baseline.name, "tuned": search.baseline_scores, "honest": baseline},
+        "objectives": FORMULAS,
+        "truth": search.training.judge.truth,
+        "baseline": {"arm": search.baseline.name, "searched": search.baseline_scores, "refit": baseline},
         "ideal_point": dict(zip(OBJECTIVES, best.tolist(), strict=True)),
         "reference_point": dict(zip(OBJECTIVES, worst.tolist(), strict=True)),
         "families": families,
+        "training_seconds": round(seconds, 1),
     }
-    seconds = baseline["seconds"] + sum(family["training_seconds"] for family in families.values())
-    return everything | {"training_seconds": round(seconds, 1)} | advice(search, everything)
+    return content | advice(search, content) | {"made_from": made}
 
 
-def _budget_in_words(search: Search, families: dict[str, dict[str, Any]]) -> str:
+def _family(
+    search: Search,
+    family: Candidates,
+    candidates: list[Candidate],
+    found: dict[str, Any],
+    best: np.ndarray,
+    worst: np.ndarray,
+) -> dict[str, Any]:
+    """What search.json says of one family. best, worst: of each objective, over all families and the baseline."""
+    networks: dict[str, list[float]] = {}
+    for one in candidates:
+        networks[one.network] = max(networks.get(one.network, []), one.seconds, key=len)
+    cells = sum(map(len, networks.values()))
+    return {
+        "candidates": len(candidates),
+        "stopped": sum(not one.diverged and len(one.scores) < search.settings.seeds for one in candidates),
+        "diverged": sum(one.diverged for one in candidates),
+        "judged_networks": cells,
+        "finalist_networks": found["cells"],
+        "pictures": cells * search.short.images + found["cells"] * search.full.images,
+        # Of all its networks, also of those that an earlier search had trained.
+        "training_seconds": round(sum(map(sum, networks.values())) + found["seconds"], 1),
+        "front": [one.index for one in search.eligible(candidates)],
+        "hypervolume": _history([one.values if search.is_full(one) else None for one in candidates], best, worst),
+        "scales": family.space.scales if family.space.family.units != "own" else {},
+        "choices": found["choices"],
+        "region": found["region"],
+        "middle": found["middle"],
+    }
+
+
+def _budget_in_words(search: Search) -> str:
     settings = search.settings
-    said = (
-        f"every family: {settings.trials} candidates of at most {seeds_in_words(settings.seeds)} and "
-        f"{search.short.images:,} training pictures; finalists in full ({search.full.images:,} pictures) on "
-        f"{seeds_in_words(settings.fresh_seeds, 'fresh ')}; by the same seeds one of them is recommended"
+    return (
+        f"every family: {settings.trials} candidates, each trained on at most {count_of_seeds(settings.seeds)} with "
+        f"{search.short.images:,} pictures; finalists and the middle of the region are trained in full "
+        f"({search.full.images:,} pictures) on {count_of_seeds(settings.fresh_seeds, 'fresh ')}, which choose what is "
+        "recommended"
     )
-    if any(family["step_count"] for family in families.values()):
-        steps = ", ".join(f"{name} {family['step_count']}" for name, family in families.items())
-        said += f", or one of the steps from there towards the truth's chroma ({steps})"
-    for name, family in families.items():
-        for setting, found in family["outside"].items():
-            said += (
-                f"; the {setting.replace('_', ' ')} of {name} has left the searched {found['low']:g} to "
-                f"{found['high']:g} by such steps and is {found['value']:g}"
-            )
-    return said
-
-
-def _definitions() -> dict[str, str]:
-    """The formulas of the objectives, from the documentation of the module that computes them."""
-    lines = (objectives.__doc__ or "").splitlines()
-    parts = (line.split("=", 1) for line in lines if "=" in line)
-    return {name.strip(): " ".join(formula.split()) for name, formula in parts}
 
 
 def _history(values: list[tuple[float, ...] | None], best: np.ndarray, worst: np.ndarray) -> list[float]:
@@ -240,37 +216,3 @@ def _history(values: list[tuple[float, ...] | None], best: np.ndarray, worst: np
         table = np.array([row for row in values[:count] if row is not None]).reshape(-1, len(OBJECTIVES))
         history.append(float(f"{hypervolume((table - best) / size, np.ones(len(OBJECTIVES))):.8g}"))
     return history
-
-
-def importance(candidates: list[Candidate], family: Candidates) -> dict[str, dict[str, float]]:
-    """How much each parameter decides over the best quarter of each objective (PED-ANOVA, shares summing to 1).
-
-    {} when there are too few candidates (fewer than 4) to say anything.
-    """
-    usable = [candidate for candidate in candidates if not candidate.diverged]
-    if len(usable) < 4:
-        return {}
-    copy = optuna.create_study(directions=["minimize"] * len(OBJECTIVES))
-    distributions = _distributions(usable, family)
-    for candidate in usable:
-        copy.add_trial(
-            optuna.trial.create_trial(
-                params=candidate.params, distributions=distributions, values=list(candidate.values)
-            )
-        )
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=0.25)
-    found = {}
-    for place, name in enumerate(OBJECTIVES):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that low values are the good ones, which is meant
-            shares = get_param_importances(
-                copy, evaluator=evaluator, target=lambda trial, place=place: trial.values[place]
-            )
-        found[name] = {key: float(f"{shares[key]:.8g}") for key in distributions}
-    return found
-
-
-def _distributions(candidates: list[Candidate], family: Candidates) -> dict[str, Any]:
-    trial = optuna.trial.FixedTrial(candidates[0].params)
-    family.space.suggest(trial)
-    return trial.distributions

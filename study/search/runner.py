@@ -1,4 +1,4 @@
-"""Runs a search: trains what is proposed, adds seeds where the outcome is open, and re-trains the finalists."""
+"""Runs a search: trains what is proposed, and adds seeds while a candidate may still be a good one."""
 
 from __future__ import annotations
 
@@ -6,80 +6,71 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from study.config.params import Arm, SearchSettings, TrainSettings, load_arm
-from study.data.prepare import Prepared
+from study.config.arms import Arm, load_arm
+from study.config.search_space import Space, load_space
+from study.config.study import SearchSettings, TrainSettings
 from study.errors import StudyError
 from study.project import Project
-from study.search import objectives
-from study.search.candidates import Candidate, Candidates
-from study.search.fingerprints import trials_digest
+from study.search.candidates import Candidate, Candidates, SearchStorage
 from study.search.front import clearly_dominated, knee, non_dominated, paired_noise
-from study.search.objectives import Judge
-from study.search.space import Space, load_space, open_family
-from study.search.storage import SearchStorage
-from study.training.cells import run_cells
-from study.training.train import Cell, load_model, prepare_torch, resolve_device
+from study.search.objectives import OBJECTIVES, Judge
+from study.search.space import Start, open_family
 
-# Seeds that no study uses for its arms: those on which candidates are judged, and those on which the finalists are
-# trained again. The first were lucky for the best of many candidates; the second choose among a few finalists.
+# Seeds that no study uses for its arms: candidates are judged on the first, finalists are trained again on the second.
 SEARCH_SEEDS, FRESH_SEEDS = 10_000, 20_000
 SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class Training(Protocol):
+    """What the search needs of training; see `scoring.Scorer`."""
+
+    device: str
+    judge: Judge
+    pace: float | None
+
+    def train_and_score(
+        self, wanted: list[tuple[Arm, int]], train: TrainSettings
+    ) -> tuple[list[float], list[dict[str, np.ndarray] | None]]:
+        """Seconds of training and scores per picture of each arm and seed."""
 
 
 @dataclass
 class Search:
     """A search on one study: its settings, data and storage.
 
-    slack: None for the search with three objectives; otherwise the most by which ab_rmse may exceed that of the
-    pipeline's baseline (0.1: by 10 %), while hue diversity must be no further off, in the search for vividness alone.
+    code: fingerprints of the code that judges candidates and of that which selects finalists.
+    slack: None for the search with three objectives. Otherwise vividness alone is searched: ab_rmse may exceed that of
+    the pipeline's baseline by at most this share (0.1: by 10 %), and hue diversity must be no further off.
     """
 
     project: Project
     study: str
     settings: SearchSettings
-    jobs: int
+    training: Training
     storage: SearchStorage
     report: Callable[[str], None]
+    code: tuple[str, str]
     slack: float | None = None
     families: dict[str, Candidates] = field(default_factory=dict)
-    _pictures: int = 0
-    _seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        prepare_torch()
         for seed in self.project.study(self.study).seeds:
             for first, count in ((SEARCH_SEEDS, self.settings.seeds), (FRESH_SEEDS, self.settings.fresh_seeds)):
                 if first <= seed < first + count:
-                    raise StudyError(f"seed {seed} of {self.study} is one that the search needs: choose another")
+                    raise StudyError(f"studies.{self.study}.seeds: the search itself needs seed {seed}; choose another")
 
     # -- what is fixed ---------------------------------------------------------------------------------------------
-
-    @cached_property
-    def prepared(self) -> Prepared:
-        """The study's prepared data."""
-        return self.project.prepared(self.study)
 
     @cached_property
     def space(self) -> Space:
         """The checked ablations/search_space.yaml."""
         return load_space(self.project.root)
-
-    @cached_property
-    def device(self) -> str:
-        """Where cells are trained and judged."""
-        return resolve_device(self.full.device)
-
-    @cached_property
-    def judge(self) -> Judge:
-        """The validation pictures. Test pictures are never loaded."""
-        return Judge(self.prepared.images("val"), self.device)
 
     @cached_property
     def full(self) -> TrainSettings:
@@ -93,18 +84,24 @@ class Search:
 
     @cached_property
     def baseline(self) -> Arm:
-        """The arm that every gain and price is told against."""
+        """The arm that candidates are compared with."""
         return load_arm(self.project.root, self.project.params.pipeline.baseline)
 
     def open(self, name: str) -> Candidates:
         """The candidates of the family `name` so far."""
         if name not in self.families:
-            space = open_family(
-                name, self.space, self.prepared, self.project.root, self.full, self.device, SEARCH_SEEDS
+            prepared = self.project.prepared(self.study)
+            start = Start(
+                self.project.study(self.study).model,
+                self.full,
+                prepared.images("train"),
+                self.training.device,
+                SEARCH_SEEDS,
             )
+            space = open_family(name, self.space, prepared.prior, self.project.root, start)
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)
             facts = {
-                # The template's cell stands for data, training settings and training code.
+                # The template's cell stands for data, network, training settings and training code.
                 "cell": cell.signature,
                 "space": space.family.model_dump(exclude={"enqueue": {"__all__": {"name"}}}),
                 "template": space.template.model_dump(exclude={"description"}),
@@ -112,14 +109,14 @@ class Search:
                 "batch": self.settings.batch,
                 "seed": self.settings.seed,
                 "limits": None if self.slack is None else self._limits(),
-                "code": trials_digest(self.device),
+                "code": self.code[0],
             }
             constraints = None if self.slack is None else self._violations
             self.families[name] = Candidates(self.storage, self.study, space, facts, self.settings.seed, constraints)
         return self.families[name]
 
     def _limits(self) -> dict[str, Any]:
-        """What decides whether a candidate keeps the limits: the slack, and the network that they are told against."""
+        """What decides whether a candidate keeps the limits: the slack, and the baseline's network."""
         (cell,) = self.project.cells(self.study, [self.baseline], [SEARCH_SEEDS], self.short)
         return {"slack": self.slack, "baseline": cell.signature, "decode": self.baseline.decode.model_dump()}
 
@@ -134,46 +131,20 @@ class Search:
     def baseline_scores(self) -> dict[str, float]:
         """Scores of the baseline trained and judged as the candidates are, on all of their seeds."""
         seeds = [SEARCH_SEEDS + k for k in range(self.settings.seeds)]
-        _, scores = self.train_and_score([(self.baseline, seed) for seed in seeds], self.short)
+        _, scores = self.training.train_and_score([(self.baseline, seed) for seed in seeds], self.short)
         if None in scores:
-            raise StudyError(f"the baseline {self.baseline.name} diverges: nothing can be compared with it")
-        means = [self.judge.summary(score) for score in scores]
+            raise StudyError(f"the baseline {self.baseline.name} diverged: lower its learning rate, then search again")
+        means = [self.training.judge.summary(score) for score in scores]
         return {name: float(np.mean([mean[name] for mean in means])) for name in means[0]}
 
-    # -- training and judging --------------------------------------------------------------------------------------
-
-    def train_and_score(
-        self, wanted: list[tuple[Arm, int]], train: TrainSettings
-    ) -> tuple[list[float], list[dict[str, np.ndarray] | None]]:
-        """Train arms on seeds where that is not done, and score them per picture; None for one that diverged.
-
-        Returns the seconds of training of each, and the scores as `Judge.per_image` gives them.
-        """
-        cells = [cell for arm, seed in wanted for cell in self.project.cells(self.study, [arm], [seed], train)]
-        started = time.perf_counter()
-        new = {cell.signature for cell in cells if self.project.store.record(cell.signature) is None}
-        records = run_cells(cells, self.project.store, self.jobs)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            scores = list(pool.map(self._score, cells, records))
-        if new:
-            self._seconds += time.perf_counter() - started
-            self._pictures += train.images * len(new)
-        return [record["seconds"] for record in records], scores
-
-    def _score(self, cell: Cell, record: dict[str, Any]) -> dict[str, np.ndarray] | None:
-        if record["status"] == "diverged":
-            return None
-        model = load_model(self.project.store.path(cell.signature), self.device)
-        scores = self.judge.per_image(model, cell.arm.decode.temperature)
-        usable = all(np.isfinite(value) for value in self.judge.summary(scores).values())
-        return scores if usable else None
+    # -- judging ---------------------------------------------------------------------------------------------------
 
     def judge_batch(self, batch: list[Candidate], finished: list[Candidate]) -> None:
         """Give every candidate of `batch` its scores, one seed after the other, on the same seeds for all.
 
-        A candidate gets no further seed once it diverged, or is worse than another in every objective by more than
-        the noise. The noise is told by the batches before: how much of this one is known depends on when it was cut
-        off, and must not matter.
+        A candidate gets no further seed once it diverged, or once another is better in every objective by more than
+        the noise. Only the batches before tell the noise: how much of this batch is known depends on when the search
+        was cut off, and must not matter.
         """
         first = batch[0].index - batch[0].index % self.settings.batch if self.storage.alone else self.settings.trials
         earlier = [candidate for candidate in finished if candidate.index < first and not candidate.diverged]
@@ -182,13 +153,13 @@ class Search:
         open_ = list(batch)
         for k in range(self.settings.seeds):
             wanted = [(candidate.arm, SEARCH_SEEDS + k) for candidate in open_]
-            seconds, scores = self.train_and_score(wanted, self.short)
+            seconds, scores = self.training.train_and_score(wanted, self.short)
             for candidate, spent, score in zip(open_, seconds, scores, strict=True):
                 candidate.seconds.append(spent)
                 if score is None:
                     candidate.diverged = True
                 else:
-                    candidate.scores.append(self.judge.summary(score))
+                    candidate.scores.append(self.training.judge.summary(score))
             open_ = [candidate for candidate in open_ if not candidate.diverged]
             known = [candidate.table for candidate in (*earlier, *told, *open_) if len(candidate.scores) > k]
             open_ = [candidate for candidate in open_ if not clearly_dominated(candidate.table, known, noise)]
@@ -196,7 +167,7 @@ class Search:
     # -- the loop --------------------------------------------------------------------------------------------------
 
     def run_family(self, name: str, left_after: int) -> None:
-        """Judge candidates of a family until its budget is used up or all the rest is in the hands of others.
+        """Judge candidates of a family until all are judged or claimed by other processes.
 
         left_after: candidates of other families still to come, for the estimate of the time left.
         """
@@ -218,15 +189,15 @@ class Search:
         eligible = self.eligible(finished)
         if eligible:
             best = eligible[knee(np.array([candidate.values for candidate in eligible]))]
-            values = ", ".join(f"{key} {best.mean(key):.3g}" for key in objectives.OBJECTIVES)
+            values = ", ".join(f"{key} {best.mean(key):.3g}" for key in OBJECTIVES)
             line += f"; knee so far {values} ({family.space.in_words(family.space.point(best.arm))})"
         left = (self.settings.trials - len(finished) + left_after) * self.settings.seeds * self.short.images
-        if left and self._pictures:
-            line += f"; {_in_words(left * self._seconds / self._pictures)} of candidates left"
+        if left and self.training.pace is not None:
+            line += f"; {_in_words(left * self.training.pace)} of candidates left"
         self.report(line)
 
     def is_full(self, candidate: Candidate) -> bool:
-        """Whether a candidate was judged on all seeds: only means over the same seeds can be compared."""
+        """Whether a candidate was judged on all seeds. Only means over the same seeds can be compared."""
         return not candidate.diverged and len(candidate.scores) == self.settings.seeds
 
     def eligible(self, finished: list[Candidate]) -> list[Candidate]:
@@ -238,7 +209,7 @@ class Search:
         return [candidate for candidate, kept in zip(full, keep, strict=True) if kept]
 
     def wait_for_others(self, name: str) -> None:
-        """Return when all candidates of a family are judged: those that other processes have claimed are waited for."""
+        """Wait until all candidates of a family are judged, also those that other processes have claimed."""
         told = False
         while len(self.open(name).finished(self.settings.trials)) < self.settings.trials:
             if not told:

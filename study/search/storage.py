@@ -1,9 +1,9 @@
 """Where a search is kept: a journal in .search/ for one process at a time, or PostgreSQL for many machines.
 
-Whether a worker is still alive is asked of a lock that it holds for as long as it lives: nothing has to beat, no clock
-is compared, and a killed process is known to be dead at once. The embedded journal is locked as a whole (a file lock,
-which the system releases when the process ends), so that whatever is found running in it has been left by a dead one.
-In PostgreSQL every worker holds an advisory lock of its own, which the server releases when the connection ends.
+A worker holds a lock for as long as it lives. So others know at once when it is dead, without heartbeats or clocks. The
+embedded journal is locked as a whole with a file lock, which the system releases when the process ends. Whatever is
+still marked as running in it was left by a dead process. In PostgreSQL every worker holds an advisory lock of its own,
+which the server releases when the connection ends.
 """
 
 from __future__ import annotations
@@ -12,45 +12,26 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import optuna
+import sqlalchemy
 from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.pool import NullPool
 
 from study.errors import StudyError
 from study.files import full_disk_named
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from sqlalchemy import Connection
+from study.search.candidates import SearchStorage
 
 DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 # A machine that vanishes without closing its connection is noticed after about a minute.
 CONNECTION = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 SERVER_KEEPALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-
-
-class SearchStorage(Protocol):
-    """What the search needs of a storage.
-
-    optuna: the storage as Optuna takes it. alone: no other process can work on it. worker: name of this process.
-    """
-
-    optuna: Any
-    alone: bool
-    worker: str
-
-    def lock(self, name: str) -> AbstractContextManager[Any]:
-        """Hold the lock `name`, shared by all processes on this storage."""
-
-    def is_dead(self, worker: str) -> bool:
-        """Whether the process of that name has ended."""
 
 
 @contextmanager
@@ -82,7 +63,7 @@ def _embedded(folder: Path, study: str) -> Iterator[_Embedded]:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / f"{study}.busy", timeout=0):
-                _mend(log)
+                _drop_leftovers(log)
                 yield _Embedded(log)
         except Timeout:
             raise StudyError(
@@ -91,8 +72,8 @@ def _embedded(folder: Path, study: str) -> Iterator[_Embedded]:
             ) from None
 
 
-def _mend(log: Path) -> None:
-    """Drop what a process that died while writing may have left: Optuna's lock, and half of a last line."""
+def _drop_leftovers(log: Path) -> None:
+    """Remove what a process that died while writing may have left: Optuna's lock, and half of a last line."""
     Path(f"{log}.lock").unlink(missing_ok=True)
     if log.exists():
         content = log.read_bytes()
@@ -104,7 +85,7 @@ def _mend(log: Path) -> None:
 class _Shared:
     alone = False
 
-    def __init__(self, storage: RDBStorage, connection: Connection) -> None:
+    def __init__(self, storage: RDBStorage, connection: sqlalchemy.Connection) -> None:
         self.optuna, self._connection, self.worker = storage, connection, uuid.uuid4().hex
         self._ask("SELECT pg_advisory_lock(:key)", self.worker)
 
@@ -128,23 +109,17 @@ class _Shared:
         return bool(free)
 
 
-def ask_lock(connection: Connection, statement: str, name: str) -> Any:
+def ask_lock(connection: sqlalchemy.Connection, statement: str, name: str) -> Any:
     """Answer to a statement about the advisory lock called `name`; PostgreSQL knows locks by 64-bit numbers."""
-    from sqlalchemy import text
-
     key = int.from_bytes(hashlib.sha256(f"study search {name}".encode()).digest()[:8], signed=True)
-    return connection.execute(text(statement), {"key": key}).scalar()
+    return connection.execute(sqlalchemy.text(statement), {"key": key}).scalar()
 
 
 @contextmanager
 def _shared(url: str) -> Iterator[_Shared]:
-    from sqlalchemy import create_engine, make_url
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-    from sqlalchemy.pool import NullPool
-
     try:
-        parts = make_url(url)
-    except ArgumentError:
+        parts = sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
         raise StudyError("--storage is no database address; write postgresql://user:password@host/database") from None
     if parts.drivername not in DRIVERS:
         raise StudyError(
@@ -155,7 +130,9 @@ def _shared(url: str) -> Iterator[_Shared]:
     shown = parts.render_as_string()
     try:
         arguments = {**CONNECTION, "options": SERVER_KEEPALIVE}
-        engine = create_engine(parts, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=arguments)
+        engine = sqlalchemy.create_engine(
+            parts, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args=arguments
+        )
     except ImportError as error:
         raise StudyError("PostgreSQL needs a driver: run pip install 'colorization-loss-study[postgresql]'") from error
     try:
@@ -171,7 +148,7 @@ def _shared(url: str) -> Iterator[_Shared]:
             finally:
                 storage.remove_session()
                 storage.engine.dispose()
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError) as error:
         reason = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
         raise StudyError(
             f"the search's database {shown} cannot be used ({reason}): start or repair it, then run the same command "

@@ -1,4 +1,4 @@
-"""Trained cells as the pipeline left them: reads the run records, histories and scores of results/<study>/."""
+"""Reads training runs as the pipeline left them in results/<study>/: run records, histories and scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from study.files import read_json
 
 
 def reason(error: BaseException) -> str:
-    """First line of the error at the bottom of the chain; MLflow wraps a refused connection five times."""
+    """First line of the error that started the chain. MLflow wraps a refused connection five times."""
     while deeper := error.__cause__ or error.__context__:
         error = deeper
     lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -24,19 +24,23 @@ def reason(error: BaseException) -> str:
 
 
 def plain_name(text: str) -> str:
-    """`text` with every character replaced that MLflow does not take in a name on all platforms, and "/"."""
+    """`text` with "_" for every character that MLflow does not take in names on all platforms, and for "/"."""
     return re.sub(r"[^\w.\- ]", "_", text)
 
 
 @dataclass(frozen=True)
 class RecordedCell:
-    """One trained network as the pipeline left it under results/<study>/."""
+    """One training run as the pipeline left it.
+
+    folder: holds record.json and history.csv. record: the content of record.json.
+    scores: {"score/<metric>": mean over the test pictures}; {} before the run is evaluated.
+    """
 
     arm: str
     seed: int
     folder: Path
     record: dict[str, Any]
-    scores: dict[str, float]  # "score/<metric>" -> mean over the test images
+    scores: dict[str, float]
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -56,17 +60,18 @@ class RecordedCell:
         return started, finished
 
     def milliseconds(self, step: int) -> int:
-        """When `step` was reached (ms since 1970), taking steps as evenly spread over the training."""
+        """When `step` was reached (ms since 1970), if all steps took equally long."""
         started, finished = self.interval
         return started + round((finished - started) * min(1.0, step / max(1, self.record["steps"])))
 
 
 def _read_scores(path: Path) -> dict[tuple[int, str], dict[str, float]]:
-    """(seed, signature of the network) -> "score/<metric>" -> mean over images; empty before the arm is evaluated."""
+    """(seed, signature of the run) -> "score/<metric>" -> mean over whole pictures; {} before the arm is evaluated."""
     if not path.exists():
         return {}
+    columns = ["seed", "signature", "metric", "value"]
     try:
-        table = pd.read_parquet(path, columns=["seed", "signature", "metric", "value"], filters=[("kind", "==", "all")])
+        table = pd.read_parquet(path, columns=columns, filters=[("region", "==", "all")])
     except (OSError, ValueError) as error:
         raise StudyError(f"{path} cannot be read ({reason(error)}): run `study evaluate` again") from error
     means = table.astype({"metric": str, "signature": str}).groupby(["seed", "signature", "metric"])["value"].mean()
@@ -77,7 +82,10 @@ def _read_scores(path: Path) -> dict[tuple[int, str], dict[str, float]]:
 
 
 def read_cells(root: Path, study: str, arms: list[str], seeds: list[int]) -> tuple[list[RecordedCell], tuple[str, ...]]:
-    """The cells that have a run record, in declared order, and the names of those that have none."""
+    """The training runs that have a run record, in declared order, and the names of those that have none.
+
+    Raises StudyError when there is no run record at all, or a file is damaged.
+    """
     results = root / "results" / study
     cells, missing = [], []
     for arm in arms:
@@ -91,5 +99,5 @@ def read_cells(root: Path, study: str, arms: list[str], seeds: list[int]) -> tup
             record = read_json(path, f"run: study train {study} {arm}")
             cells.append(RecordedCell(arm, seed, folder, record, scores.get((seed, record["signature"]), {})))
     if not cells:
-        raise StudyError(f"no trained cell of {study} in {results / 'runs'}: run `study train {study}` first")
+        raise StudyError(f"no training run of {study} in {results / 'runs'}: run `study train {study}` first")
     return cells, tuple(missing)

@@ -1,8 +1,7 @@
-"""Searches as the pipeline left them: reads the trials of results/<study>/search/, family by family."""
+"""Reads a search as the pipeline left it in results/<study>/search/: its trials, family by family."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ import pandas as pd
 from study.errors import StudyError
 from study.tracking.readers import plain_name, reason
 
-# The columns of trials.csv that are proposals: weights, options, decoding and training of a candidate.
-PROPOSALS = ("w_", "o_", "d_", "t_")
-SCORES = ("fidelity", "vividness", "diversity", "ab_rmse", "chroma_ratio", "colorfulness", "hue_diversity", "seeds")
+# Columns of trials.csv that hold what was tried: weights, options, decoding and training of a candidate.
+TRIED = ("w_", "o_", "d_", "t_")
 
 
 @dataclass(frozen=True)
 class RecordedTrial:
-    """One candidate: number, state ("complete" or "diverged"), what was proposed, its scores, and further words."""
+    """One candidate: its number, state ("complete" or "diverged"), what was tried, its scores, and its remarks."""
 
     number: int
     state: str
@@ -33,17 +31,16 @@ class RecordedTrial:
 class RecordedSearch:
     """The search of one family.
 
-    params: its budget; history: hypervolume after every trial; recommended: honest scores of the recommended point;
-    finished: ms since 1970; digest: SHA-256 (hex) of all this.
+    params: its budget. hypervolume: after every trial. recommended: scores of the recommended weights, trained again
+    in full on fresh seeds. finished: ms since 1970.
     """
 
     family: str
     params: dict[str, str]
-    history: list[float]
+    hypervolume: list[float]
     recommended: dict[str, float]
     trials: list[RecordedTrial]
     finished: int
-    digest: str
 
 
 def read_search(root: Path, study: str) -> list[RecordedSearch]:
@@ -54,35 +51,37 @@ def read_search(root: Path, study: str) -> list[RecordedSearch]:
         return []
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        facts = json.loads((folder / "search.json").read_text(encoding="utf-8"))
+        search = json.loads((folder / "search.json").read_text(encoding="utf-8"))
         finished = round(path.stat().st_mtime * 1000)
-        return [_family(name, rows, facts, finished) for name, rows in table.groupby("family", sort=False)]
+        return [_family(name, rows, search, finished) for name, rows in table.groupby("family", sort=False)]
     except (OSError, KeyError, ValueError) as error:
         raise StudyError(f"{folder} cannot be read ({reason(error)}): run `study search {study}` again") from error
 
 
-def _family(name: str, rows: pd.DataFrame, facts: dict[str, Any], finished: int) -> RecordedSearch:
-    family = facts["families"][name]
-    point = family["choices"].get("recommended", {"honest": {}})
-    honest = {key: value["mean"] for key, value in point["honest"].items() if isinstance(value, dict)}
-    budget = {plain_name(key): json.dumps(value) for key, value in facts["budget"].items() if key != "says"}
-    content = json.dumps([rows.to_dict("records"), budget, family["hypervolume"], honest], sort_keys=True)
+def _family(name: str, rows: pd.DataFrame, search: dict[str, Any], finished: int) -> RecordedSearch:
+    family = search["families"][name]
+    refit = family["choices"]["recommended"]["refit"] if "recommended" in family["choices"] else {}
     return RecordedSearch(
         family=name,
-        params={f"search.{key}": value for key, value in budget.items()},
-        history=family["hypervolume"],
-        recommended=honest,
+        params={f"search.{key}": json.dumps(value) for key, value in search["budget"].items() if key != "says"},
+        hypervolume=family["hypervolume"],
+        recommended={key: value["mean"] for key, value in refit.items() if isinstance(value, dict)},
         trials=[_trial(row) for row in rows.to_dict("records")],
         finished=finished,
-        digest=hashlib.sha256(content.encode()).hexdigest(),
     )
 
 
 def _trial(row: dict[str, str]) -> RecordedTrial:
-    return RecordedTrial(
-        number=int(row["trial"]),
-        state=row["state"],
-        params={plain_name(key): value for key, value in row.items() if key.startswith(PROPOSALS) and value != ""},
-        metrics={key: float(row[key]) for key in SCORES if row[key] != ""},
-        tags={key: row[key] for key in ("front", "stopped", "enqueued")},
-    )
+    number, state = int(row["trial"]), row["state"]
+    trial = RecordedTrial(number, state, params={}, metrics={}, tags={})
+    for key, value in row.items():
+        if key in ("family", "trial", "state") or value == "":
+            continue
+        if key.startswith(TRIED):
+            trial.params[plain_name(key)] = value
+            continue
+        try:
+            trial.metrics[key] = float(value)
+        except ValueError:
+            trial.tags[key] = value
+    return trial

@@ -6,32 +6,31 @@ A claim that a loss makes colours vivid must beat them: anyone can multiply.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from study.color.tensors import images_to_tensor
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json, atomic_write_text
+from study.training.cell import Cell
+from study.training.machine import prepare_torch
+from study.training.networks import load_network, weights_digest
+from study.training.store import CellStore
+from study.training.trainer import HISTORY_HEADER
+from study.training.validation import Validation
 
-if TYPE_CHECKING:
-    from study.training.cells import CellStore
-    from study.training.train import Cell
-
-BATCH = 200
+LEAST_CHROMA = 1e-6  # Lab units, below which no gain makes a network colourful
 
 
 def make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
     """Make the control `cell` in `folder` from its sources, which are done, and return its record.
 
-    The gain is applied to the last layer's weights, so that the control is a network like any other. Its history is
-    one validation at the end. A source that diverged makes a control that diverged.
+    The gain goes into the last layer's weights, so that the control is a network like any other. Its history is one
+    validation at the end. A source that diverged makes a control that diverged. StudyError for a source that predicts
+    bins, or that paints all validation pictures gray.
     """
-    from study.training.train import HISTORY_HEADER, Validation, load_model, prepare_torch, weights_digest
-
     prepare_torch()
-    control = cell.arm.control
     records = [store.record(source.signature) for source in cell.sources]
     record = records[0] | {"arm": cell.arm.name, "signature": cell.signature, "arm_settings": cell.arm.model_dump()}
     for source in records:
@@ -40,18 +39,10 @@ def make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
             atomic_write_text(folder / "history.csv", HISTORY_HEADER)
             atomic_write_json(folder / "record.json", record)
             return record
-    networks = [load_model(store.path(source.signature), cell.device) for source in cell.sources]
+    networks = [load_network(store.path(source.signature), cell.root, cell.device) for source in cell.sources]
     model = networks[0]
-    if model.head_kind != "ab":
-        raise StudyError(
-            f"the control {cell.arm.name} needs an arm that predicts colours, but {control.of} predicts bins"
-        )
-    validation = Validation(np.load(cell.data / "val.npy"), torch.device(cell.device))
-    gain = 0.0
-    if control.match != "gray":
-        own = validation.scores(model)
-        aim = own["chroma"] / own["chroma_ratio"] if control.match == "truth" else _chroma_of_match(cell, networks[1])
-        gain = aim / max(own["chroma"], 1e-6)
+    validation = Validation(np.load(cell.data / "val.npy"), cell.device)
+    gain = _gain(cell, networks, validation)
     with torch.no_grad():
         model.head.weight *= gain
         model.head.bias *= gain
@@ -64,15 +55,17 @@ def make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
     return record
 
 
-@torch.no_grad()
-def _chroma_of_match(cell: Cell, model: torch.nn.Module) -> float:
-    """Mean chroma on the validation pictures of the arm that is to be matched, at its own temperature."""
-    from study.color.lab import rgb_to_lab
-    from study.metrics import mean_chroma
-
-    images = np.load(cell.data / "val.npy")
-    total = 0.0
-    for start in range(0, len(images), BATCH):
-        lightness = rgb_to_lab(images_to_tensor(images[start : start + BATCH], cell.device))[:, :1]
-        total += float(mean_chroma(model.predict(lightness, cell.sources[1].arm.decode.temperature)).sum())
-    return total / len(images)
+def _gain(cell: Cell, networks: list[torch.nn.Module], validation: Validation) -> float:
+    """The gain that gives the mean chroma of what is matched on the validation pictures; 0 for gray."""
+    control = cell.arm.control
+    if networks[0].head_kind != "ab":
+        raise StudyError(f"the control {cell.arm.name} needs an arm that predicts colours; {control.of} predicts bins")
+    if control.match == "gray":
+        return 0.0
+    own = float(validation.per_image(networks[0])["chroma"].mean())
+    if own < LEAST_CHROMA:
+        raise StudyError(f"{control.of} paints every validation picture gray, and no gain makes that colourful")
+    if control.match == "truth":
+        return float(validation.truth["chroma"].mean()) / own
+    matched = validation.per_image(networks[1], cell.sources[1].arm.decode.temperature)
+    return float(matched["chroma"].mean()) / own

@@ -38,6 +38,11 @@ class BatchOrder:
         return np.random.default_rng([self.seed, FLIP, step]).random(self.batch) < 0.5
 
 
+def step_count(images: int, batch: int) -> int:
+    """Steps in which a cell sees at least `images` pictures."""
+    return math.ceil(images / batch)
+
+
 def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
     """Linear rise to `peak` over the first `warmup` share of `steps`, then half a cosine down to 0."""
     rise = max(1, round(warmup * steps))

@@ -1,8 +1,8 @@
 """What a training step takes under every loss, measured side by side.
 
-The losses take turns, a few steps each, round after round: what else the machine does then slows all of them alike. A
-process has luck of its own besides, as with where its memory lies, so that several are started one after the other. The
-times in the records of cells say less: cells are trained one after the other, in different hours and beside others.
+The losses take turns, a few steps each, round after round. So whatever else the machine does slows all of them alike. A
+process has luck of its own besides, as with where its memory lies; so several are started, one after the other. The
+times in the records of cells say less: cells are trained in different hours and beside others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,18 +18,20 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
+from joblib.externals.loky import ProcessPoolExecutor
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from study.config.params import Arm
+from study.config.study import TimingSettings
 from study.config.yaml_files import Strict, checked
 from study.errors import StudyError
 from study.files import atomic_write_json
-from study.project import Project
-from study.training.cells import WORKER_ENVIRONMENT
-from study.training.fingerprint import code_digest
+from study.training.cell import Cell
+from study.training.executor import WORKER_ENVIRONMENT
+from study.training.fingerprint import code_fingerprint
+from study.training.machine import environment, prepare_torch
 from study.training.schedule import learning_rate
-from study.training.train import Cell, Run, environment, prepare_torch
+from study.training.trainer import Run
 
 STEPS = 2
 """Timed steps of a turn; one more goes before them untimed, which brings the loss's data and code into the caches."""
@@ -45,7 +48,7 @@ class _Timed(Strict):
 
 
 class _File(Strict):
-    """step_times.json. code: `code_digest` of this module."""
+    """step_times.json. code: fingerprint of what times and trains."""
 
     study: str
     code: str
@@ -77,78 +80,64 @@ class StepTimes:
     environment: dict[str, Any]
 
 
-def time_steps(project: Project, study: str, again: bool = False) -> dict[str, list[list[float]]]:
-    """Time the steps of all arms of a study, write results/<study>/step_times.json and return arm -> milliseconds of a
-    step by process and round; none where the loss does not stay finite.
+def time_steps(
+    cells: Mapping[str, Cell], settings: TimingSettings, path: Path, again: bool = False
+) -> dict[str, list[list[float]]]:
+    """Time the steps of arms, write them to `path` and return arm -> milliseconds of a step by process and round.
 
-    In each of the study's timing.processes, started one after the other as those that train cells are, every loss in
-    a new random order takes STEPS steps of training in each of timing.rounds, as the cell of its first seed takes
-    them: on one thread, or on the graphics card. Arms that train alike are timed once. Times that are there, taken by
-    this code of these cells on such a machine and as often, stay as they are unless `again`.
-    Raises StudyError for arms and settings that do not fit, and for a damaged file of times.
+    cells: arm -> the cell of its first seed. In each of settings.processes, started one after the other as those that
+    train cells are, every loss takes STEPS steps of training in each of settings.rounds, in a new random order, as its
+    cell takes them: on one thread, or on the GPU. Arms that train alike are timed once. No times where a loss does not
+    stay finite. Times of these cells, by this code, on such a machine and as often, stay as they are unless `again`.
+    Raises StudyError for a damaged file of times.
     """
-    cells = _first_cells(project, study, project.arms(study))
-    settings = project.study(study).timing
     wanted = {
-        "code": code_digest([Path(__file__)]),
+        "code": code_fingerprint(Path(__file__)),
         "processes": settings.processes,
         "rounds": settings.rounds,
         "environment": environment(torch.device(next(iter(cells.values())).device)),
     }
-    before = None if again else _read(project, study)
+    before = None if again else _read(path)
     alike = before and wanted == before.model_dump(include=set(wanted))
     if alike and all(arm in before.arms and before.arms[arm].signature == cells[arm].signature for arm in cells):
         return {arm: before.arms[arm].step_ms for arm in cells}
     times = _in_processes({cell.signature: cell for cell in cells.values()}, settings.processes, settings.rounds)
     arms = {arm: {"signature": cell.signature, "step_ms": times[cell.signature]} for arm, cell in cells.items()}
-    atomic_write_json(_path(project, study), {"study": study, **wanted, "arms": arms})
+    study = next(iter(cells.values())).study
+    atomic_write_json(path, {"study": study, **wanted, "arms": arms})
     return {arm: own["step_ms"] for arm, own in arms.items()}
 
 
-def read_step_times(project: Project, study: str, arms: list[Arm]) -> StepTimes:
-    """The times of those `arms` whose cells still have the signature that was timed; a control has its source's.
+def read_step_times(path: Path, cells: Mapping[str, Cell], sources: Mapping[str, str]) -> StepTimes:
+    """The times of arms whose cells still have the signature that was timed.
 
-    Raises StudyError for a damaged file of times.
+    cells: arm -> the cell of its first seed. sources: arm -> the arm whose steps it takes, itself or, of a control, the
+    arm that it is made from. Raises StudyError for a damaged file of times.
     """
-    found = _read(project, study)
+    found = _read(path)
     if found is None:
         return StepTimes({}, 0, 0, {})
-    current = _first_cells(project, study, arms)
     known = {
         name: np.array(own.step_ms)
         for name, own in found.arms.items()
-        if own.step_ms and name in current and own.signature == current[name].signature
+        if own.step_ms and name in cells and own.signature == cells[name].signature
     }
-    source = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
-    timed = {arm: known[of] for arm, of in source.items() if of in known}
+    timed = {arm: known[source] for arm, source in sources.items() if source in known}
     return StepTimes(timed, found.processes, found.rounds, found.environment)
 
 
-def _path(project: Project, study: str) -> Path:
-    return project.results(study) / "step_times.json"
-
-
-def _read(project: Project, study: str) -> _File | None:
-    where = f"{_path(project, study).relative_to(project.root)} (study time {study} --again makes it anew)"
+def _read(path: Path) -> _File | None:
+    where = f"{path} (study time {path.parent.name} --again makes it anew)"
     try:
-        return checked(_File, json.loads(_path(project, study).read_text()), where)
+        return checked(_File, json.loads(path.read_text()), where)
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise StudyError(f"{where}: not JSON: {error}") from error
 
 
-def _first_cells(project: Project, study: str, arms: list[Arm]) -> dict[str, Cell]:
-    """The cells of the first seed, by arm; in place of a control the arm that it is made from."""
-    names = dict.fromkeys(arm.control.of if arm.control else arm.name for arm in arms)
-    trained = project.arms(study, tuple(names))
-    return {cell.arm.name: cell for cell in project.cells(study, trained, project.seeds(study)[:1])}
-
-
 def _in_processes(cells: dict[str, Cell], processes: int, rounds: int) -> dict[str, list[list[float]]]:
     """Milliseconds of a step of each cell by process and round; [] for one whose loss or gradient is not finite."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
     found = []
     for number in range(processes):
         with ProcessPoolExecutor(max_workers=1, env=WORKER_ENVIRONMENT) as fresh:
@@ -165,7 +154,6 @@ def _take_turns(cells: dict[str, Cell], rounds: int, number: int, processes: int
         for key, cell in cells.items():
             Path(folder, key).mkdir()
             runs[key] = Run(cell, Path(folder, key))
-            runs[key].images = next(iter(runs.values())).images  # the same for all, once in memory
         bar = {"desc": f"timing steps, process {number + 1} of {processes}", "unit": "round", "leave": False}
         for turn in tqdm(range(rounds + 1), **bar, delay=2, disable=None):  # one for warming up
             for key in order.sample(sorted(runs), len(runs)):
@@ -184,8 +172,8 @@ def _turn(run: Run) -> float | None:
     for number in range(STEPS + 1):
         if number == 1:
             begun = _now(run.device)
-        _, problem = run._step(learning_rate(run.step, settings.steps, settings.learning_rate, settings.warmup))
-        run.step = (run.step + 1) % settings.steps
+        _, problem = run._step(learning_rate(run.step, run.steps, settings.learning_rate, settings.warmup))
+        run.step = (run.step + 1) % run.steps
         if problem is not None:
             return None
     return 1000 * (_now(run.device) - begun) / STEPS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.config.params import Arm
+from study.config.arms import Arm
 
 
 def arm(name: str, loss: str = "anti_average", weights: dict[str, float] | None = None, **more: Any) -> Arm:

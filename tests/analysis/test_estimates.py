@@ -9,7 +9,7 @@ from scipy import stats as reference
 
 from study.analysis.estimates import BootstrapWeights, estimate_rows, paired_rows, rows_against_gain, seed_rows
 from study.analysis.runs import score_matrices
-from study.config.params import Control, Tuned
+from study.config.arms import Control, Tuned
 from study.metrics import METRICS
 from tests.analysis.arms import arm
 from tests.analysis.worlds import long_table

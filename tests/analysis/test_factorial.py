@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from study import statistics as stats
 from study.analysis.factorial import CORNERS, TERMS, effect_contrasts, factorial_arms, factorial_rows
 from study.analysis.schemas import FACTORIAL
-from study.config.params import Arm, Control
+from study.config.arms import Arm, Control
 from tests.analysis.arms import MSE, arm
 
 TOP = {"saturation": 3.0, "diversity": 300.0, "confidence": 10.0}

@@ -7,7 +7,7 @@ import pytest
 
 from study.analysis.gradients import gradient_rows
 from study.analysis.schemas import GRADIENTS
-from study.config.params import Arm, Control
+from study.config.arms import Arm, Control
 from tests.analysis.arms import MSE, arm
 
 FULL = arm("full", weights={"lab": 1.0, "saturation": 0.01, "confidence": 1.0})

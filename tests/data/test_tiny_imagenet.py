@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study.config.params import TinyImagenetData
+from study.config.data import TinyImagenetData
 from study.data import Source, load_source
 from study.data.tiny_imagenet import NAME, download, find_archive
 from study.errors import StudyError

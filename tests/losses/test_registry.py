@@ -1,14 +1,17 @@
-"""The registry: building losses from arm settings, an outsider's loss file, and what errors say."""
+"""The registry: building losses from settings, loss files of your own, and what errors name."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from study.config.params import LossSettings
 from study.errors import StudyError
 from study.losses import (
     ClassificationLoss,
@@ -27,6 +30,17 @@ BUILT_IN = [
     "hue", "mse", "pinball", "sliced_wasserstein",
 ]  # fmt: skip
 PRIOR = np.full(313, 1 / 313)
+
+
+@dataclass
+class Settings:
+    """What `build_loss` takes, as anybody may write it."""
+
+    name: str
+    weights: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    file: str | None = None
+
 
 CHARBONNIER = """
 import torch
@@ -50,23 +64,21 @@ class Charbonnier(Loss):
 def refusal(root: Path = ROOT, prior: np.ndarray | None = None, **settings) -> str:
     """What build_loss says; always a single line."""
     with pytest.raises(StudyError) as error:
-        # As another caller would: without the checks of arm files that come before.
-        unchecked = LossSettings.model_construct(**{"weights": {}, "options": {}, "file": None, **settings})
-        build_loss(unchecked, prior, root)
+        build_loss(Settings(**settings), prior, root)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_built_in_losses():
     assert loss_names() == BUILT_IN
-    assert head_of(LossSettings(name="huber"), ROOT) == "ab"
-    assert head_of(LossSettings(name="classification"), ROOT) == "bins"
+    assert head_of(Settings(name="huber"), ROOT) == "ab"
+    assert head_of(Settings(name="classification"), ROOT) == "bins"
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_loss_keeps_the_contract(name):
     options = {"weights": "untrained"} if name == "anti_average_lpips" else {}
-    loss = build_loss(LossSettings(name=name, options=options), PRIOR, ROOT)
+    loss = build_loss(Settings(name=name, options=options), PRIOR, ROOT)
     assert isinstance(loss, Loss)
     assert loss.weights == dict(loss.terms)
     channels, side = (3, 32) if loss.needs_lightness else (2, 4)
@@ -82,37 +94,39 @@ def test_every_loss_keeps_the_contract(name):
 
 
 def test_weights_not_listed_are_zero():
-    loss = build_loss(LossSettings(name="anti_average", weights={"lab": 2.0}), None, ROOT)
+    loss = build_loss(Settings(name="anti_average", weights={"lab": 2.0}), None, ROOT)
     assert loss.weights == {"lab": 2.0, "saturation": 0.0, "diversity": 0.0, "confidence": 0.0}
     prediction, target = torch.randn(2, 2, 4, 4), torch.randn(2, 2, 4, 4)
     torch.testing.assert_close(loss(prediction, target)["total"], 2 * torch.nn.functional.mse_loss(prediction, target))
 
 
 def test_without_weights_the_published_ones_hold():
-    loss = build_loss(LossSettings(name="anti_average"), None, ROOT)
+    loss = build_loss(Settings(name="anti_average"), None, ROOT)
     assert loss.weights == ColorizationAntiAverageLoss().weights
     assert loss.weights == {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
 
 
 def test_options_reach_the_constructor():
-    assert build_loss(LossSettings(name="huber", options={"delta": 4.0}), None, ROOT).delta == 4.0
-    loss = build_loss(LossSettings(name="anti_average", options={"units": "normalized"}), None, ROOT)
+    assert build_loss(Settings(name="huber", options={"delta": 4.0}), None, ROOT).delta == 4.0
+    loss = build_loss(Settings(name="anti_average", options={"units": "normalized"}), None, ROOT)
     assert loss.units.chroma == 181
 
 
 def test_the_prior_goes_to_the_losses_that_ask_for_it():
     frequencies = np.linspace(1, 2, 313)
     frequencies /= frequencies.sum()
-    loss = build_loss(LossSettings(name="classification"), frequencies, ROOT)
+    loss = build_loss(Settings(name="classification"), frequencies, ROOT)
     assert isinstance(loss, ClassificationLoss)
     assert loss.class_weights.shape == (313,)
-    plain = build_loss(LossSettings(name="classification", options={"rebalance": None}), frequencies, ROOT)
+    plain = build_loss(Settings(name="classification", options={"rebalance": None}), frequencies, ROOT)
     assert plain.class_weights is None
-    assert isinstance(build_loss(LossSettings(name="huber"), frequencies, ROOT), HuberLoss)
+    assert isinstance(build_loss(Settings(name="huber"), frequencies, ROOT), HuberLoss)
 
 
 def test_unknown_names_list_the_known_ones():
-    assert refusal(name="l3") == f"unknown loss 'l3'; known: {', '.join(BUILT_IN)}"
+    text = refusal(name="pinbal")
+    assert "did you mean 'pinball'" in text
+    assert all(name in text for name in BUILT_IN)
     text = refusal(name="anti_average", weights={"hue": 1.0})
     assert "'anti_average'" in text
     assert "'hue'" in text
@@ -125,7 +139,7 @@ def test_unknown_names_list_the_known_ones():
 
 @pytest.mark.parametrize("option", ["lab_weight", "prior", "self"])
 def test_weights_and_prior_are_no_options(option):
-    assert f"unknown option {option!r}" in refusal(name="anti_average", options={option: 1.0})
+    assert repr(option) in refusal(name="anti_average", options={option: 1.0})
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), "much"])
@@ -136,19 +150,19 @@ def test_impossible_weights_name_loss_and_term(weight):
 
 
 def test_weights_that_are_all_zero_are_refused():
-    assert "no term has a weight above 0" in refusal(name="anti_average", weights={"lab": 0.0})
+    assert "lab, saturation, diversity, confidence" in refusal(name="anti_average", weights={"lab": 0.0})
 
 
 def test_option_values_that_a_loss_refuses_name_it():
-    assert refusal(name="huber", options={"delta": -1.0}).startswith("loss 'huber': delta must be")
-    assert refusal(name="huber", options={"delta": "wide"}).startswith("loss 'huber': ")
-    assert refusal(name="classification", prior=np.zeros(313)).startswith("loss 'classification': a prior must be")
+    assert all(word in refusal(name="huber", options={"delta": -1.0}) for word in ("'huber'", "delta", "-1.0"))
+    assert "'huber'" in refusal(name="huber", options={"delta": "wide"})
+    assert all(word in refusal(name="classification", prior=np.zeros(313)) for word in ("'classification'", "prior"))
 
 
 def test_a_loss_file_of_an_outsider(tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own/charbonnier.py").write_text(CHARBONNIER)
-    settings = LossSettings(
+    settings = Settings(
         name="charbonnier", weights={"charbonnier": 2.0}, options={"eps": 3.0}, file="own/charbonnier.py"
     )
     assert head_of(settings, tmp_path) == "ab"
@@ -163,7 +177,7 @@ def test_a_loss_file_of_an_outsider(tmp_path):
 
 def test_a_loss_file_runs_once(tmp_path):
     (tmp_path / "own.py").write_text("open('ran', 'a').write('x')\n" + CHARBONNIER)
-    settings = LossSettings(name="charbonnier", file="own.py")
+    settings = Settings(name="charbonnier", file="own.py")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         one, other = build_loss(settings, None, tmp_path), build_loss(settings, None, tmp_path)
@@ -174,13 +188,13 @@ def test_a_loss_file_runs_once(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "does not exist"),
+        (None, "own.py"),
         ("def broken(:\n", "SyntaxError"),
         ("import no_such_package\n", "no_such_package"),
         ("raise RuntimeError('two\\nlines')\n", "RuntimeError: two lines"),
-        (CHARBONNIER.replace('"charbonnier")', '"huber")'), "'huber' is taken"),
-        (CHARBONNIER.replace('head = "ab"', 'head = "rgb"'), "head = 'rgb'"),
-        (CHARBONNIER.replace("    terms =", "    others ="), "must declare its terms"),
+        (CHARBONNIER.replace('"charbonnier")', '"huber")'), "HuberLoss"),
+        (CHARBONNIER.replace('head = "ab"', 'head = "rgb"'), "'rgb'"),
+        (CHARBONNIER.replace("    terms =", "    others ="), "terms = "),
         (CHARBONNIER.replace("(Loss)", "(torch.nn.Module)"), "study.losses.Loss"),
     ],
 )
@@ -196,7 +210,7 @@ def test_a_loss_file_that_fails_is_named_and_leaves_nothing(content, says, tmp_p
 def test_a_loss_file_without_the_named_loss(tmp_path):
     (tmp_path / "own.py").write_text(CHARBONNIER)
     text = refusal(tmp_path, name="charbonier", file="own.py")
-    assert "unknown loss 'charbonier'" in text
+    assert "'charbonier'" in text
     assert "own.py registers charbonnier" in text
 
 
@@ -214,7 +228,7 @@ def test_a_loss_that_returns_other_terms_says_so():
             return {"one": (prediction - target).mean()}
 
     with pytest.raises(ValueError, match=r"Forgetful.*one.*one, two"):
-        build_loss(LossSettings(name="forgetful"), None, ROOT)(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2))
+        build_loss(Settings(name="forgetful"), None, ROOT)(torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2))
 
 
 def test_a_term_of_weight_zero_may_be_nan():
@@ -226,7 +240,7 @@ def test_a_term_of_weight_zero_may_be_nan():
             return {"good": (prediction - target).square().mean(), "bad": (prediction * torch.nan).sum()}
 
     prediction = torch.ones(1, 2, 2, 2, requires_grad=True)
-    out = build_loss(LossSettings(name="half_broken"), None, ROOT)(prediction, torch.zeros(1, 2, 2, 2))
+    out = build_loss(Settings(name="half_broken"), None, ROOT)(prediction, torch.zeros(1, 2, 2, 2))
     out["total"].backward()
     assert out["bad"].isnan()
     assert out["total"] == 1
@@ -246,8 +260,16 @@ def test_a_loss_may_be_composed_of_others():
             return {name: term for part in self.parts for name, term in part.compute(prediction, target).items()}
 
     prediction, target = torch.randn(2, 2, 4, 4), torch.randn(2, 2, 4, 4)
-    out = build_loss(LossSettings(name="anti_average_huber", options={"delta": 2.0}), None, ROOT)(prediction, target)
+    out = build_loss(Settings(name="anti_average_huber", options={"delta": 2.0}), None, ROOT)(prediction, target)
     expected = (
         ColorizationAntiAverageLoss()(prediction, target)["total"] + 0.3 * HuberLoss(2.0)(prediction, target)["huber"]
     )
     torch.testing.assert_close(out["total"], expected)
+
+
+def test_losses_metrics_and_colours_need_no_tool_of_the_study():
+    heavy = ["pydantic", "pandas", "click", "optuna", "mlflow", "matplotlib", "joblib", "study.config", "study.project"]
+    code = "import sys, study.losses, study.losses.conformance, study.color.bins, study.metrics; "
+    code += f"print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Colorfulness against closed forms and numpy; chroma, its ratio, and the share of gray."""
+"""Colorfulness against closed forms and numpy; chroma, its ratio and shortfall, and the share of gray."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.metrics import chroma_ratio, colorfulness, gray_share, mean_chroma
+from study.losses import ColorizationAntiAverageLoss
+from study.metrics import chroma_ratio, chroma_shortfall, colorfulness, colorfulness_gap, gray_share, mean_chroma
 
 RED, GREEN, BLUE, YELLOW, GRAY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (77, 77, 77)
 
@@ -57,6 +58,12 @@ def test_colorfulness_equals_numpy_on_random_images() -> None:
 def test_colorfulness_uses_signed_opponents() -> None:
     """With |rg| and |yb|, as some well-known code has it, red beside green would look like a single colour."""
     assert colorfulness(halves(RED, GREEN)).item() > 3 * colorfulness(halves(RED, RED)).item()
+
+
+def test_colorfulness_gap_has_no_sign() -> None:
+    vivid, plain = halves(RED, GREEN), halves(YELLOW, BLUE)
+    assert colorfulness_gap(vivid, plain).item() == pytest.approx(293.25 - 255, abs=1e-4)
+    assert colorfulness_gap(plain, vivid).item() == pytest.approx(293.25 - 255, abs=1e-4)
 
 
 def test_gray_pictures_with_strong_contrast_have_no_colorfulness() -> None:
@@ -134,3 +141,32 @@ def test_a_colour_that_is_not_finite_is_not_gray() -> None:
     found = gray_share(ab)
     assert found[0].isnan() and found[1] == 1
     assert gray_share(torch.full((1, 2, 3, 3), 2e19)) == 0  # whose square no float holds
+
+
+def some_ab(seed: int, count: int = 3) -> torch.Tensor:
+    return 30 * torch.randn(count, 2, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_shortfall_equals_its_definition_in_numpy() -> None:
+    pred, target = some_ab(0), some_ab(1)
+    missing = np.hypot(*target.numpy().swapaxes(0, 1)) - np.hypot(*pred.numpy().swapaxes(0, 1))
+    np.testing.assert_allclose(chroma_shortfall(pred, target), np.maximum(missing, 0).mean(axis=(1, 2)))
+
+
+def test_gray_misses_all_of_the_chroma_and_the_truth_and_more_than_it_none() -> None:
+    target = some_ab(2)
+    torch.testing.assert_close(chroma_shortfall(torch.zeros_like(target), target), mean_chroma(target))
+    assert chroma_shortfall(target, target).tolist() == chroma_shortfall(1.5 * target, target).tolist() == [0, 0, 0]
+
+
+def test_too_much_here_does_not_make_up_for_too_little_there() -> None:
+    target = torch.full((1, 2, 1, 2), 10.0)
+    pred = target * torch.tensor([2.0, 0.0])
+    assert mean_chroma(pred) == pytest.approx(mean_chroma(target).item())
+    assert chroma_shortfall(pred, target).item() == pytest.approx(np.hypot(10, 10) / 2)
+
+
+def test_mean_shortfall_is_the_confidence_term() -> None:
+    pred, target = some_ab(3), some_ab(4)
+    term = ColorizationAntiAverageLoss()(pred, target)["confidence"]
+    assert chroma_shortfall(pred, target).mean().item() == pytest.approx(term.item())

@@ -11,14 +11,14 @@ import yaml
 
 from study.analysis.evaluate import evaluate, load_test_set
 from study.color.lab import rgb_to_lab
-from study.config.params import load_arm
+from study.config.arms import load_arm
 from study.data.prepare import prepare
 from study.errors import StudyError
 from study.metrics import mean_chroma
-from study.models.unet import Colorizer
+from study.models import Colorizer
 from study.project import Project
-from study.training.cells import run_cells
-from study.training.train import load_model
+from study.training.executor import run_cells
+from study.training.networks import load_network
 from tests.conftest import TINY_STUDY, write_params
 
 
@@ -32,7 +32,7 @@ def project(root: Path) -> Project:
 def networks(project: Project, *arms: str, seed: int = 0) -> list[Colorizer]:
     cells = project.cells("tiny", project.arms("tiny", arms), [seed])
     run_cells(cells, project.store, jobs=1)
-    return [load_model(project.store.path(cell.signature)) for cell in cells]
+    return [load_network(project.store.path(cell.signature), Path()) for cell in cells]
 
 
 def lab(project: Project, split: str) -> torch.Tensor:
@@ -90,17 +90,17 @@ def test_a_control_follows_the_decoding_of_an_arm_that_it_matches_and_that_predi
 
 
 def test_a_control_goes_through_the_pipeline_like_any_arm(project: Project) -> None:
-    from study.training.cells import collect
+    from study.training.store import collect
 
     (arm,) = project.arms("tiny", ("gray",))
     cells = project.cells("tiny", [arm], [0, 1])
     run_cells(cells, project.store, jobs=1)
     collect(cells, project.store, project.results("tiny") / "runs" / "gray")
-    scores = evaluate(project, "tiny", arm)
-    assert (scores.loc[(scores["metric"] == "chroma") & (scores["kind"] == "all"), "value"] == 0).all()
+    scores = evaluate(project, "tiny", arm).scores
+    assert (scores.loc[(scores["metric"] == "chroma") & (scores["region"] == "all"), "value"] == 0).all()
     truth = load_test_set(project, "tiny").lab[:, 1:]
     expected = truth.square().mean((1, 2, 3)).sqrt().double().mean()
-    rmse = scores.loc[(scores["metric"] == "ab_rmse") & (scores["kind"] == "all"), "value"]
+    rmse = scores.loc[(scores["metric"] == "ab_rmse") & (scores["region"] == "all"), "value"]
     assert rmse.mean() == pytest.approx(float(expected), rel=1e-5)
 
 

@@ -1,29 +1,53 @@
-"""Code counts by its meaning, not by its comments."""
+"""What a number depends on: code by its meaning, found by following imports."""
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from study.config.arms import load_arm
+from study.config.study import ModelSettings, TrainSettings
 from study.errors import StudyError
-from study.training import fingerprint as signature
-from study.training import syntax
-from study.training.fingerprint import TRAINING_CODE, code_digest, with_imports
-from study.training.syntax import PACKAGE
+from study.training import fingerprint
+from study.training.fingerprint import (
+    PACKAGE,
+    TRAINER,
+    WITHOUT_NUMBERS,
+    cell_signature,
+    code_fingerprint,
+    modules_of,
+)
 from tests.conftest import REPOSITORY
 
 CODE = '"""Doc."""\n\ndef f(x):\n    """Doc of f."""\n    return x + 1  # why\n'
+LOSSES = PACKAGE / "losses"
+
+
+@pytest.fixture(autouse=True)
+def no_memory() -> None:
+    """Files change between calls here, as they do between commands."""
+    fingerprint._fingerprint.cache_clear()
 
 
 def digest(path: Path, text: str) -> str:
     path.write_text(text)
-    return code_digest([path])
+    fingerprint._fingerprint.cache_clear()
+    return code_fingerprint(path)
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package, whose files may be changed."""
+    package = tmp_path / "study"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", package)
+    return package
+
+
+# -- meaning -----------------------------------------------------------------------------------------------------------
 
 
 def test_comments_docstrings_and_layout_do_not_count(tmp_path: Path) -> None:
@@ -33,39 +57,94 @@ def test_comments_docstrings_and_layout_do_not_count(tmp_path: Path) -> None:
     assert digest(file, CODE.replace("x + 1", "x + 2")) != before
 
 
+def test_what_the_card_of_a_metric_says_does_not_count(copy: Path) -> None:
+    card, trainer = copy / "metrics" / "card.py", copy / "training" / "trainer.py"
+    file = copy / "metrics" / "fidelity.py"
+    before, text = code_fingerprint(trainer), file.read_text()
+    card.write_text(card.read_text() + "\nADDED = 1\n")
+    file.write_text(text.replace("margin=0.25", "margin=0.5"))
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(trainer) == before
+    file.write_text(text.replace("error.square_()", "error.abs_()"))
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(trainer) != before
+
+
+def test_texts_of_errors_and_docstrings_of_constants_do_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    code = (
+        'LIMIT = 3\n"""Of x."""\n\n'
+        'def f(x):\n    if x > LIMIT:\n        raise ValueError(f"{x} is large")\n    return x\n'
+    )
+    before = digest(file, code)
+    assert digest(file, code.replace("Of x.", "The most.").replace("is large", "is too large")) == before
+    assert digest(file, code.replace("ValueError", "KeyError")) != before
+    assert digest(file, code.replace("LIMIT = 3", "LIMIT = 4")) != before
+
+
 def test_a_function_that_is_only_a_docstring_is_still_a_function(tmp_path: Path) -> None:
     assert digest(tmp_path / "a.py", 'def f():\n    """Doc."""\n') == digest(tmp_path / "a.py", "def f():\n    pass\n")
 
 
-def test_what_a_processor_cannot_reach_counts_for_graphics_cards_alone(tmp_path: Path) -> None:
-    file, plain, card = tmp_path / "a.py", "def f(x):\n    return x + 1\n", "        return fast(x)\n"
-    before = digest(file, plain)
-    for test in ("x.is_cuda", "x.is_cuda and not compiling()"):
-        branched = plain.replace("    return", f"    if {test}:\n{card}    return")
-        assert digest(file, branched) == before
-        on_card = code_digest([file], "cuda")
-        assert on_card != before
-        digest(file, branched.replace("fast", "faster"))
-        assert code_digest([file], "cuda") != on_card
-    either = f"    if x.is_cuda:\n{card}    else:\n        return x + 1\n"
-    there = digest(file, plain.replace("    return x + 1\n", either))
-    assert digest(file, plain.replace("    return x + 1\n", either.replace("fast", "faster"))) == there
-    assert digest(file, plain.replace("    return x + 1\n", either.replace("+ 1", "+ 2"))) != there
-    assert digest(file, plain.replace("    return", f"    if x.is_cpu:\n{card}    return")) != before
+def test_code_that_does_not_parse_is_an_error_of_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"a\.py") as error:
+        digest(tmp_path / "a.py", "def f(:\n")
+    assert "\n" not in str(error.value)
 
 
-def test_kernels_count_for_graphics_cards_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = tmp_path / "study"
-    shutil.copytree(PACKAGE, package)
-    for module in (signature, syntax):
-        monkeypatch.setattr(module, "PACKAGE", package)
-    digest_on = signature.training_code_digest.__wrapped__  # without its cache
-    before = {device: digest_on(device) for device in ("cpu", "cuda")}
-    (package / "kernels" / "color.py").write_text("x = 1\n")
-    assert digest_on("cpu") == before["cpu"] and digest_on("cuda") != before["cuda"]
-    classification = package / "losses" / "classification.py"
-    assert package / "kernels" / "classification.py" in with_imports(classification, "cuda")
-    assert package / "kernels" / "classification.py" not in with_imports(classification, "cpu")
+def test_where_the_project_lies_does_not_count(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = code_fingerprint(copy / "training" / "trainer.py")
+    elsewhere = tmp_path / "elsewhere" / "study"
+    shutil.copytree(copy, elsewhere)
+    monkeypatch.setattr(fingerprint, "PACKAGE", elsewhere)
+    assert code_fingerprint(elsewhere / "training" / "trainer.py") == here
+
+
+# -- what a cell depends on --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["training/schedule.py", "training/batches.py", "training/validation.py", "models/unet.py", "models/colorizer.py",
+     "color/lab.py", "color/bins.py", "metrics/vividness.py", "losses/base.py", "losses/anti_average.py"],
+)  # fmt: skip
+def test_code_behind_every_cell_is_found_from_the_trainer(copy: Path, file: str) -> None:
+    files = (copy / "training" / "trainer.py", copy / "models" / "unet.py")
+    before = code_fingerprint(*files)
+    (copy / file).write_text((copy / file).read_text() + "\nADDED = 1\n")
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(*files) != before
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["cli.py", "config/params.py", "files.py", "report/__init__.py", "search/runner.py", "training/executor.py",
+     "training/store.py", "losses/hue.py", "losses/classification.py", "analysis/compare.py"],
+)  # fmt: skip
+def test_other_code_leaves_the_cells_of_mse_alone(copy: Path, file: str) -> None:
+    files = (copy / "training" / "trainer.py", copy / "losses" / "regression.py")
+    before = code_fingerprint(*files)
+    (copy / file).write_text((copy / file).read_text() + "\nADDED = 1\n")
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(*files) == before
+
+
+def test_kernels_count_on_a_gpu_alone(copy: Path) -> None:
+    trainer = copy / "training" / "trainer.py"
+    before = {device: code_fingerprint(trainer, device=device) for device in ("cpu", "cuda")}
+    kernel = next(iter((copy / "losses" / "triton").glob("[a-z]*.py")))
+    kernel.write_text("x = 1\n")
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(trainer) == before["cpu"]
+    assert code_fingerprint(trainer, device="cuda") != before["cuda"]
+    assert not [path for path in modules_of(trainer) if "triton" in path.parts]
+
+
+def test_a_loss_brings_what_it_imports_and_no_other_loss() -> None:
+    perceptual = modules_of(LOSSES / "perceptual.py")
+    assert PACKAGE / "metrics" / "lpips_network.py" in perceptual
+    assert LOSSES / "classification.py" not in perceptual
+    assert LOSSES / "classification.py" not in modules_of(TRAINER)
 
 
 def test_helpers_of_a_loss_of_ones_own_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,45 +152,130 @@ def test_helpers_of_a_loss_of_ones_own_count(monkeypatch: pytest.MonkeyPatch, tm
     own.write_text("from helper import error\nfrom study.losses import Loss, PerceptualLoss, register\n")
     helper.write_text("error = abs\n")
     monkeypatch.syspath_prepend(tmp_path)
-    before = code_digest(with_imports(own))
+    before = code_fingerprint(own)
     helper.write_text("error = max\n")
-    assert code_digest(with_imports(own)) != before
-    assert PACKAGE / "losses" / "perceptual.py" in with_imports(own)
-    assert not set(with_imports(own)) & {PACKAGE / name for name in TRAINING_CODE}
+    fingerprint._fingerprint.cache_clear()
+    assert code_fingerprint(own) != before
 
 
-def test_code_that_does_not_parse_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="cannot be read as Python"):
-        digest(tmp_path / "a.py", "def f(:\n")
+@pytest.fixture
+def arm(root: Path):
+    return load_arm(root, "anti_average")
 
 
-def test_everything_that_training_code_imports_from_the_package_is_training_code() -> None:
-    without_numbers = {"errors.py", "files.py", "params.py"}
-    listed = {PACKAGE / name for name in TRAINING_CODE} | {PACKAGE / name for name in without_numbers}
-    listed |= set((PACKAGE / "kernels").glob("*.py"))  # which count where they run
-    for name in TRAINING_CODE:
-        for node in ast.walk(ast.parse((PACKAGE / name).read_text())):
-            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("study."):
-                continue
-            module = importlib.import_module(node.module)
-            for alias in node.names:
-                thing = getattr(module, alias.name)
-                defined = inspect.getmodule(thing) if inspect.isclass(thing) or inspect.isroutine(thing) else module
-                assert Path(defined.__file__) in listed, f"{name} imports {alias.name} from {defined.__file__}"
+def test_a_signature_holds_what_decides_the_numbers_and_nothing_else(arm) -> None:
+    train, model = TrainSettings(images=100), ModelSettings()
 
+    def signature(arm=arm, model=model, train=train, seed=0, data="d", device="cpu") -> str:
+        return cell_signature(arm, model, train, seed, data, device, [LOSSES / "anti_average.py"])
 
-def test_a_loss_brings_what_it_imports_and_no_other_loss() -> None:
-    losses = PACKAGE / "losses"
-    assert with_imports(losses / "classification.py") == [losses / "classification.py"]
-    perceptual = with_imports(losses / "perceptual.py")
-    assert PACKAGE / "lpips_network.py" in perceptual
-    assert losses / "classification.py" not in perceptual
+    same = signature()
+    assert signature(arm=arm.model_copy(update={"name": "other", "description": "other"})) == same
+    assert signature(train=train.model_copy(update={"checkpoint_seconds": 1.0})) == same
+    assert signature(arm=arm.model_copy(update={"decode": arm.decode.model_copy(update={"temperature": 1.0})})) == same
+    loss = arm.loss.model_copy(update={"weights": {"lab": 2.0}})
+    others = [
+        signature(arm=arm.model_copy(update={"loss": loss})),
+        signature(model=ModelSettings(options={"width": 8})),
+        signature(train=train.model_copy(update={"keep": "best"})),
+        signature(seed=1),
+        signature(data="e"),
+        signature(device="cuda"),
+    ]
+    assert len({same, *others}) == 1 + len(others)
 
 
 @pytest.mark.parametrize("stage", ["search", "train", "train_control", "train_tuned"])
-def test_the_pipeline_trains_again_when_any_of_it_changes(stage: str) -> None:
+def test_the_pipeline_looks_again_when_code_behind_a_cell_changes(stage: str) -> None:
     deps = {Path(dep) for dep in yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"][stage]["deps"]}
-    for name in TRAINING_CODE:
-        file = Path("study", name)
+    for path in modules_of(TRAINER):
+        file = path.relative_to(PACKAGE.parent)
         assert deps & {file, *file.parents}, f"{file} is no dependency of {stage}"
-    assert deps & {Path("ablations/losses"), Path("ablations")}, f"losses of one's own are no dependency of {stage}"
+    assert deps & {Path("ablations/losses"), Path("ablations")}
+
+
+def test_rooms_without_numbers_exist() -> None:
+    there = {path.stem for path in PACKAGE.iterdir()}
+    assert set(WITHOUT_NUMBERS) <= there
+
+
+# -- following imports -------------------------------------------------------------------------------------------------
+
+
+def modules(folder: Path, text: str) -> set[str]:
+    """What a file `own.py` with these imports brings besides itself: paths in the package or in its folder."""
+    own = folder / "own.py"
+    own.write_text(text)
+    brought = modules_of(own) - {own}
+    return {path.relative_to(PACKAGE if path.is_relative_to(PACKAGE) else folder).as_posix() for path in brought}
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("from study.losses.hue import HueLoss", "losses/hue.py"),
+        ("from study.losses import HueLoss as Own", "losses/hue.py"),
+        ("from study.losses import hue", "losses/hue.py"),
+        ("import study.losses.hue", "losses/hue.py"),
+        ("import study.losses.hue as own", "losses/hue.py"),
+        ("def later():\n    from study.losses import HueLoss", "losses/hue.py"),
+        ("from study import statistics", "statistics.py"),
+        ("from study.data import folder", "data/folder.py"),  # which the package imports from itself
+        ("from study.losses import PerceptualLoss", "metrics/lpips_network.py"),  # not directly
+    ],
+)
+def test_every_way_to_import_a_module_of_the_package_is_followed(tmp_path: Path, text: str, file: str) -> None:
+    brought = modules(tmp_path, text)
+    assert file in brought
+    assert "losses/pinball.py" not in brought
+
+
+@pytest.mark.parametrize("text", ["import study.losses", "from study import losses", "from study.losses import *"])
+def test_a_package_that_is_imported_as_a_whole_brings_all_of_it(tmp_path: Path, text: str) -> None:
+    assert {"losses/__init__.py", "losses/pinball.py", "losses/hue.py"} <= modules(tmp_path, text)
+
+
+def test_a_name_that_a_package_defines_brings_the_package(tmp_path: Path) -> None:
+    assert "search/run.py" in modules(tmp_path, "from study.search import search")
+
+
+def test_settings_and_files_are_not_followed(tmp_path: Path) -> None:
+    assert not modules(tmp_path, "from study.config.arms import Arm\nfrom study.files import atomic_write\n")
+
+
+def write_helpers(folder: Path) -> None:
+    (folder / "helper.py").write_text("from study.losses import HueLoss\n")
+    (folder / "tools").mkdir()
+    (folder / "tools" / "__init__.py").write_text("from .first import one\n")
+    (folder / "tools" / "first.py").touch()
+    (folder / "tools" / "second.py").touch()
+
+
+@pytest.mark.parametrize(
+    ("text", "brought"),
+    [
+        ("import helper", {"helper.py", "losses/hue.py", "losses/base.py"}),
+        ("from tools import one", {"tools/__init__.py", "tools/first.py"}),
+        ("from tools import second", {"tools/__init__.py", "tools/first.py", "tools/second.py"}),
+        ("import nothing, json", set()),
+    ],
+)
+def test_what_lies_beside_a_file_is_followed_where_python_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, brought: set[str]
+) -> None:
+    write_helpers(tmp_path)
+    assert modules(tmp_path, text) == set()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert modules(tmp_path, text) >= brought
+    assert bool(modules(tmp_path, text)) == bool(brought)
+
+
+def test_what_lies_beside_a_file_may_be_named_from_the_project_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "ablations" / "losses"
+    folder.mkdir(parents=True)
+    write_helpers(folder)
+    monkeypatch.syspath_prepend(tmp_path)
+    for text in ("from ablations.losses.helper import HueLoss", "from ablations.losses import helper"):
+        assert {"helper.py", "losses/hue.py"} <= modules(folder, text)

@@ -12,8 +12,8 @@ from study.data.prepare import prepare
 from study.errors import StudyError
 from study.project import Project
 from study.training import step_times
-from study.training.step_times import read_step_times, time_steps
-from study.training.train import Cell
+from study.training.cell import Cell
+from study.training.step_times import StepTimes, read_step_times, time_steps
 from tests.conftest import TINY_STUDY, write_params
 
 SLEEPING = textwrap.dedent(
@@ -54,6 +54,17 @@ def open_with(root: Path, arms: list[str], **changes: object) -> Project:
     return Project.open(root)
 
 
+def timed(project: Project, again: bool = False) -> dict[str, list[list[float]]]:
+    cells = project.first_cells("tiny", project.arms("tiny"))
+    return time_steps(cells, project.study("tiny").timing, project.step_times_file("tiny"), again)
+
+
+def known(project: Project) -> StepTimes:
+    arms = project.arms("tiny")
+    sources = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
+    return read_step_times(project.step_times_file("tiny"), project.first_cells("tiny", arms), sources)
+
+
 @pytest.fixture
 def project(root: Path) -> Project:
     (root / "ablations" / "losses" / "own.py").write_text(SLEEPING)
@@ -68,10 +79,10 @@ def project(root: Path) -> Project:
 def test_every_loss_is_timed_in_every_round_and_nothing_but_the_file_is_left(root: Path, project: Project) -> None:
     before = {path for path in root.rglob("*") if path.is_file()}
     two = open_with(root, ARMS, timing={"processes": 2, "rounds": 4})
-    found = time_steps(two, "tiny")
+    found = timed(two)
     file = root / "results" / "tiny" / "step_times.json"
     assert {path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts} - before == {file}
-    times = read_step_times(two, "tiny", two.arms("tiny"))
+    times = known(two)
     assert (times.processes, times.rounds) == (2, 4)
     assert set(times.of) == set(ARMS) - {"exploding"}
     assert all(own.shape == (2, 4) and (own > 0).all() for own in times.of.values())
@@ -99,36 +110,36 @@ def test_what_is_timed_stays_until_something_changes_or_one_asks(
     project: Project, root: Path, turns: list[set[str]]
 ) -> None:
     file = root / "results" / "tiny" / "step_times.json"
-    first = time_steps(project, "tiny")
-    assert time_steps(project, "tiny") == first
+    first = timed(project)
+    assert timed(project) == first
     fewer = open_with(root, ["mse", "zhang"])
-    assert time_steps(fewer, "tiny") == {arm: first[arm] for arm in ("mse", "zhang")}
+    assert timed(fewer) == {arm: first[arm] for arm in ("mse", "zhang")}
     assert [len(cells) for cells in turns] == [4]  # once, and of arms that train alike one
     assert set(json.loads(file.read_text())["arms"]) > {"mse", "zhang"}  # what is known stays
-    again = time_steps(fewer, "tiny", again=True)
+    again = timed(fewer, again=True)
     assert again != {arm: first[arm] for arm in ("mse", "zhang")}
     for key, other in (("code", "older"), ("environment", {"cpu": "another"})):
         file.write_text(json.dumps(json.loads(file.read_text()) | {key: other}))
-        anew = time_steps(fewer, "tiny")
+        anew = timed(fewer)
         assert anew != again
         again = anew
     arm = root / "ablations" / "zhang.yaml"
     arm.write_text(arm.read_text().replace("rebalance: 0.5", "rebalance: 0.4"))
-    assert time_steps(fewer, "tiny")["mse"] != again["mse"]  # all of them take turns anew
+    assert timed(fewer)["mse"] != again["mse"]  # all of them take turns anew
     assert turns[1:] == 4 * [{"mse", "zhang"}]
 
 
 def test_times_of_other_cells_do_not_count(project: Project, root: Path, turns: list[set[str]]) -> None:
-    assert read_step_times(project, "tiny", project.arms("tiny")).of == {}
-    time_steps(project, "tiny")
+    assert known(project).of == {}
+    timed(project)
     arm = root / "ablations" / "sleeping.yaml"
     arm.write_text(arm.read_text().replace("lab: 1", "lab: 2"))
-    now = read_step_times(project, "tiny", project.arms("tiny"))
+    now = known(project)
     assert set(now.of) == set(ARMS) - {"sleeping"}
-    wider = open_with(root, ARMS, train=TINY_STUDY["train"] | {"width": 8})
-    assert read_step_times(wider, "tiny", wider.arms("tiny")).of == {}
+    wider = open_with(root, ARMS, model={"options": {"width": 8}})
+    assert known(wider).of == {}
     more = open_with(root, [*ARMS, "huber"])
-    assert "huber" not in read_step_times(more, "tiny", more.arms("tiny")).of
+    assert "huber" not in known(more).of
 
 
 WHOLE = {"study": "tiny", "code": "x", "processes": 1, "rounds": 2, "environment": {}}
@@ -145,10 +156,10 @@ WHOLE = {"study": "tiny", "code": "x", "processes": 1, "rounds": 2, "environment
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_named_with_what_mends_it(root: Path, content: str) -> None:
-    project = open_with(root, ["mse"])
     file = root / "results" / "tiny" / "step_times.json"
     file.parent.mkdir(parents=True)
     file.write_text(content)
-    with pytest.raises(StudyError, match=r"^results/tiny/step_times\.json \(study time tiny --again") as error:
-        read_step_times(project, "tiny", [])
+    with pytest.raises(StudyError, match="study time tiny --again") as error:
+        read_step_times(file, {}, {})
+    assert str(file) in str(error.value)
     assert "\n" not in str(error.value)

@@ -13,16 +13,22 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from study.data.prepare import prepare
 from study.errors import StudyError
-from study.models.unet import build_model
 from study.project import Project
-from study.training.cells import CellStore, collect, run_cell, run_cells
-from study.training.train import Cell, ParentGone, load_model, weights_digest
+from study.training.cell import Cell
+from study.training.executor import run_cell, run_cells
+from study.training.networks import load_network, weights_digest
+from study.training.schedule import step_count
+from study.training.store import CellStore, collect
+from study.training.trainer import ParentGone
+from study.training.validation import Validation
 from tests.conftest import TINY_STUDY, write_failing_arm, write_params
 
 
@@ -71,7 +77,7 @@ def test_history_has_every_term_and_every_validation_score(project: Project) -> 
     assert {"total", "lab", "saturation", "diversity", "confidence", "grad_norm", "lr"} <= set(train["name"])
     assert {"ab_rmse", "chroma_ratio", "colorfulness", "hue_diversity", "lab", "confidence"} <= set(val["name"])
     assert val["step"].nunique() == TINY_STUDY["train"]["validations"]
-    assert table["step"].max() == cell.train.steps
+    assert table["step"].max() == step_count(cell.train.images, cell.train.batch)
     total = train[train["name"] == "total"].set_index("step")["value"]
     terms = train.pivot(index="step", columns="name", values="value")
     weighted = sum(weight * terms[name] for name, weight in cell.arm.loss.weights.items())
@@ -88,13 +94,26 @@ def test_peak_memory_is_that_of_a_step_and_the_same_wherever_the_cell_runs(proje
     assert peaks[1] - peaks[0] >= 2 * (313 - 2) * 4 * pixels / 1e6
 
 
-def test_arms_of_one_seed_start_from_the_same_trunk() -> None:
-    ab, bins = build_model("ab", 8, 3, seed=5), build_model("bins", 8, 3, seed=5)
-    assert weights_digest(ab.trunk) == weights_digest(bins.trunk)
-    assert weights_digest(ab.trunk) != weights_digest(build_model("ab", 8, 3, seed=6).trunk)
-    trunk = sum(p.numel() for p in ab.trunk.parameters())
-    assert sum(p.numel() for p in ab.parameters()) == trunk + 2 * (ab.head.in_channels + 1)
-    assert sum(p.numel() for p in bins.parameters()) == trunk + 313 * (ab.head.in_channels + 1)
+def test_the_weights_kept_may_be_those_of_the_least_validation_loss(root: Path, project: Project) -> None:
+    # So high a learning rate, without decay to speak of before the end, that the last validation is not the best.
+    train = TINY_STUDY["train"] | {"keep": "best", "validations": 8, "learning_rate": 0.3, "warmup": 0.0}
+    settings = project.study("tiny").train.model_validate(train)
+    (cell,) = project.cells("tiny", project.arms("tiny", ("mse",)), [0], settings)
+    (record,) = run_cells([cell], project.store, jobs=1)
+    table = history(project, cell)
+    totals = table[(table["split"] == "val") & (table["name"] == "total")].set_index("step")["value"]
+    assert record["kept_step"] == totals.idxmin()
+    network = load_network(project.store.path(cell.signature), root)
+    kept = Validation(np.load(cell.data / "val.npy"), "cpu").scores(network)
+    assert kept["lab"] == pytest.approx(totals.min(), rel=1e-5)  # MSE's own loss is the published term lab
+
+
+def test_a_network_that_does_not_fit_the_pictures_is_told_before_any_work(root: Path, project: Project) -> None:
+    content = yaml.safe_load((root / "params.yaml").read_text())
+    content["studies"]["tiny"]["model"] = {"options": {"levels": 6}}
+    write_params(root, content)
+    with pytest.raises(StudyError, match="multiple of 64"):
+        cells(Project.open(root), "mse")
 
 
 def test_the_collected_network_is_the_trained_one(project: Project, tmp_path: Path) -> None:
@@ -102,7 +121,7 @@ def test_the_collected_network_is_the_trained_one(project: Project, tmp_path: Pa
     records = run_cells(todo, project.store, jobs=2)
     collect(todo, project.store, tmp_path / "runs")
     for seed, record in enumerate(records):
-        model = load_model(tmp_path / "runs" / f"seed-{seed}")
+        model = load_network(tmp_path / "runs" / f"seed-{seed}", Path())
         assert weights_digest(model) == record["weights_sha256"]
         assert model.predict(torch.zeros(1, 1, 32, 32)).shape == (1, 2, 32, 32)
 

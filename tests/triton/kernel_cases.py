@@ -1,4 +1,4 @@
-"""The kernels beside the definitions they stand for: `python -m tests.kernel_cases` prints how far apart they are.
+"""The kernels beside the definitions that they replace: `python -m tests.triton.kernel_cases` prints the differences.
 
 On a processor they run in Triton's interpreter, which TRITON_INTERPRET=1 must have chosen before they are imported.
 """
@@ -13,15 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from study.color import bins
+from study.color import bins, dispatch
 from study.color import lab as color
-from study.color import triton as kernels
-from study.color.triton import anti_average as anti_average_kernel
 from study.color.triton import bins as bins_kernels
-from study.color.triton import classification as classification_kernels
-from study.color.triton import color as color_kernels
+from study.color.triton import lab as color_kernels
 from study.losses import ClassificationLoss, ColorizationAntiAverageLoss, classification
 from study.losses.base import Loss, weighted_sum
+from study.losses.triton import anti_average as anti_average_kernel
+from study.losses.triton import classification as classification_kernels
 
 Case = tuple[str, float, float]  # what, how far apart, how far apart it may be
 
@@ -44,9 +43,8 @@ def _as_on_a_card(device: torch.device) -> Iterator[None]:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.Tensor, "is_cuda", property(lambda _: True), raising=False)
         patch.setattr(
-            kernels, "usable", lambda *tensors, own_gradient=False: all(x.dtype != torch.float64 for x in tensors)
+            dispatch, "usable", lambda *tensors, own_gradient=False: all(x.dtype != torch.float64 for x in tensors)
         )
         yield
 

@@ -11,9 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
-from study.color.triton import in_memory, usable
 from tests.conftest import REPOSITORY
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="there is no Triton for this system")
@@ -23,7 +21,7 @@ needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="there is 
 def test_every_kernel_agrees_with_its_definition() -> None:
     # In a process of its own: whether kernels are compiled or interpreted is decided when Triton is imported.
     done = subprocess.run(
-        [sys.executable, "-m", "tests.kernel_cases"],
+        [sys.executable, "-m", "tests.triton.kernel_cases"],
         cwd=REPOSITORY,
         env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -68,26 +66,3 @@ def test_a_kernel_is_compiled_once_for_types_and_constants_and_never_for_numbers
     assert how == ["compiled", "again", "compiled", "compiled", "compiled", "again"]
     assert started[0][1][:2] == ((2,), 8)
     assert started[1][1][0] == (2, 1, 1) and started[1][1][1] is y and started[1][1][2:] == (5, 0.5, 64)
-
-
-def test_no_kernel_is_used_or_even_imported_on_a_processor() -> None:
-    assert not usable(torch.zeros(1, 3, 2, 2))
-    code = "import sys, torch, study.losses, study.metrics; from study.color import rgb_to_lab; "
-    code += "rgb_to_lab(torch.zeros(1, 3, 2, 2)); print([m for m in sys.modules if m.startswith('study.color.triton')])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_tensors_without_memory_are_left_to_the_definitions() -> None:
-    seen = []
-
-    def look(x: torch.Tensor) -> torch.Tensor:
-        seen.append(in_memory(x))
-        return x
-
-    torch.vmap(look)(torch.zeros(2, 3))
-    torch.func.grad(lambda x: look(x).sum())(torch.zeros(3))
-    with FakeTensorMode():
-        look(torch.zeros(3))
-    assert seen == [False, False, False]
-    assert in_memory(torch.zeros(3)) and in_memory(torch.nn.Parameter(torch.zeros(3))) and in_memory(torch.zeros(0))

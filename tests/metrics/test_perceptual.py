@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 
 from study.errors import StudyError
 from study.files import sha256_file
-from study.metrics import lpips_distance, lpips_model, lpips_network
+from study.metrics import lpips_distance, lpips_facts, lpips_model, lpips_network, perceptual
 
 CPU = torch.device("cpu")
+REAL = Path(os.environ.get("STUDY_DATA_DIR", "/nonexistent"))  # as it is before any test
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +25,7 @@ def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("STUDY_LPIPS_WEIGHTS", raising=False)
+    monkeypatch.delenv("STUDY_DATA_DIR", raising=False)
     monkeypatch.setattr(lpips_network, "DOWNLOADS", "http://127.0.0.1:9")
     path = lpips_network.TRUNKS["alex"].cached
     path.parent.mkdir(parents=True)
@@ -49,12 +54,14 @@ def weights(reference: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory
 def test_loaded_model_measures_what_the_package_measures(reference: torch.nn.Module, weights: Path) -> None:
     generator = torch.Generator().manual_seed(1)
     one, other = (torch.rand(3, 3, 64, 48, generator=generator) for _ in range(2))
-    module, facts = lpips_model(str(weights), CPU)
+    module, facts = lpips_model(str(weights), CPU, 48)
     expected = reference(one, other, normalize=True).flatten().detach()
     torch.testing.assert_close(lpips_distance(module, one, other), expected)
     assert facts == {
-        "measured": True, "reason": "", "net": "alex", "version": "0.1", "trunk_sha256": sha256_file(weights)
+        "measured": True, "reason": "", "net": "alex", "version": "0.1", "package": metadata.version("lpips"),
+        "trunk_sha256": sha256_file(weights),
     }  # fmt: skip
+    assert lpips_facts(str(weights), 48) == facts
 
 
 def test_bytes_and_floats_give_the_same_distance_and_identical_images_none(reference: torch.nn.Module) -> None:
@@ -65,18 +72,22 @@ def test_bytes_and_floats_give_the_same_distance_and_identical_images_none(refer
     assert torch.equal(lpips_distance(reference, levels, levels), torch.zeros(2))
 
 
-@pytest.mark.parametrize("way", ["cache", "variable"])
-def test_auto_takes_the_weights_of_the_cache_or_the_variable_without_a_network(
-    way: str, weights: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["cache", "variable", "folder"])
+def test_auto_takes_weights_that_are_here_without_a_network(
+    way: str, weights: Path, cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way == "cache":
         cached.write_bytes(weights.read_bytes())
+    elif way == "folder":
+        (tmp_path / "alexnet_features.pth").write_bytes(weights.read_bytes())
+        monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path))
     else:
         monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(weights))
-    module, facts = lpips_model("auto", CPU)
+    module, facts = lpips_model("auto", CPU, 64)
     assert module is not None
     assert facts["measured"]
     assert facts["trunk_sha256"] == sha256_file(weights)
+    assert lpips_facts("auto", 64, download=False) == facts
 
 
 @pytest.mark.parametrize("case", ["nothing", "broken cache", "missing variable", "broken variable"])
@@ -90,7 +101,7 @@ def test_auto_without_weights_measures_nothing_and_says_what_to_do_without_a_pat
         monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(other))
     if case == "broken variable":
         other.write_text("no weights")
-    module, facts = lpips_model("auto", CPU)
+    module, facts = lpips_model("auto", CPU, 64)
     assert module is None
     assert set(facts) == {"measured", "reason"}
     assert not facts["measured"]
@@ -100,18 +111,67 @@ def test_auto_without_weights_measures_nothing_and_says_what_to_do_without_a_pat
 
 
 def test_switched_off_is_a_reason_too() -> None:
-    module, facts = lpips_model("off", CPU)
+    module, facts = lpips_model("off", CPU, 64)
     assert module is None
     assert not facts["measured"]
     assert "off" in facts["reason"]
 
 
+@pytest.mark.parametrize("size", [16, 24])
+@pytest.mark.parametrize("setting", ["auto", "named"])
+def test_pictures_too_small_for_the_network_are_not_measured_and_their_size_is_told(
+    size: int, setting: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(perceptual, "find_weights", None)  # decided before anything is looked for
+    module, facts = lpips_model(str(weights) if setting == "named" else "auto", CPU, size)
+    assert module is None
+    assert not facts["measured"]
+    assert f"{size} pixels" in facts["reason"]
+
+
+@pytest.mark.parametrize("size", [31, 32])
+def test_the_smallest_pictures_that_count_as_large_enough_are_measured(size: int, weights: Path) -> None:
+    module, facts = lpips_model(str(weights), CPU, size)
+    assert facts["measured"]
+    one, other = torch.rand(2, 2, 3, size, size, generator=torch.Generator().manual_seed(4))
+    assert (lpips_distance(module, one, other) > 0).all()
+
+
+def ramps() -> torch.Tensor:
+    """A picture (1, 3, 64, 64) whose red rises to the right, green downwards, and blue along the diagonal."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    return torch.stack([x / 63, y / 63, (x + y) / 126])[None]
+
+
+@pytest.mark.skipif(not (REAL / "alexnet_features.pth").is_file(), reason="needs AlexNet's weights in STUDY_DATA_DIR")
+def test_the_real_network_gives_a_generated_pair_the_values_that_it_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDY_DATA_DIR", str(REAL))
+    module, facts = lpips_model("auto", CPU, 64)
+    assert facts["measured"]
+    gray = ramps().mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    found = [lpips_distance(module, ramps(), other).item() for other in (gray, ramps().flip(-1), ramps() / 2 + 0.25)]
+    assert found == pytest.approx([0.5714, 0.3668, 0.0374], abs=1e-4)
+
+
+@pytest.mark.skipif(not (REAL / "vgg16_features.pth").is_file(), reason="needs VGG16's weights in STUDY_DATA_DIR")
+def test_the_real_network_gives_the_value_in_the_documentation_of_torchmetrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.3493: for LPIPS (vgg) of random pictures that are drawn after the layers of that network."""
+    monkeypatch.setenv("STUDY_DATA_DIR", str(REAL))
+    module = lpips_network.build_lpips("vgg", lpips_network.find_weights("vgg"))
+    torch.manual_seed(123)
+    torchvision.models.vgg16(weights=None, init_weights=False)
+    for channels in (64, 128, 256, 512, 512):
+        torch.nn.Conv2d(channels, 1, 1, bias=False)
+    one, other = (torch.rand(10, 3, 100, 100) for _ in range(2))
+    assert lpips_distance(module, one, other).mean().item() == pytest.approx(0.3493, abs=6e-5)
+
+
 def test_path_that_is_missing_or_holds_something_else_is_refused(tmp_path: Path) -> None:
     for missing in (str(tmp_path / "missing.pth"), str(tmp_path), "untrained"):
-        with pytest.raises(StudyError, match=rf"evaluate\.lpips: there is no file {missing}"):
-            lpips_model(missing, CPU)
+        with pytest.raises(StudyError, match=rf"evaluate\.lpips.*{missing}"):
+            lpips_model(missing, CPU, 64)
     torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "other.pth")
     (tmp_path / "text.pth").write_text("no weights")
     for name in ("other.pth", "text.pth"):
-        with pytest.raises(StudyError, match=rf"{name} cannot be read as torchvision's alexnet"):
-            lpips_model(str(tmp_path / name), CPU)
+        with pytest.raises(StudyError, match=rf"{name}.*alexnet"):
+            lpips_model(str(tmp_path / name), CPU, 64)

@@ -6,14 +6,10 @@ checkpoint gives bit for bit what an undisturbed run gives.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import copy
 import os
-import platform
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,53 +18,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.color.lab import lab_to_rgb, rgb_to_lab
-from study.color.tensors import images_to_tensor
-from study.config.params import Arm, TrainSettings
+from study.color.lab import rgb_to_lab
 from study.files import atomic_write, atomic_write_json, full_disk_named
-from study.losses import ColorizationAntiAverageLoss, Loss, build_loss
-from study.metrics import ab_rmse, colorfulness, hue_diversity, mean_chroma
-from study.models.unet import Colorizer, build_model, half_resolution
+from study.losses import Loss, build_loss
+from study.models import build_model
+from study.training.batches import Batches
+from study.training.cell import Cell
+from study.training.machine import environment, prepare_torch
 from study.training.memory import peak_bytes
-from study.training.schedule import BatchOrder, learning_rate
+from study.training.networks import weights_digest
+from study.training.schedule import BatchOrder, learning_rate, step_count
+from study.training.validation import Validation, loss_inputs
 
 HISTORY_HEADER = "step,images,split,name,value\n"
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One network to train: study x arm x seed, and all that its numbers depend on."""
-
-    study: str
-    arm: Arm
-    seed: int
-    train: TrainSettings
-    data: Path
-    device: str
-    signature: str
-    root: Path
-    sources: tuple[Cell, ...] = ()  # of a control: the cells that it is made from
-
-
 class ParentGone(Exception):
     """The process that started this worker has died; the cell is checkpointed and left to the next run."""
-
-
-def resolve_device(wish: str) -> str:
-    """ "cuda" or "cpu" for a wish of "auto", "cuda" or "cpu"."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if wish == "auto" else wish
-
-
-def prepare_torch() -> None:
-    """One thread and deterministic kernels: the numbers must not depend on how many cells run side by side.
-
-    On a GPU some kernels have no deterministic form; there torch warns and goes on.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(1)
-    # (torch.use_deterministic_algorithms does the same, but imports the compiler, for seconds.)
-    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # all that is asked for is written
 
 
 def train_cell(cell: Cell, folder: Path, still_wanted: Callable[[], bool] = lambda: True) -> dict[str, Any]:
@@ -83,6 +49,8 @@ def train_cell(cell: Cell, folder: Path, still_wanted: Callable[[], bool] = lamb
     started = datetime.now(UTC).isoformat(timespec="seconds")
     run = Run(cell, folder)
     diverged = run.steps_until_done(still_wanted)
+    if diverged is None and run.best is not None:
+        run.model.load_state_dict(run.best["weights"])
     record = run.record(diverged, started)
     if diverged is None:
         atomic_write(folder / "model.pt", lambda file: torch.save(run.model.state_dict(), file))
@@ -100,15 +68,18 @@ class Run:
         prior = np.load(cell.data / "prior.npy")
         self.loss: Loss = build_loss(cell.arm.loss, prior, cell.root).to(self.device)
         settings = self.settings
-        self.model = build_model(self.loss.head, settings.width, settings.levels, cell.seed, settings.upsampling)
+        self.model = build_model(cell.model, self.loss.head, cell.seed, cell.root)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.images = images_to_tensor(np.load(cell.data / "train.npy"), self.device)
+        train = cell.data / "train.npy"
+        order = BatchOrder(len(np.load(train, mmap_mode="r")), settings.batch, cell.seed)
+        self.batches = Batches(train, order, settings.flip, self.device)
         self.validation = Validation(np.load(cell.data / "val.npy"), self.device)
-        self.order = BatchOrder(len(self.images), self.settings.batch, cell.seed)
+        self.steps = step_count(settings.images, settings.batch)
         self.step, self.seconds, self.step_times = 0, 0.0, []
+        self.best: dict[str, Any] | None = None  # weights of the least validation loss, where those are kept
         self._restore()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -124,6 +95,7 @@ class Run:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds, self.step_times = saved["step"], saved["seconds"], saved["step_times"]
+        self.best = saved["best"]
         # Rows after the checkpoint will be written again; a history shorter than the checkpoint knows cannot be, as
         # it is flushed to the disk first.
         os.truncate(history, saved["history_bytes"])
@@ -138,6 +110,7 @@ class Run:
             "step": self.step,
             "seconds": self.seconds,
             "step_times": self.step_times,
+            "best": self.best,
             "history_bytes": history.stat().st_size,
         }
         atomic_write(self.folder / "checkpoint.pt", lambda file: torch.save(state, file))
@@ -146,7 +119,7 @@ class Run:
 
     def steps_until_done(self, still_wanted: Callable[[], bool]) -> dict[str, Any] | None:
         """Train to the end. Returns None, or {"step", "term"} where the loss stopped being finite."""
-        total_steps, settings = self.settings.steps, self.settings
+        total_steps, settings = self.steps, self.settings
         validate_at = {round((k + 1) * total_steps / settings.validations) for k in range(settings.validations)}
         last_checkpoint = last_row = time.perf_counter()
         sums: dict[str, Tensor | float] = {}
@@ -185,7 +158,11 @@ class Run:
 
     def _validate(self) -> None:
         gradients = self.validation.gradients(self.model, self.loss, self.settings.batch)
-        self._write_rows("val", self.validation.scores(self.model) | gradients)
+        scores = self.validation.scores(self.model, self.loss)
+        self._write_rows("val", scores | gradients)
+        if self.settings.keep == "best" and (self.best is None or scores["total"] < self.best["total"]):
+            weights = copy.deepcopy(self.model.state_dict())
+            self.best = {"total": scores["total"], "step": self.step, "weights": weights}
 
     def _step(self, rate: float) -> tuple[dict[str, Tensor], str | None]:
         for group in self.optimizer.param_groups:
@@ -203,20 +180,13 @@ class Run:
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}, None
 
     def _losses(self, step: int) -> dict[str, Tensor]:
-        lab = rgb_to_lab(self._batch(step))
+        lab = rgb_to_lab(self.batches(step))
         return self.loss(*loss_inputs(self.loss, self.model, self.model(lab[:, :1]), lab))
 
     def _peak_memory_mb(self) -> float:
         """What one step takes, from the pictures to the gradients; weights, optimiser state and data do not count."""
         self.optimizer.zero_grad()
         return round(peak_bytes(lambda: self._losses(0)["total"].backward(), self.device) / 1e6, 2)
-
-    def _batch(self, step: int) -> Tensor:
-        batch = self.images[torch.from_numpy(self.order.indices(step)).to(self.device)]
-        if self.settings.flip:
-            flips = torch.from_numpy(self.order.flips(step)).to(self.device)
-            batch = torch.where(flips[:, None, None, None], batch.flip(-1), batch)
-        return batch
 
     def _write_rows(self, split: str, values: dict[str, float]) -> None:
         history = self.folder / "history.csv"
@@ -235,6 +205,7 @@ class Run:
             "status": "finished" if diverged is None else "diverged",
             "diverged": diverged,
             "steps": self.step,
+            "kept_step": self.best["step"] if self.best else self.step,
             "images": images,
             "seconds": round(self.seconds, 3),
             "images_per_s": round(images / self.seconds, 2) if self.seconds else None,
@@ -243,111 +214,9 @@ class Run:
             "peak_memory_mb": self._peak_memory_mb(),
             "weights_sha256": weights_digest(self.model),
             "arm_settings": cell.arm.model_dump(),
+            "model_settings": cell.model.model_dump(),
             "train_settings": cell.train.model_dump(),
             "environment": environment(self.device),
             "started": started,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-
-
-def loss_inputs(loss: Loss, model: Colorizer, output: Tensor, lab: Tensor) -> tuple[Tensor, Tensor]:
-    """What `loss` compares: the head's raw output and the target ab at half resolution, or Lab pictures in full."""
-    if loss.needs_lightness:
-        return torch.cat([lab[:, :1], model.upsample(output)], dim=1), lab
-    return output, half_resolution(lab[:, 1:])
-
-
-class Validation:
-    """Scores on the validation pictures, the same ones for every arm whatever its loss."""
-
-    def __init__(self, images: np.ndarray, device: torch.device, batch: int = 200) -> None:
-        self.batches = []
-        self.published = ColorizationAntiAverageLoss()
-        for start in range(0, len(images), batch):
-            rgb = images_to_tensor(images[start : start + batch], device)
-            lab = rgb_to_lab(rgb)
-            self.batches.append((lab, half_resolution(lab[:, 1:])))
-
-    @torch.no_grad()
-    def scores(self, model: Colorizer) -> dict[str, float]:
-        """Means over the validation pictures, bins decoded at the published temperature whatever the arm's own is.
-
-        ab_rmse, chroma, chroma_ratio (mean chroma over the truth's mean chroma), colorfulness, hue_diversity at full
-        resolution; and the four published terms lab, saturation, diversity, confidence at half resolution.
-        """
-        sums: dict[str, float] = {}
-        count = 0
-        for lab, target in self.batches:
-            half = model.decode(model(lab[:, :1]))
-            ab = model.upsample(half)
-            rgb = lab_to_rgb(torch.cat([lab[:, :1], ab], dim=1))
-            values = {
-                "ab_rmse": ab_rmse(ab, lab[:, 1:]).sum(),
-                "chroma": mean_chroma(ab).sum(),
-                "true_chroma": mean_chroma(lab[:, 1:]).sum(),
-                "colorfulness": colorfulness(rgb).sum(),
-                "hue_diversity": hue_diversity(ab).sum(),
-            }
-            published = self.published(half, target)
-            values |= {name: published[name] * len(lab) for name in ("lab", "saturation", "diversity", "confidence")}
-            count += len(lab)
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
-        sums["chroma_ratio"] = count * sums["chroma"] / max(sums.pop("true_chroma"), 1e-6)
-        return {name: value / count for name, value in sums.items()}
-
-    def gradients(self, model: Colorizer, loss: Loss, pictures: int) -> dict[str, float]:
-        """The gradient ledger: for every term of `loss` the norm of its weighted gradient, 0 for weight 0.
-
-        With respect to the network's output on the first `pictures` validation pictures, so that it is the pull that
-        each term has on the colours themselves.
-        """
-        lab = self.batches[0][0][:pictures]
-        with torch.no_grad():
-            output = model(lab[:, :1])
-        norms = {}
-        for name, weight in loss.weights.items():
-            norms[f"gradient_{name}"] = 0.0
-            if weight > 0:
-                asked = output.requires_grad_()
-                term = loss.compute(*loss_inputs(loss, model, asked, lab))[name]
-                (gradient,) = torch.autograd.grad(weight * term, asked, allow_unused=True)
-                norms[f"gradient_{name}"] = 0.0 if gradient is None else float(gradient.norm())
-        return norms
-
-
-def weights_digest(model: torch.nn.Module) -> str:
-    """SHA-256 (hex) of all weights, by name: equal digests mean bit-identical networks."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def load_model(run: Path, device: str = "cpu") -> Colorizer:
-    """The trained network of a run folder (model.pt beside record.json), ready to predict."""
-    record = json.loads((run / "record.json").read_text())
-    state = torch.load(run / "model.pt", map_location=device, weights_only=True)
-    head = "ab" if state["head.weight"].shape[0] == 2 else "bins"
-    settings = record["train_settings"]
-    model = Colorizer(head, settings["width"], settings["levels"], settings["upsampling"])
-    model.load_state_dict(state)
-    return model.to(device, memory_format=torch.channels_last).eval()
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions and hardware that a cell was trained with."""
-    cpu = platform.processor() or platform.machine()
-    if sys.platform == "linux":
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-    }

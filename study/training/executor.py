@@ -1,36 +1,31 @@
-"""The cell store and running many cells side by side.
-
-A cell lives in .cells/<signature>/ (or in the folder STUDY_CELLS names): the checkpoint and history while it
-trains, then model.pt, history.csv and record.json. record.json is written last: where it stands, the cell is done.
-"""
+"""Running many cells side by side: one process and one thread for each."""
 
 from __future__ import annotations
 
 import gc
 import io
-import json
 import os
-import shutil
 import signal
 import threading
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from filelock import FileLock
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from study.errors import StudyError
-from study.files import fresh_directory, full_disk_named, read_json
+from study.files import full_disk_named
+from study.training.cell import Cell
+from study.training.controls import make_control
+from study.training.store import CellStore
+from study.training.trainer import ParentGone, train_cell
 
-if TYPE_CHECKING:
-    from study.training.train import Cell
-
-KEPT = ("record.json", "history.csv", "model.pt")
 # What the processes of cells start with. A BLAS or OpenMP pool of several threads per cell would only fight for the
 # cores. And glibc gives the memory of large tensors back to the system after every use, to fault it in anew a moment
 # later: kept, steps are quicker, those of classification most (other C libraries ignore the settings).
@@ -43,49 +38,9 @@ WORKER_ENVIRONMENT = {
 IDLE_SECONDS = 10  # after which workers that have nothing to do end, also those whose parent was killed
 
 
-@dataclass(frozen=True)
-class CellStore:
-    """Where cells are kept, by signature."""
-
-    folder: Path
-
-    @classmethod
-    def of(cls, root: Path) -> CellStore:
-        """The store of the project at `root`."""
-        return cls(Path(os.environ.get("STUDY_CELLS") or root / ".cells"))
-
-    def path(self, signature: str) -> Path:
-        """The folder of a cell, whether it exists or not."""
-        return self.folder / signature
-
-    def record(self, signature: str) -> dict[str, Any] | None:
-        """The record of a cell that is done; None for all others."""
-        try:
-            path = self.path(signature)
-            return read_json(path / "record.json", f"delete {path}, and the cell is trained anew")
-        except FileNotFoundError:
-            return None
-
-    def done(self, cells: Iterable[Cell]) -> bool:
-        """Whether all of these cells are done."""
-        return all(self.record(cell.signature) is not None for cell in cells)
-
-    def progress(self, cell: Cell) -> int:
-        """Training pictures that a cell has seen so far, read from the end of its history."""
-        if self.record(cell.signature):
-            return cell.train.images
-        try:
-            with open(self.path(cell.signature) / "history.csv", "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 200))
-                last = file.read().decode().rstrip("\n").rsplit("\n", 1)[-1]
-            return min(int(last.split(",")[1]), cell.train.images)
-        except (FileNotFoundError, IndexError, ValueError):
-            return 0
-
-
 @cache
 def _keep_what_is_loaded() -> None:
-    """Take the libraries out of the collector's sight: every cell measures its memory, and collects before."""
+    """Freeze loaded objects so that garbage collection stays cheap: every cell measures its memory, and collects."""
     gc.collect()
     gc.freeze()
 
@@ -95,7 +50,6 @@ def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
 
     main: id of the process that wants it, this one or the one that started it; ParentGone when that has ended.
     """
-    from study.training.train import ParentGone, train_cell
 
     def wanted() -> bool:
         return main in (os.getpid(), os.getppid())
@@ -109,19 +63,8 @@ def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
             if not wanted():  # a cell that this worker had been handed before the main process was killed
                 raise ParentGone
             _keep_what_is_loaded()
-            record = _make_control(cell, folder, store) if cell.sources else train_cell(cell, folder, wanted)
+            record = make_control(cell, folder, store) if cell.sources else train_cell(cell, folder, wanted)
     return record
-
-
-def _make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
-    from study.training.controls import make_control
-
-    try:
-        return make_control(cell, folder, store)
-    except ZeroDivisionError as error:  # told here: the code of control.py is in the signatures of all controls
-        raise StudyError(
-            f"{cell.arm.control.of} paints every validation picture gray, and no gain makes that colourful"
-        ) from error
 
 
 def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, Any]]:
@@ -146,13 +89,16 @@ def run_cells(cells: list[Cell], store: CellStore, jobs: int) -> list[dict[str, 
 
 
 def _run_missing(cells: list[Cell], store: CellStore, jobs: int) -> list[str]:
-    from joblib import Parallel, delayed
-
+    failures = []
     with _environment(WORKER_ENVIRONMENT), _terminate_cleanly():
         outcomes = Parallel(
             n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1, idle_worker_timeout=IDLE_SECONDS
         )(delayed(_attempt)(cell, store, os.getpid()) for cell in cells)
-        return [problem for problem in outcomes if problem is not None]
+        try:
+            failures += [problem for problem in outcomes if problem is not None]
+        except TerminatedWorkerError:
+            failures.append("a training process was killed from outside, most often for want of memory: fewer --jobs")
+    return failures
 
 
 def _attempt(cell: Cell, store: CellStore, main: int) -> str | None:
@@ -174,8 +120,6 @@ def _attempt(cell: Cell, store: CellStore, main: int) -> str | None:
 
 def _damaged(checkpoint: Path) -> bool:
     """Whether a file that can be read is no checkpoint."""
-    import torch
-
     try:
         content = io.BytesIO(checkpoint.read_bytes())
     except OSError:  # none, or one that nobody can read for now
@@ -244,31 +188,3 @@ def _progress_bar(cells: list[Cell], store: CellStore) -> Iterator[None]:
         finally:
             done.set()
             watcher.join()
-
-
-def collect(cells: list[Cell], store: CellStore, out: Path, search: str | None = None) -> None:
-    """Copy what is kept of finished `cells` (one arm, all its seeds) to `out`/seed-<k>/, replacing `out` as a whole.
-
-    search: digest of the search that a tuned arm took its weights from, noted in its records.
-    """
-    with fresh_directory(out) as folder:
-        for cell in cells:
-            target = folder / f"seed-{cell.seed}"
-            target.mkdir()
-            for name in KEPT:
-                if (store.path(cell.signature) / name).exists():
-                    shutil.copyfile(store.path(cell.signature) / name, target / name)
-            # The same network may serve two studies or arms of different names; the copy says whose it is here.
-            record = json.loads((target / "record.json").read_text())
-            record |= {"study": cell.study, "arm": cell.arm.name, "arm_settings": cell.arm.model_dump()}
-            if search:
-                record["search"] = search
-            (target / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-
-
-def check_collected(out: Path, mend: str) -> None:
-    """Whether the cells in the folder of an arm can be read; StudyError that names a damaged file and what mends it."""
-    for record in sorted(out.glob("seed-*/record.json")):
-        model = record.with_name("model.pt")
-        if read_json(record, mend).get("status") == "finished" and not zipfile.is_zipfile(model):
-            raise StudyError(f"{model} is damaged or missing: {mend}")

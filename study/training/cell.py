@@ -1,0 +1,29 @@
+"""A cell: one network to train, and all that its numbers depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.config.arms import Arm
+from study.config.study import ModelSettings, TrainSettings
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Study x arm x seed.
+
+    data: folder of the prepared study. device: "cpu" or "cuda". signature: hash of everything that decides the result.
+    root: the project. sources: of a control, the cells that it is made from.
+    """
+
+    study: str
+    arm: Arm
+    seed: int
+    model: ModelSettings
+    train: TrainSettings
+    data: Path
+    device: str
+    signature: str
+    root: Path
+    sources: tuple[Cell, ...] = ()
