@@ -29,7 +29,6 @@ from study.project import Project
 from study.training import executor
 from tests.conftest import REPOSITORY, TINY_STUDY, write_failing_arm, write_params
 
-
 COMMANDS = (
     "list", "plan", "doctor", "check", "run", "prepare", "search", "train", "time", "evaluate", "compare", "report",
     "track",
