@@ -188,6 +188,7 @@ METRICS = _schema(
     _number("target", "the value aimed at, where there is one"),
     _number("margin", "half-width of the range within which a difference does not matter"),
     _text("says", "what it is"), _text("weakness", "how it can mislead"),
+    _number("key", "place among the metrics that a report shows first, 1 the very first; empty: not among them"),
 )  # fmt: skip
 
 TABLES = {

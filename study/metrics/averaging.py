@@ -1,16 +1,16 @@
-"""Averaging: does a prediction sit at the mean of what the colour could be, or at one of the possibilities?
+"""Averaging: does a prediction sit at the mean of all possible colours, or at one of them?
 
-For worlds whose colour law is known: every pixel has a kind, and its colour given the gray image is one of the
-kind's modes with known probabilities. All functions take
+For data whose colour distribution is known. Every pixel belongs to a kind of region. Given the gray image, its colour
+is one of the modes of that kind, with known probabilities. All functions take
 
     pred_ab        (N, 2, H, W)   predicted Lab a, b
-    kind           (N, H, W)      integer index of each pixel's kind, 0..K-1; outside of the mask any integer
+    kind           (N, H, W)      index of each pixel's kind, an integer in 0..K-1; outside of the mask any integer
     modes          (K, M, 2)      ab of each kind's modes, padded with NaN
     probabilities  (K, M)         their probabilities, padded with 0, each row summing to 1
     mask           (N, H, W)      optional, boolean: pixels that count
 
-and return one value per image (N,), infinite or NaN for one with a colour that is. They raise ValueError, naming both
-shapes, where shapes do not fit, and for kinds and probabilities that are not as above.
+and return one value per image, (N,). An image with a colour that is not finite gets infinity or NaN. They raise
+ValueError where shapes do not fit (it names both) and for kinds and probabilities that are not as above.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from study.metrics.base import check_images, check_mask, check_pixels, pixel_mea
 from study.metrics.card import metric
 
 MIN_MEAN_TO_MODE = 5.0
-"""Lab units between a kind's mean and its nearest mode from which on a pixel tells averaging from committing."""
+"""Lab units. Where a kind's mean is nearer than this to a mode, averaging and choosing look alike."""
 
 COMMITMENT_RADIUS = 10.0
-"""Lab units around a mode within which a prediction counts as committed to it (one step of the 313-bin grid)."""
+"""Lab units. A prediction this near to a mode may count as a choice of it (one step of the grid of 313 bins)."""
 
 
 @metric(
@@ -44,11 +44,11 @@ COMMITMENT_RADIUS = 10.0
 def averaging_index(
     pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Where predictions lie between a mode (0: commits) and the conditional mean (1: averages), per image.
+    """Where predictions lie between a mode (0: they choose) and the mean (1: they average), per image.
 
-    Per pixel d_mode / (d_mean + d_mode), with the Euclidean distances in ab to the nearest mode and to the mean of
-    the pixel's kind; then the mean over the pixels of kinds whose mean is at least MIN_MEAN_TO_MODE (5 Lab units)
-    from every mode, for the others averaging and committing look alike. NaN for an image without such pixels.
+    Per pixel: d_mode / (d_mean + d_mode), with the Euclidean distances in ab to the nearest mode and to the mean of
+    the pixel's kind. Averaged over the pixels of kinds whose mean is at least MIN_MEAN_TO_MODE (5 Lab units) from
+    every mode. NaN for an image without such pixels.
     """
     to_mode, to_mean, telling = _distances(pred_ab, kind, modes, probabilities, mask)
     return pixel_mean(to_mode / (to_mode + to_mean), telling)
@@ -69,11 +69,11 @@ def averaging_index(
 def mode_commitment(
     pred_ab: Tensor, kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Share of pixels whose prediction commits to a mode, per image, in 0..1.
+    """Share of pixels whose prediction picks a possible colour, per image, in 0..1.
 
-    Committed: within COMMITMENT_RADIUS (10 Lab units) of a mode and nearer to it than to the kind's mean and to gray,
-    which is what giving up looks like and may lie near a pale mode. Counted over the same pixels as `averaging_index`;
-    NaN for an image without such pixels.
+    It does within COMMITMENT_RADIUS (10 Lab units) of a mode, if it is nearer to that mode than to the kind's mean and
+    to gray. (Gray is what giving up looks like, and may lie near a pale mode.) Counted over the same pixels as
+    `averaging_index`. NaN for an image without such pixels.
     """
     to_mode, to_mean, telling = _distances(pred_ab, kind, modes, probabilities, mask)
     to_gray = torch.linalg.vector_norm(at_least_float32(pred_ab), dim=1)
@@ -87,9 +87,9 @@ def excess_error(
 ) -> Tensor:
     """Expected ab-MSE above the smallest reachable one, per image, in squared Lab units.
 
-    E||pred - colour||^2 / 2 = ||pred - mean||^2 / 2 + variance (the error averaged over the two channels), so the
-    excess over the reachable error is exactly the mean of ||pred - mean||^2 / 2 over the pixels: the sampling noise
-    of the colours that were drawn is not in it. 0 at the conditional mean. NaN where the mask is empty.
+    E||pred - colour||^2 / 2 = ||pred - mean||^2 / 2 + variance, with the error averaged over the two channels. So the
+    excess is exactly the mean of ||pred - mean||^2 / 2 over the pixels. It does not depend on which colours were drawn.
+    0 at the conditional mean. NaN where the mask is empty.
     """
     pred_ab, kind = _checked(pred_ab, kind, modes, probabilities, mask)
     mean = _conditional_mean(modes.to(pred_ab), probabilities.to(pred_ab))
@@ -112,10 +112,10 @@ def regret(
     reachable_mse: float,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Excess error: `excess_error` / reachable_mse, one value per image.
+    """Excess error as a share: `excess_error` / reachable_mse, one value per image.
 
-    reachable_mse: `reachable_error` over a whole set of images, squared Lab units. An image whose kinds have one colour
-    each has none of its own to divide by. NaN where it is 0: then nothing has to be guessed.
+    reachable_mse: mean `reachable_error` of a whole set of images, squared Lab units. (That of one image may be 0.)
+    NaN where it is 0: then nothing has to be guessed.
     """
     excess = excess_error(pred_ab, kind, modes, probabilities, mask)
     return excess / reachable_mse if reachable_mse > 0 else torch.full_like(excess, torch.nan)
@@ -123,12 +123,13 @@ def regret(
 
 @torch.no_grad()
 def reachable_error(kind: Tensor, modes: Tensor, probabilities: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Smallest expected ab-MSE that any prediction from the gray image can reach, per image, squared Lab units.
+    """Smallest expected ab-MSE that a prediction from the gray image can reach, per image, squared Lab units.
 
-    The mean over the pixels of the kinds' variances sum_m p_m ||mode_m - mean||^2 / 2. NaN where the mask is empty.
+    The variance of a kind is sum_m p_m ||mode_m - mean||^2 / 2; this is its mean over the pixels. NaN where the mask is
+    empty.
     """
     check_mask(mask, kind[:, None])
-    _check_law(modes, probabilities)
+    _check_distribution(modes, probabilities)
     kind = _indices(kind, mask, len(modes))
     modes, probabilities = at_least_float32(modes), at_least_float32(probabilities)
     mean = _conditional_mean(modes, probabilities)
@@ -169,12 +170,12 @@ def _checked(
     check_images("pred_ab", pred_ab, 2)
     check_pixels("kind", kind, pred_ab)
     check_mask(mask, pred_ab)
-    _check_law(modes, probabilities)
+    _check_distribution(modes, probabilities)
     return at_least_float32(pred_ab), _indices(kind, mask, len(modes))
 
 
 def _indices(kind: Tensor, mask: Tensor | None, kinds: int) -> Tensor:
-    """The kinds as int64; 0 for pixels that do not count, whose label may be none."""
+    """The kinds as int64; 0 for pixels that do not count and may have any label."""
     if kind.is_floating_point() or kind.is_complex():
         raise ValueError(f"kind must hold integers, got {kind.dtype}")
     kind = kind.long() if mask is None else torch.where(mask, kind.long(), 0)
@@ -183,7 +184,7 @@ def _indices(kind: Tensor, mask: Tensor | None, kinds: int) -> Tensor:
     return kind
 
 
-def _check_law(modes: Tensor, probabilities: Tensor) -> None:
+def _check_distribution(modes: Tensor, probabilities: Tensor) -> None:
     if modes.ndim != 3 or modes.shape != (*probabilities.shape, 2):
         raise ValueError(
             "modes must be (K, M, 2) and probabilities (K, M): "

@@ -56,9 +56,9 @@ def check_rgb(rgb: Tensor) -> None:
 
 
 def unit_rgb(rgb: Tensor) -> Tensor:
-    """sRGB as float in [0, 1]: uint8 is divided by 255, floats are taken to be in [0, 1] already.
+    """sRGB as float in [0, 1]: uint8 is divided by 255, floats stay as they are.
 
-    Raises ValueError for other integers, whose range nobody knows. Warns of floats that are surely not in [0, 1].
+    Raises ValueError for other integers, whose range nobody knows. Warns where floats are surely not in [0, 1].
     """
     check_rgb(rgb)
     return rgb.float() / 255 if rgb.dtype == torch.uint8 else at_least_float32(rgb)
@@ -78,18 +78,20 @@ def _tried_float(device: torch.device) -> torch.dtype:
 
 
 def length(a: Tensor, b: Tensor) -> Tensor:
-    """sqrt(a^2 + b^2), without gradients: `study.color.lab.chroma` is for those."""
+    """sqrt(a^2 + b^2), without gradients. (`study.color.lab.chroma` has them.)"""
     return (a * a).addcmul_(b, b).sqrt_()
 
 
 def pixels_per_pass(images: Tensor) -> int:
-    """How many pixels to work on at a time: on the CPU the dozen working rows then stay in a core's cache."""
+    """How many pixels to work on at a time. On a CPU a dozen working rows of them stay in a core's cache."""
     return 65_536 if images.device.type == "cpu" else 1 << 22
 
 
 def image_pieces(images: Tensor, mask: Tensor | None, passes: int = 2) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The images, and their masks where there are any, a few at a time, as many as `passes` passes take: enough work
-    for one call, few enough for the processor's cache. One piece if there are no images."""
+    """The images and their masks, a few at a time: as many as fill `passes` passes, and one piece if there are none.
+
+    That is enough work for one call, and fits into the processor's cache.
+    """
     step = max(1, passes * pixels_per_pass(images) // max(1, images.shape[2] * images.shape[3]))
     masks = repeat(None) if mask is None else mask.split(step)
     return zip(images.split(step), masks, strict=False)

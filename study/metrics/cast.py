@@ -1,4 +1,4 @@
-"""Colour casts: faint brown and faint purple that the truth does not have, what averaging paints where it is unsure."""
+"""Colour casts: faint brown and faint purple beyond the truth's. Averaging paints them where it is unsure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from study.metrics.base import check_mask, check_pair, pixel_mean
 from study.metrics.card import metric
 
 SEPIA_HUES = (40.0, 90.0)
-"""Degrees in Lab from and to which a faint colour looks brown: the sepia of old photographs, #704214, is at 65."""
+"""Degrees. Faint colours between these Lab hues look brown; the sepia of old photographs, #704214, is at 65."""
 
 PURPLE_HUES = (290.0, 340.0)
-"""Degrees in Lab from and to which a faint colour looks purple: CSS purple, #800080, is at 328."""
+"""Degrees. Faint colours between these Lab hues look purple; CSS purple, #800080, is at 328."""
 
 MOST_CAST_CHROMA = 25.0
-"""Lab units of chroma from which on a colour is a colour of its own and no cast."""
+"""Lab units of chroma. From here on a colour is no cast but a colour of its own."""
 
 
 @metric(
@@ -34,14 +34,13 @@ MOST_CAST_CHROMA = 25.0
 def sepia_cast(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """How much more faint brown the prediction holds than the truth, one value per image, Lab units, 0..25.
 
-    With m(ab) = mean over the pixels of C where 5 <= C < 25 and the hue is 40..90 degrees, else 0:
-    max(m(pred_ab) - m(target_ab), 0). 0: no more faint brown than in the truth, gray pictures included;
-    15: the whole picture is painted in brown of chroma 15 and the truth has none. It says nothing about brown that
-    is missing, and where in the picture it is does not count.
+    max(m(pred_ab) - m(target_ab), 0), where m(ab) is the mean over the pixels of C if 5 <= C < 25 and the hue is in
+    40..90 degrees, else of 0. A value of 0: no more faint brown than in the truth, as in a gray picture. 15: the whole
+    picture is painted in brown of chroma 15, and the truth has none. Brown that is missing does not count, nor does the
+    place of it.
 
-    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN, and
-    so does one with a colour that is not finite. Returns (N,).
-    Raises ValueError, naming both shapes, where they differ.
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count. Returns (N,), NaN for an image without
+    pixels that count or with a colour that is not finite. Raises ValueError, naming both shapes, where they differ.
     """
     return _excess(pred_ab, target_ab, SEPIA_HUES, mask)
 

@@ -1,4 +1,4 @@
-"""CIEDE2000 colour difference, with almost all of its trigonometry replaced by exact identities."""
+"""CIEDE2000 colour difference, with exact identities in place of almost all of its trigonometry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from study.metrics.base import check_mask, check_pair, length, pixel_mean, pixel
 from study.metrics.card import metric
 from study.metrics.units import warn_of_ab_units
 
-# Colourless pixels have no hue: these keep 0 / 0 at 0, and float32 underflow of very small chroma harmless.
+# Colourless pixels have no hue. These keep 0 / 0 at 0, and underflow of very small chroma in float32 harmless.
 _TINY, _TINY_SQUARE = 1e-10, 1e-30
 
 _COS6, _SIN6 = math.cos(math.radians(6)), math.sin(math.radians(6))
@@ -31,10 +31,10 @@ _COS63, _SIN63 = math.cos(math.radians(63)), math.sin(math.radians(63))
 )
 @torch.no_grad()
 def ciede2000(pred_lab: Tensor, target_lab: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean CIEDE2000 difference over the pixels of each image; 1 is about a just-noticeable difference.
+    """Mean CIEDE2000 difference over the pixels of each image. 1 is about a just-noticeable difference.
 
-    pred_lab, target_lab: (N, 3, H, W), CIE Lab in raw units. mask: boolean (N, H, W), pixels that count; an image
-    without any gives NaN. Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    pred_lab, target_lab: (N, 3, H, W), CIE Lab in raw units. mask: boolean (N, H, W), pixels that count; NaN for an
+    image without any. Returns (N,). Raises ValueError, naming both shapes, where they differ.
     """
     check_mask(mask, pred_lab)
     return pixel_mean(ciede2000_map(pred_lab, target_lab), mask)
@@ -44,15 +44,15 @@ def ciede2000(pred_lab: Tensor, target_lab: Tensor, mask: Tensor | None = None) 
 def ciede2000_map(pred_lab: Tensor, target_lab: Tensor) -> Tensor:
     """CIEDE2000 difference of every pixel, kL = kC = kH = 1 (Sharma, Wu and Dalal 2005).
 
-    pred_lab, target_lab: (N, 3, H, W), CIE Lab in raw units -> (N, H, W). Computed in float64 when an input is
-    float64 (agrees with scikit-image to 1e-10), otherwise in float32 (to about 1e-4 on random colours).
-    The formula is not continuous where two hues are opposite; there a rounding error decides as it does in any
-    implementation. Raises ValueError, naming both shapes, where they differ.
+    pred_lab, target_lab: (N, 3, H, W), CIE Lab in raw units -> (N, H, W). Computed in float64 if an input is float64
+    (agrees with scikit-image to 1e-10), else in float32 (to about 1e-4 on random colours). The formula jumps where two
+    hues are opposite: there rounding decides, as in any implementation. Raises ValueError, naming both shapes, where
+    they differ.
     """
     check_pair(pred_lab, target_lab, 3)
     warn_of_ab_units("target_lab", target_lab[:, 1:])
     dtype = torch.promote_types(at_least_float32(pred_lab).dtype, at_least_float32(target_lab).dtype)
-    if torch.jit.is_tracing():  # which would write down the pieces of the pictures that it sees, for those of any size
+    if torch.jit.is_tracing():  # a trace of pieces would serve pictures of this size only
         return _difference(pred_lab.to(dtype).unbind(1), target_lab.to(dtype).unbind(1))
     n, _, height, width = pred_lab.shape
     out = torch.empty((n, height, width), dtype=dtype, device=target_lab.device)
@@ -65,10 +65,10 @@ def ciede2000_map(pred_lab: Tensor, target_lab: Tensor) -> Tensor:
 def _difference(lab1: Sequence[Tensor], lab2: Sequence[Tensor]) -> Tensor:
     """CIEDE2000 of two sets of colours, three planes of any shape each -> one plane.
 
-    The hue difference dh and the mean hue h enter only through sines and cosines, which follow from the products
-    P = C1 C2, d = P cos(dh) and x = P sin(dh) of (a', b'): P - |d| = x^2 / (P + |d|) without cancellation, so
-    with r = sqrt(P + |d|) the pair sqrt(2P) * (cos, sin)(dh / 2) is (r, x / r) for dh below 90 degrees and
-    (|x| / r, r with the sign of x) above. The mean hue is hue 1 turned by dh / 2, its multiples are polynomials.
+    The hue difference dh and the mean hue h enter only through sines and cosines. These follow from products of
+    (a', b'): P = C1 C2, d = P cos(dh) and x = P sin(dh). As P - |d| = x^2 / (P + |d|), nothing cancels. With
+    r = sqrt(P + |d|) the pair sqrt(2P) * (cos, sin)(dh / 2) is (r, x / r) for dh below 90 degrees and
+    (|x| / r, r with the sign of x) above. The mean hue is hue 1 turned by dh / 2. Its multiples are polynomials.
     One arctangent is left, for the rotation term of the blue region.
     """
     l1, a1, b1 = lab1

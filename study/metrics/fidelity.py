@@ -23,7 +23,7 @@ from study.metrics.card import metric
 def ab_rmse(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Root of the mean squared error over the pixels and the two channels a and b, per image, in Lab units.
 
-    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN.
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; NaN for an image without any.
     Returns (N,). Raises ValueError, naming both shapes, where they differ.
     """
     check_pair(pred_ab, target_ab, 2)

@@ -25,18 +25,18 @@ from study.metrics.card import metric
 def hue_diversity(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Chroma-weighted circular variance of hue, one value per image, in 0..1.
 
-    V = 1 - |sum C e^(ih)| / sum C = 1 - |sum (a, b)| / sum C over the pixels. 0: a single hue (or a gray image);
-    1: the hues cancel. It does not change when all hues turn by one angle or all chroma is multiplied by one
-    factor, and a pixel without chroma has no say in it, unlike a variance of angles, which tears hues near
-    +-180 degrees apart and follows the noise around gray.
+    V = 1 - |sum C e^(ih)| / sum C = 1 - |sum (a, b)| / sum C over the pixels. 0: a single hue, or a gray image.
+    1: the hues cancel. Turning all hues by one angle changes nothing, nor does multiplying all chroma by one factor.
+    A pixel without chroma does not count. (A plain variance of angles tears hues near +-180 degrees apart and follows
+    the noise around gray.)
 
-    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; NaN for an image without any. Returns (N,).
     Raises ValueError for another shape.
     """
     check_images("ab", ab, 2)
     check_mask(mask, ab)
     pieces = list(image_pieces(ab, mask, passes=4))
-    room = at_least_float32(torch.empty_like(pieces[0][0][:, 0]))  # shared: asking anew takes as long as the roots
+    room = at_least_float32(torch.empty_like(pieces[0][0][:, 0]))  # shared: new memory takes as long as the roots
     sums = [_chroma_and_ab(at_least_float32(images), inside, room[: len(images)]) for images, inside in pieces]
     total, a, b = torch.cat(sums, dim=1)
     diversity = torch.where(total == 0, torch.zeros_like(total), 1 - torch.hypot(a, b) / total).clamp(0, 1)
@@ -44,7 +44,7 @@ def hue_diversity(ab: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _chroma_and_ab(ab: Tensor, mask: Tensor | None, room: Tensor) -> Tensor:
-    """Sums of chroma, a and b over the pixels of each image, (3, N). room: (N, H, W), which is overwritten."""
+    """Sums of chroma, a and b over the pixels of each image, (3, N). room: (N, H, W), is overwritten."""
     kept = ab if mask is None else torch.where(mask[:, None], ab, 0.0)
     of_ab = kept.flatten(2).sum(2)  # first: it reads memory in its order
     a, b = ab.unbind(1)
@@ -64,7 +64,7 @@ def _chroma_and_ab(ab: Tensor, mask: Tensor | None, room: Tensor) -> Tensor:
 def hue_diversity_gap(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """|hue_diversity(pred_ab) - hue_diversity(target_ab)| of each image, in 0..1.
 
-    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN.
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; NaN for an image without any.
     Returns (N,). Raises ValueError, naming both shapes, where they differ.
     """
     check_pair(pred_ab, target_ab, 2)
@@ -82,12 +82,12 @@ def hue_diversity_gap(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = 
 def hue_entropy(ab: Tensor, bins: int = 36, mask: Tensor | None = None) -> Tensor:
     """Entropy of the chroma-weighted hue histogram divided by its maximum ln(bins), per image, in 0..1.
 
-    The hue circle is cut into `bins` equal bins (36 bins of 10 degrees unless told otherwise; values of different
-    `bins` cannot be compared); every pixel adds its chroma to the bin of its hue. 0: one bin holds all (or a gray
-    image); 1: all bins hold the same. Two opposite hues give ln 2 / ln 36 = 0.19 while their hue_diversity is 1.
-    Turning all hues by a multiple of 360 / bins degrees changes nothing, by another angle only through binning.
+    The hue circle is cut into `bins` equal bins, and every pixel adds its chroma to the bin of its hue. Values of
+    different `bins` cannot be compared. 0: one bin holds all, or the image is gray. 1: all bins hold the same. Two
+    opposite hues give ln 2 / ln 36 = 0.19, where hue_diversity is 1. Turning all hues by a multiple of 360 / bins
+    degrees changes nothing. Another angle changes the value through binning alone.
 
-    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; NaN for an image without any. Returns (N,).
     Raises ValueError for another shape, and for fewer than 2 bins.
     """
     check_images("ab", ab, 2)

@@ -11,7 +11,7 @@ from study.metrics.base import check_mask, check_pair, pixel_mean, pixels_per_pa
 from study.metrics.card import metric
 
 PSNR_CAP = 100.0
-"""PSNR (dB) of identical images, reached only where the root mean square error is below 0.003 of an 8-bit step."""
+"""PSNR (dB) of identical images. Others reach it where the root mean square error is below 0.003 of an 8-bit step."""
 
 
 @metric(
@@ -26,12 +26,12 @@ PSNR_CAP = 100.0
 def psnr(rgb_pred: Tensor, rgb_target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio 10 log10(1 / MSE) over sRGB in [0, 1], per image, in dB.
 
-    The MSE is over the pixels and the three channels. Identical images would be infinite and spoil every mean: they
-    get PSNR_CAP (100 dB). Two 8-bit images that differ in a single level of a single pixel stay below the cap up
-    to 226 x 226 pixels, so elsewhere the value is scikit-image's.
+    The MSE is over the pixels and the three channels. Identical images get PSNR_CAP (100 dB): infinity would spoil
+    every mean. 8-bit images of up to 226 x 226 pixels stay below the cap if they differ in one level of one pixel.
+    Below the cap the value is scikit-image's.
 
-    rgb_pred, rgb_target: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; an
-    image without any gives NaN. Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    rgb_pred, rgb_target: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; NaN for
+    an image without any. Returns (N,). Raises ValueError, naming both shapes, where they differ.
     """
     check_pair(rgb_pred, rgb_target, 3)
     check_mask(mask, rgb_pred)
@@ -52,9 +52,9 @@ def psnr(rgb_pred: Tensor, rgb_target: Tensor, mask: Tensor | None = None) -> Te
 def ssim(rgb_pred: Tensor, rgb_target: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004) over sRGB in [0, 1], averaged over channels and pixels, per image.
 
-    Gaussian window of 11 x 11, sigma 1.5, population covariance, K1 = 0.01, K2 = 0.03, windows that lie inside the
-    image only: the published settings, equal to skimage.metrics.structural_similarity(channel_axis=-1,
-    data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False). 1 for identical images, >= -1.
+    The published settings: Gaussian windows of 11 x 11 inside the image, sigma 1.5, population covariance, K1 = 0.01,
+    K2 = 0.03. Equal to skimage.metrics.structural_similarity(channel_axis=-1, data_range=1, gaussian_weights=True,
+    sigma=1.5, use_sample_covariance=False). -1..1, 1 for identical images.
 
     rgb_pred, rgb_target: (N, 3, H, W), uint8, or float in [0, 1], at least 11 x 11 pixels. Returns (N,).
     Raises ValueError, naming both shapes, where they differ, or for smaller images.

@@ -14,7 +14,7 @@ AUC_LIMIT = 150.0
 """Largest ab distance, in Lab units, that AuC distinguishes."""
 
 PRIOR_FLOOR = 1e-6
-"""Bins rarer than this count as this rare, so that a colour unseen in training does not decide an image alone."""
+"""Rarer bins count as this rare, so that a colour unseen in training does not decide an image alone."""
 
 
 @metric(
@@ -30,11 +30,11 @@ PRIOR_FLOOR = 1e-6
 def auc(pred_ab: Tensor, target_ab: Tensor, weights: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
     """Area under the curve "share of pixels whose ab distance is at most t", t = 0..150, normalised, per image.
 
-    With d the Euclidean distance in ab, the exact area is 1 - E[min(d, 150)] / 150, in 0..1, without a grid of
-    thresholds: averaging the shares at t = 0, 1, ..., 150, as published code does, moves a value by up to 1 / 150.
+    The exact area is 1 - E[min(d, 150)] / 150, in 0..1, with d the Euclidean distance in ab. Published code averages
+    the shares at t = 0, 1, ..., 150 instead; that moves a value by up to 1 / 150.
 
-    pred_ab, target_ab: (N, 2, H, W). weights: (N, H, W), what each pixel counts, normalised within each image.
-    mask: boolean (N, H, W), pixels that count. An image without any weight gives NaN. Returns (N,).
+    pred_ab, target_ab: (N, 2, H, W). weights: (N, H, W), how much each pixel counts, normalised within each image.
+    mask: boolean (N, H, W), pixels that count. Returns (N,), NaN for an image without any weight.
     Raises ValueError, naming both shapes, where shapes do not fit.
     """
     check_pair(pred_ab, target_ab, 2)
@@ -61,18 +61,18 @@ def auc(pred_ab: Tensor, target_ab: Tensor, weights: Tensor | None = None, mask:
 def rebalanced_auc(pred_ab: Tensor, target_ab: Tensor, prior: Tensor, mask: Tensor | None = None) -> Tensor:
     """`auc` with every pixel weighted by 1 / prior of the bin nearest to the *target's* colour (Zhang et al. 2016).
 
-    Rare colours count as much as common ones. The weights are normalised within each image, and the prior is not
-    taken below PRIOR_FLOOR (1e-6).
+    Rare colours count as much as common ones. Weights are normalised within each image. A prior below PRIOR_FLOOR
+    (1e-6) counts as that.
 
     pred_ab, target_ab: (N, 2, H, W). prior: (313,), frequency of each bin in the training set.
-    mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    mask: boolean (N, H, W), pixels that count; NaN for an image without any. Returns (N,).
     Raises ValueError, naming both shapes, where shapes do not fit, and for a prior that does not sum to 1.
     """
     check_pair(pred_ab, target_ab, 2)
     prior = torch.as_tensor(prior)
     if prior.shape != AB_BINS.shape[:1]:
         raise ValueError(f"prior must be {tuple(AB_BINS.shape[:1])}, got {tuple(prior.shape)}")
-    if not (traced() or prior.is_meta):  # else its values cannot be looked at
+    if not (traced() or prior.is_meta):  # then there are no values to check
         prior = check_prior(prior)
     nearest = soft_encode(target_ab, neighbors=1)[0][:, 0]
     # weights on the scale of the commonest bin's, and as precise as can be: they span six orders of magnitude

@@ -35,10 +35,10 @@ def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
 
     On the 0..255 sRGB scale, with signed opponents rg = R - G and yb = (R + G) / 2 - B:
     M3 = sqrt(var(rg) + var(yb)) + 0.3 * sqrt(mean(rg)^2 + mean(yb)^2), population variances over the pixels.
-    0 for gray, about 15 "slightly", 45 "averagely", 109 "extremely" colourful; half red, half green is 293.25.
+    0 for gray, about 15 "slightly", 45 "averagely", 109 "extremely" colourful. Half red, half green is 293.25.
 
-    rgb: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; an image without any
-    gives NaN. Returns (N,), float64 for float64 input, else float32.
+    rgb: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; NaN for an image without
+    any. Returns (N,), float64 for float64 input, else float32.
     Raises ValueError for another shape or an integer type other than uint8.
     """
     check_images("rgb", rgb, 3)
@@ -54,8 +54,10 @@ def colorfulness(rgb: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _room(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """For a piece of images: for their channels with a sign, their opponents, and those as floats. Pieces share it, as
-    asking for memory anew takes as long as the arithmetic."""
+    """Memory for a piece of images: for its channels with a sign, its opponents, and these as floats.
+
+    Pieces share it, because new memory takes as long as the arithmetic.
+    """
     # 16 bits hold the opponents of bytes exactly, and go twice as fast as floats.
     signed = torch.int16 if rgb.dtype == torch.uint8 else torch.promote_types(rgb.dtype, torch.float32)
     channels = torch.empty_like(rgb, dtype=signed)
@@ -89,8 +91,8 @@ def _opponent_moments(rgb: Tensor, mask: Tensor | None, channels: Tensor, oppone
 def colorfulness_gap(rgb_pred: Tensor, rgb_target: Tensor, mask: Tensor | None = None) -> Tensor:
     """|colorfulness(rgb_pred) - colorfulness(rgb_target)| of each image.
 
-    rgb_pred, rgb_target: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; an
-    image without any gives NaN. Returns (N,). Raises ValueError, naming both shapes, where they differ.
+    rgb_pred, rgb_target: (N, 3, H, W), uint8, or float in [0, 1]. mask: boolean (N, H, W), pixels that count; NaN for
+    an image without any. Returns (N,). Raises ValueError, naming both shapes, where they differ.
     """
     check_pair(rgb_pred, rgb_target, 3)
     return (colorfulness(rgb_pred, mask) - colorfulness(rgb_target, mask)).abs()
@@ -108,7 +110,7 @@ def colorfulness_gap(rgb_pred: Tensor, rgb_target: Tensor, mask: Tensor | None =
 def mean_chroma(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean CIE Lab chroma C = sqrt(a^2 + b^2) over the pixels of each image, in Lab units.
 
-    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN. Returns (N,).
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; NaN for an image without any. Returns (N,).
     Raises ValueError for another shape.
     """
     check_images("ab", ab, 2)
@@ -131,14 +133,13 @@ def mean_chroma(ab: Tensor, mask: Tensor | None = None) -> Tensor:
 def chroma_ratio(
     pred_ab: Tensor, target_ab: Tensor, true_chroma: float | None = None, mask: Tensor | None = None
 ) -> Tensor:
-    """1 + (C_pred - C_target) / true_chroma with the mean chroma C over the pixels of each image, one value per image.
+    """1 + (C_pred - C_target) / true_chroma, with the mean chroma C over the pixels of each image.
 
-    1 is as vivid as the truth, below 1 is duller ("sepia"), above 1 is oversaturated. true_chroma: the mean of
-    C_target over a whole set of images, in Lab units; then the mean over that set is mean C_pred / mean C_target,
-    where every image counts as much as it has colour to lose. None: that of each image itself, which makes the value
-    C_pred / C_target of the image; a mean of those is decided by the dullest images of a set, for which any
-    prediction is vivid. Undefined, NaN, where what is divided by is below MIN_TRUE_CHROMA (1 Lab unit, all but gray)
-    or the mask is empty.
+    1 is as vivid as the truth, below 1 is duller ("sepia"), above 1 is oversaturated.
+    true_chroma: the mean of C_target over a whole set of images, in Lab units. The mean over that set is then
+    mean C_pred / mean C_target, where an image counts as much as it has colour to lose. Without it every image is
+    compared with itself: C_pred / C_target. Do not average these: the dullest images would decide.
+    NaN where the divisor is below MIN_TRUE_CHROMA (1 Lab unit, all but gray) or the mask is empty.
 
     pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count. Returns (N,).
     Raises ValueError, naming both shapes, where they differ.
@@ -161,10 +162,10 @@ def chroma_ratio(
 def chroma_shortfall(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean over the pixels of max(C_target - C_pred, 0), with C = sqrt(a^2 + b^2), per image, Lab units.
 
-    What the confidence term of the anti-average loss penalises. 0: no pixel is duller than its truth; for a gray
-    prediction it is the truth's mean chroma. Too much chroma in one place does not make up for too little in another.
+    The confidence term of the anti-average loss penalises it. 0: no pixel is duller than its truth. A gray prediction
+    gets the truth's mean chroma. Too much chroma in one place does not make up for too little in another.
 
-    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN.
+    pred_ab, target_ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; NaN for an image without any.
     Returns (N,). Raises ValueError, naming both shapes, where they differ.
     """
     check_pair(pred_ab, target_ab, 2)
@@ -184,9 +185,8 @@ def chroma_shortfall(pred_ab: Tensor, target_ab: Tensor, mask: Tensor | None = N
 def gray_share(ab: Tensor, mask: Tensor | None = None) -> Tensor:
     """Share of the pixels of each image with chroma below GRAY_CHROMA (5 Lab units), in 0..1.
 
-    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count; an image without any gives NaN, and so does one with a
-    colour that is not finite. Returns (N,).
-    Raises ValueError for another shape.
+    ab: (N, 2, H, W). mask: boolean (N, H, W), pixels that count. Returns (N,), NaN for an image without pixels that
+    count or with a colour that is not finite. Raises ValueError for another shape.
     """
     check_images("ab", ab, 2)
     check_mask(mask, ab)

@@ -13,9 +13,6 @@ import pandas as pd
 from study.statistics import badness
 
 AMOUNT, ERROR, SEPIA, COMMITMENT = "chroma_ratio", "ab_rmse", "sepia_cast", "mode_commitment"
-# Metrics that the question "sepia, and at what cost" is about, the telling ones first.
-QUESTION = (AMOUNT, ERROR, "ciede2000", SEPIA, "averaging_index", COMMITMENT, "colorfulness", "hue_diversity", "auc",
-            "lpips")  # fmt: skip
 KEY_METRICS = 7
 # The weights that were published with the anti-average loss, in raw Lab units.
 PUBLISHED = {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
@@ -24,7 +21,11 @@ _CAPITALS = {"rmse", "mse", "psnr", "ssim", "auc", "lpips", "ciede2000", "fid"}
 
 @dataclass(frozen=True)
 class Metric:
-    """A row of metrics.csv. better: "higher", "lower", "target", or "" where neither way is better."""
+    """A row of metrics.csv.
+
+    better: "higher", "lower", "target", or "" where neither way is better. key: place among the metrics that are shown
+    first, NaN for one that is not among them.
+    """
 
     name: str
     unit: str
@@ -35,6 +36,7 @@ class Metric:
     margin: float
     says: str
     weakness: str
+    key: float
 
     @property
     def label(self) -> str:
@@ -197,7 +199,7 @@ class StudyResult:
     @cached_property
     def metrics(self) -> dict[str, Metric]:
         """Every metric by name, in the order of metrics.csv."""
-        fields = ("metric", "unit", "low", "high", "better", "target", "margin", "says", "weakness")
+        fields = ("metric", "unit", "low", "high", "better", "target", "margin", "says", "weakness", "key")
         return {row.metric: Metric(*(getattr(row, name) for name in fields)) for row in self.rows("metrics")}
 
     @cached_property
@@ -210,8 +212,7 @@ class StudyResult:
     def key_metrics(self) -> tuple[str, ...]:
         """The few measured metrics that are shown first."""
         usable = [name for name in self.measured if not self.is_foreign(name)]
-        about = [name for name in QUESTION if name in usable]
-        chosen = [*about, *(name for name in usable if name not in about)][:KEY_METRICS]
+        chosen = sorted(usable, key=lambda name: np.nan_to_num(self.metrics[name].key, nan=math.inf))[:KEY_METRICS]
         return tuple(name for name in self.measured if name in chosen)
 
     def is_foreign(self, metric: str) -> bool:

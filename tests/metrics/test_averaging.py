@@ -1,4 +1,4 @@
-"""Averaging index, commitment and excess error where the colour law is known, against loops and exact sums."""
+"""Averaging index, commitment and excess error where the colour distribution is known, against loops and exact sums."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROBABILITIES = torch.tensor(
     [[0.75, 0.25, 0.0], [1.0, 0.0, 0.0], [0.2, 0.3, 0.5], [0.5, 0.5, 0.0]], dtype=torch.float64
 )
 MEAN = torch.tensor([[20.0, 0.0], [5.0, 30.0], [-1.0, -3.0], [0.0, 10.0]], dtype=torch.float64)
-LAW = (MODES, PROBABILITIES)
+WORLD = (MODES, PROBABILITIES)
 
 
 def painted(points: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
@@ -43,9 +43,9 @@ def random_kinds(seed: int, *shape: int) -> torch.Tensor:
 def test_prediction_at_the_mean_averages_fully() -> None:
     kind = random_kinds(0, 2, 6, 6)
     prediction = painted(MEAN, kind)
-    torch.testing.assert_close(averaging_index(prediction, kind, *LAW), torch.ones(2, dtype=torch.float64))
-    assert torch.equal(mode_commitment(prediction, kind, *LAW), torch.zeros(2, dtype=torch.float64))
-    torch.testing.assert_close(excess_error(prediction, kind, *LAW), torch.zeros(2, dtype=torch.float64))
+    torch.testing.assert_close(averaging_index(prediction, kind, *WORLD), torch.ones(2, dtype=torch.float64))
+    assert torch.equal(mode_commitment(prediction, kind, *WORLD), torch.zeros(2, dtype=torch.float64))
+    torch.testing.assert_close(excess_error(prediction, kind, *WORLD), torch.zeros(2, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("mode", [0, 1])
@@ -53,23 +53,23 @@ def test_prediction_at_a_mode_commits_fully_even_to_the_unlikely_one(mode: int) 
     kind = random_kinds(1, 2, 6, 6)
     kind[kind == 1] = 0
     prediction = painted(MODES[:, mode], kind)
-    assert torch.equal(averaging_index(prediction, kind, *LAW), torch.zeros(2, dtype=torch.float64))
-    assert torch.equal(mode_commitment(prediction, kind, *LAW), torch.ones(2, dtype=torch.float64))
+    assert torch.equal(averaging_index(prediction, kind, *WORLD), torch.zeros(2, dtype=torch.float64))
+    assert torch.equal(mode_commitment(prediction, kind, *WORLD), torch.ones(2, dtype=torch.float64))
 
 
 def test_half_way_between_mean_and_mode_is_one_half() -> None:
     kind = torch.zeros(1, 3, 3, dtype=torch.long)
     between = torch.tensor([30.0, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 3, 3)
-    assert averaging_index(between, kind, *LAW).item() == pytest.approx(0.5)
+    assert averaging_index(between, kind, *WORLD).item() == pytest.approx(0.5)
 
 
 def test_kinds_whose_mean_is_near_a_mode_are_left_out() -> None:
     kind = torch.tensor([[[0, 1, 3, 3]]])
     prediction = painted(MEAN, kind).clone()
-    assert averaging_index(prediction, kind, *LAW).item() == 1
+    assert averaging_index(prediction, kind, *WORLD).item() == 1
     only_uninformative = torch.tensor([[[1, 1, 3, 3]]])
     for metric in (averaging_index, mode_commitment):
-        assert metric(prediction, only_uninformative, *LAW).isnan().all()
+        assert metric(prediction, only_uninformative, *WORLD).isnan().all()
 
 
 def test_commitment_needs_ten_units_and_a_mode_nearer_than_the_mean() -> None:
@@ -77,7 +77,7 @@ def test_commitment_needs_ten_units_and_a_mode_nearer_than_the_mean() -> None:
     a = torch.tensor([-31.0, -29.0, 47.0, 40.0])
     b = torch.tensor([0.0, 0.0, 7.0, 10.5])
     prediction = torch.stack([a, b])[None, :, None]
-    assert mode_commitment(prediction, kind, *LAW).item() == pytest.approx(2 / 4)
+    assert mode_commitment(prediction, kind, *WORLD).item() == pytest.approx(2 / 4)
     # modes 8 units from their mean: a point 4.5 from the mode and 3.5 from the mean is near a mode, but averages
     close = torch.tensor([[[8.0, 0.0], [-8.0, 0.0]]])
     point = torch.tensor([3.5, 0.0]).reshape(1, 2, 1, 1)
@@ -106,7 +106,7 @@ def test_index_equals_a_loop_over_pixels() -> None:
             to_mode = min(np.linalg.norm(point - mode) for mode in MODES[k].numpy() if not np.isnan(mode[0]))
             to_mean = np.linalg.norm(point - MEAN[k].numpy())
             values.append(to_mode / (to_mode + to_mean))
-        assert averaging_index(prediction, kind, *LAW)[image].item() == pytest.approx(np.mean(values))
+        assert averaging_index(prediction, kind, *WORLD)[image].item() == pytest.approx(np.mean(values))
 
 
 @settings(max_examples=50, deadline=None)
@@ -118,33 +118,33 @@ def test_excess_plus_reachable_is_the_expected_error_summed_over_the_modes(seed:
     for mode in range(3):
         error = (prediction - painted(MODES[:, mode].nan_to_num(), kind)).square().mean(1)
         expected += (PROBABILITIES[kind][..., mode] * error).flatten(1).mean(1)
-    torch.testing.assert_close(excess_error(prediction, kind, *LAW) + reachable_error(kind, *LAW), expected)
+    torch.testing.assert_close(excess_error(prediction, kind, *WORLD) + reachable_error(kind, *WORLD), expected)
 
 
-def test_drawing_colors_from_the_law_doubles_the_reachable_error() -> None:
+def test_drawing_colors_from_the_distribution_doubles_the_reachable_error() -> None:
     kind = torch.full((1, 2, 2), 2)
-    drawn = sum(p * excess_error(painted(MODES[:, m], kind), kind, *LAW) for m, p in enumerate(PROBABILITIES[2]))
-    torch.testing.assert_close(drawn, reachable_error(kind, *LAW))
+    drawn = sum(p * excess_error(painted(MODES[:, m], kind), kind, *WORLD) for m, p in enumerate(PROBABILITIES[2]))
+    torch.testing.assert_close(drawn, reachable_error(kind, *WORLD))
 
 
 def test_regret_is_the_excess_as_a_share_of_what_the_whole_set_can_reach() -> None:
     kind = random_kinds(9, 3, 4, 4)
     prediction = painted(MEAN, kind) + 6.0
-    reachable = reachable_error(kind, *LAW).mean().item()
+    reachable = reachable_error(kind, *WORLD).mean().item()
     torch.testing.assert_close(
-        regret(prediction, kind, *LAW, reachable), torch.full((3,), 36 / reachable, dtype=torch.float64)
+        regret(prediction, kind, *WORLD, reachable), torch.full((3,), 36 / reachable, dtype=torch.float64)
     )
 
 
 def test_regret_is_undefined_where_nothing_has_to_be_guessed() -> None:
     kind = torch.ones(2, 3, 3, dtype=torch.int64)  # a single colour
-    assert regret(painted(MEAN, kind) + 1.0, kind, *LAW, reachable_error(kind, *LAW).mean().item()).isnan().all()
+    assert regret(painted(MEAN, kind) + 1.0, kind, *WORLD, reachable_error(kind, *WORLD).mean().item()).isnan().all()
 
 
 def test_reachable_error_of_opposite_hues_and_of_a_single_color() -> None:
     kind = torch.tensor([[[0, 0]], [[1, 1]]])
     # 0.75 * 20^2 + 0.25 * 60^2 = 1200, halved by the mean over the two channels
-    torch.testing.assert_close(reachable_error(kind, *LAW), torch.tensor([600.0, 0.0], dtype=torch.float64))
+    torch.testing.assert_close(reachable_error(kind, *WORLD), torch.tensor([600.0, 0.0], dtype=torch.float64))
 
 
 @settings(max_examples=40, deadline=None)
@@ -155,7 +155,7 @@ def test_turning_the_world_and_the_prediction_together_changes_nothing(angle: fl
     prediction = 30 * torch.randn(1, 2, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     turned = torch.einsum("ij,njhw->nihw", turn, prediction)
     for metric in (averaging_index, excess_error):
-        before, after = metric(prediction, kind, *LAW), metric(turned, kind, MODES @ turn.T, PROBABILITIES)
+        before, after = metric(prediction, kind, *WORLD), metric(turned, kind, MODES @ turn.T, PROBABILITIES)
         torch.testing.assert_close(before, after, equal_nan=True)
 
 
@@ -163,15 +163,15 @@ def test_single_precision_predictions_and_byte_sized_kinds_are_taken() -> None:
     kind = random_kinds(3, 2, 6, 6)
     prediction = painted(MEAN, kind).float() + 3
     for metric in (averaging_index, mode_commitment, excess_error):
-        value = metric(prediction, kind.to(torch.uint8), *LAW)
+        value = metric(prediction, kind.to(torch.uint8), *WORLD)
         assert value.dtype == torch.float32
-        torch.testing.assert_close(value.double(), metric(prediction.double(), kind, *LAW), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(value.double(), metric(prediction.double(), kind, *WORLD), atol=1e-4, rtol=1e-4)
 
 
 def test_shapes_that_do_not_fit_are_named() -> None:
     prediction, kind = torch.zeros(2, 2, 4, 4), torch.zeros(2, 4, 4, dtype=torch.long)
     with pytest.raises(ValueError, match=r"\(2, 4, 5\).*\(2, 2, 4, 4\)"):
-        averaging_index(prediction, torch.zeros(2, 4, 5, dtype=torch.long), *LAW)
+        averaging_index(prediction, torch.zeros(2, 4, 5, dtype=torch.long), *WORLD)
     with pytest.raises(ValueError, match=r"\(4, 3, 2\) and \(4, 2\)"):
         excess_error(prediction, kind, MODES, PROBABILITIES[:, :2])
 
@@ -182,24 +182,24 @@ def test_a_colour_that_is_not_finite_is_no_good_score(odd: float) -> None:
     prediction = painted(MODES[:, 0], kind).clone()
     prediction[0, 0, 1, 1] = odd
     for metric in (mode_commitment, averaging_index, excess_error):
-        assert not metric(prediction, kind, *LAW).isfinite()
+        assert not metric(prediction, kind, *WORLD).isfinite()
     elsewhere = torch.ones(1, 3, 3, dtype=torch.bool)
     elsewhere[0, 1, 1] = False
-    assert mode_commitment(prediction, kind, *LAW, elsewhere) == 1
+    assert mode_commitment(prediction, kind, *WORLD, elsewhere) == 1
 
 
 @pytest.mark.parametrize("label", [-1, 4, 255])
 def test_labels_that_are_no_kind_are_refused_unless_the_mask_leaves_them_out(label: int) -> None:
     kind = random_kinds(5, 2, 4, 4)
     prediction = painted(MEAN, kind)
-    expected = [excess_error(prediction, kind, *LAW), reachable_error(kind, *LAW)]
+    expected = [excess_error(prediction, kind, *WORLD), reachable_error(kind, *WORLD)]
     kind[0, 0, 0] = label
-    for refused in (lambda: mode_commitment(prediction, kind, *LAW), lambda: reachable_error(kind, *LAW)):
+    for refused in (lambda: mode_commitment(prediction, kind, *WORLD), lambda: reachable_error(kind, *WORLD)):
         with pytest.raises(ValueError, match=r"0\.\.3"):
             refused()
     counted = kind != label
-    averaging_index(prediction, kind, *LAW, counted)
-    found = [excess_error(prediction, kind, *LAW, counted), reachable_error(kind, *LAW, counted)]
+    averaging_index(prediction, kind, *WORLD, counted)
+    found = [excess_error(prediction, kind, *WORLD, counted), reachable_error(kind, *WORLD, counted)]
     assert torch.equal(found[0][1], expected[0][1]) and torch.equal(found[1][1], expected[1][1])
 
 
@@ -207,7 +207,7 @@ def test_kinds_and_probabilities_of_another_sort_are_refused() -> None:
     kind = random_kinds(6, 1, 3, 3)
     prediction = painted(MEAN, kind)
     with pytest.raises(ValueError, match="float"):
-        averaging_index(prediction, kind.double(), *LAW)
+        averaging_index(prediction, kind.double(), *WORLD)
     for wrong in (2 * PROBABILITIES, -PROBABILITIES, PROBABILITIES * NAN):
         with pytest.raises(ValueError, match="probabilities"):
             excess_error(prediction, kind, MODES, wrong)
