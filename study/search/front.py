@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import chdtri
 
 
 def non_dominated(values: np.ndarray) -> np.ndarray:
@@ -47,14 +48,30 @@ def paired_noise(scores: list[np.ndarray]) -> np.ndarray | None:
     scores: (seeds, m) of each candidate, the same seeds in the same order. What is left in the model
     score = candidate + seed + noise, estimated from the candidates with at least two seeds; None when there are
     fewer than two of them. Seeds are shared, so that this, and not the spread over seeds, is what blurs a comparison.
+
+    It is the SD of a usual candidate: the median of the candidates' variances over the median of chi^2 / (seeds - 1).
+    Settings far from all good ones are much noisier, and a mean would be theirs.
     """
     seeds = max((len(score) for score in scores), default=0)
     full = [score for score in scores if len(score) == seeds]
     if seeds < 2 or len(full) < 2:
         return None
-    table = np.stack(full)  # (candidates, seeds, m)
-    left = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + table.mean((0, 1))
-    return np.sqrt((left**2).sum((0, 1)) / ((len(full) - 1) * (seeds - 1)))
+    variances = own_variances(full, seed_luck(full))
+    return np.sqrt(np.median(variances, axis=0) * (seeds - 1) / chdtri(seeds - 1, 0.5))
+
+
+def seed_luck(scores: list[np.ndarray]) -> np.ndarray:
+    """What each seed adds to the scores of all candidates, (seeds, m): the median over candidates.
+
+    scores: (seeds, m) of each candidate, the same seeds for all.
+    """
+    table = np.stack(scores)
+    return np.median(table - table.mean(1, keepdims=True), axis=0)
+
+
+def own_variances(scores: list[np.ndarray], luck: np.ndarray) -> np.ndarray:
+    """Variance of each candidate's score over seeds, (candidates, m), once the seeds' luck is taken out."""
+    return np.var(np.stack(scores) - luck, axis=1, ddof=1)
 
 
 def clearly_dominated(scores: np.ndarray, others: list[np.ndarray], noise: np.ndarray | None) -> bool:

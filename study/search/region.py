@@ -5,7 +5,8 @@ recommends the middle of a region in place of a point.
 
 1. A surface is fitted to each score that the rule of `recommend` looks at: chroma ratio, ab_rmse and gap of hue
    diversity, as functions of the logarithms of the searched numbers and of the options (`surfaces`). The noise of a
-   candidate's mean over s seeds is known from the paired seeds: sigma^2 / s, with sigma from `front.paired_noise`.
+   candidate's mean over s seeds is known from the paired seeds: sigma^2 / s, with sigma from `front.paired_noise`, or
+   from its own seeds where these differ by far more.
 2. Candidates train for a shorter time than the study's arms. The median change of the finalists' scores from their
    short to their full training is added to the surface.
 3. The surfaces are evaluated on a dense grid: all combinations of values with one significant digit, and of others
@@ -41,11 +42,12 @@ from scipy.ndimage import label
 from scipy.spatial import cKDTree
 
 from study.search.axes import Axis
-from study.search.front import paired_noise
+from study.search.front import own_variances, paired_noise, seed_luck
 from study.search.recommend import SCORES, alike, best_point
 from study.search.surfaces import Surface
 
 NEARBY = 1.5
+NOISY = 2.0  # a candidate whose seeds differ by more than this times the usual noise has its own noise
 MOST_POINTS = 2**16  # of the grid; with more combinations every number gets fewer values
 
 
@@ -217,16 +219,20 @@ def _fit(x: np.ndarray, scores: list[np.ndarray]) -> tuple[dict[str, Surface], d
     x: (n, columns). scores: of each candidate (seeds, 3).
     """
     seeds = max(map(len, scores))
-    full = np.stack([one for one in scores if len(one) == seeds])
-    luck = full.mean(0) - full.mean((0, 1))  # of each seed, shared by all candidates
+    full = [len(one) == seeds for one in scores]
+    complete = [one for one, whole in zip(scores, full, strict=True) if whole]
+    luck, sigma = seed_luck(complete), paired_noise(complete)
     levels = np.array([(one - luck[: len(one)]).mean(0) for one in scores])
+    variances = np.zeros(levels.shape)
+    if sigma is not None:
+        variances += sigma**2
+        own = own_variances(complete, luck)
+        variances[full] = np.where(own > NOISY**2 * sigma**2, own, sigma**2)
     counts = np.array([len(one) for one in scores])
-    known = paired_noise(list(full))
-    surfaces, noise = {}, {}
-    for k, name in enumerate(SCORES):
-        surfaces[name] = Surface(x, levels[:, k], (0.0 if known is None else known[k] ** 2) / counts)
-        noise[name] = surfaces[name].noise if known is None else float(known[k])
-    return surfaces, noise
+    surfaces = {name: Surface(x, levels[:, k], variances[:, k] / counts) for k, name in enumerate(SCORES)}
+    if sigma is None:
+        return surfaces, {name: surface.noise for name, surface in surfaces.items()}
+    return surfaces, dict(zip(SCORES, map(float, sigma), strict=True))
 
 
 def _nearer(x: np.ndarray, some: np.ndarray, others: np.ndarray) -> np.ndarray:

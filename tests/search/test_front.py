@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from study.search.front import clearly_dominated, hypervolume, knee, non_dominated, paired_noise
+from study.search.front import (
+    clearly_dominated,
+    hypervolume,
+    knee,
+    non_dominated,
+    own_variances,
+    paired_noise,
+    seed_luck,
+)
 
 TOP = 6
 POINTS = arrays.arrays(np.int64, st.tuples(st.integers(1, 8), st.integers(1, 3)), elements=st.integers(0, TOP)).map(
@@ -59,7 +67,27 @@ def test_noise_is_what_candidate_and_seed_leave_unexplained() -> None:
     assert np.abs(paired_noise(list(level + seed))).max() < 1e-9
     sigma = np.array([0.1, 1.0, 5.0])
     noisy = level + seed + rng.normal(size=(400, 3, 3)) * sigma
-    assert paired_noise(list(noisy)) == pytest.approx(sigma, rel=0.08)
+    assert paired_noise(list(noisy)) == pytest.approx(sigma, rel=0.15)
+    assert paired_noise(list(noisy[:, :2])) == pytest.approx(sigma, rel=0.15)
+
+
+def test_the_noise_is_that_of_usual_candidates_however_noisy_a_few_are() -> None:
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(0, 50, (40, 1, 2)) + rng.normal(0, 20, (1, 2, 2)) + rng.normal(size=(40, 2, 2))
+    wild = noisy.copy()
+    wild[:6] += 100 * rng.normal(size=(6, 2, 2))
+    assert paired_noise(list(wild)) == pytest.approx(paired_noise(list(noisy)), rel=0.4)
+
+
+def test_a_seeds_luck_is_what_it_adds_to_every_candidate_and_the_rest_is_the_candidates_own() -> None:
+    rng = np.random.default_rng(0)
+    seed = np.array([[1.0, -2.0], [-1.0, 2.0]])
+    scores = list(rng.normal(0, 50, (9, 1, 2)) + seed)
+    scores[3] = scores[3] + np.array([[3.0, 0.0], [-3.0, 0.0]])
+    assert seed_luck(scores) == pytest.approx(seed)
+    own = own_variances(scores, seed_luck(scores))
+    assert own[3] == pytest.approx([18.0, 0.0])
+    assert np.delete(own, 3, axis=0) == pytest.approx(np.zeros((8, 2)), abs=1e-9)
 
 
 def test_noise_is_unknown_without_two_candidates_on_two_seeds() -> None:

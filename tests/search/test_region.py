@@ -148,6 +148,19 @@ def test_the_noise_is_that_of_the_paired_seeds_or_of_the_fit_with_one_seed() -> 
         assert list(noise.values()) == pytest.approx(NOISE, rel=allowed)
 
 
+def test_a_few_wild_candidates_do_not_make_the_others_look_alike() -> None:
+    axes = axes_of(a=WIDE, b=WIDE)
+    judged = draw(flat_valley, axes, 20, 0)
+    usual = find_region(axes, {}, judged, NO_SHIFT, colors=True)
+    swing = np.array([[1.0], [-1.0]]) * 100 * NOISE
+    wild = [Judged(one.settings, one.scores + swing if one.settings["w_a"] > 40 else one.scores) for one in judged]
+    found = find_region(axes, {}, wild, NO_SHIFT, colors=True)
+    assert 0 < sum(one.settings["w_a"] > 40 for one in judged) < 6
+    assert list(found.noise.values()) == pytest.approx(list(usual.noise.values()), rel=0.6)
+    assert found.ranges["w_a"].high <= 2 * usual.ranges["w_a"].high
+    assert found.ranges["w_a"].low >= usual.ranges["w_a"].low / 2
+
+
 def test_too_few_candidates_have_no_region_and_more_weights_need_more() -> None:
     axes = axes_of(a=WIDE, b=WIDE)
     judged = draw(flat_valley, axes, 8, 0)
