@@ -26,8 +26,8 @@ recommends the middle of a region in place of a point.
 
 Why surfaces: of 20 candidates only one or two lie within a standard error of the best. Why this SE and not the noise of
 two candidates alone: between candidates the surface itself is uncertain. In simulated repeats on surfaces like those of
-photographs, regions with that smaller allowance missed the best point in nine of ten cases; each range of these
-contained it in all.
+photographs, regions with that smaller allowance missed the best point in nine of ten cases. Each range of these held it
+in 14 of 16 cases or more.
 """
 
 from __future__ import annotations

@@ -20,8 +20,6 @@ from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
 from study.search.schemas import FINALISTS, TRIALS
 from study.tables import write_table
 
-FILES = ("trials.csv", "finalists.csv", "best.yaml", "search.json")
-
 
 def write_results(search: Search, selected: dict[str, dict[str, Any]], baseline: Refit, folder: Path) -> dict[str, Any]:
     """Write the four files of a search and return the content of search.json.

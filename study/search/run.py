@@ -1,4 +1,4 @@
-"""`study search`: searches the weights of a study and writes results/<study>/search/."""
+"""`study search`: searches the weights of a study, unless that is done already."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from study.config.yaml_files import read_yaml
 from study.errors import StudyError
 from study.files import read_json
 from study.project import Project
-from study.search.finalists import finalists_known, refit_baseline, select_finalists
-from study.search.fingerprints import made_from, search_code
-from study.search.results import FILES, write_results
-from study.search.runner import Search
-from study.search.scoring import Scorer
-from study.search.storage import open_storage
+from study.search.fingerprints import made_from
+from study.search.schemas import FILES
 
 
 def search(
@@ -63,21 +58,11 @@ def search(
         report(f"{folder.relative_to(project.root)} is up to date: nothing was searched")
         return recorded
 
-    with open_storage(project.root, study, storage or os.environ.get("STUDY_STORAGE") or None) as opened:
-        scorer = Scorer(project, study, jobs)
-        own = Search(project, study, settings, scorer, opened, report, search_code(scorer.device), limit)
-        for name in wanted:
-            own.open(name)  # a mistake in a later family shows before the first one is searched
-        kept = _kept(own, wanted, folder)
-        for name in wanted if again else []:
-            own.open(name).forget()
-        for place, name in enumerate(wanted):
-            own.run_family(name, (len(wanted) - place - 1) * settings.trials)
-        for name in wanted:
-            own.wait_for_others(name)
-        names = [name for name in dict.fromkeys([*settings.families, *wanted]) if name in (*kept, *wanted)]
-        selected = {name: select_finalists(own, own.open(name)) for name in names}
-        return write_results(own, selected, refit_baseline(own, own.open(wanted[0])), folder)
+    # Optuna and scikit-learn are loaded only where there is something to search.
+    from study.search.whole import search_families
+
+    address = storage or os.environ.get("STUDY_STORAGE") or None
+    return search_families(project, study, settings, wanted, folder, jobs, report, address, limit, again)
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
@@ -88,29 +73,3 @@ def _recorded(folder: Path) -> dict[str, Any]:
         return read_json(folder / "search.json", "")
     except StudyError:
         return {}
-
-
-def _kept(own: Search, wanted: list[str], folder: Path) -> list[str]:
-    """Families of the study that are in the results and not asked for; StudyError when they would not stay the same."""
-    best = folder / "best.yaml"
-    found = read_yaml(best) if best.is_file() else {"families": {}}
-    kept = [name for name in own.settings.families if name in found["families"] and name not in wanted]
-    if not kept:
-        return []
-    where, trials = folder.relative_to(own.project.root), found["budget"]["trials"]
-    if trials != own.settings.trials:
-        raise StudyError(
-            f"{where} has {trials} candidates of {_listed(kept)}, and families need the same budget: search with "
-            f"--trials {trials}, or search {_listed(kept)} too, or remove {where}"
-        )
-    lost = [name for name in kept if not finalists_known(own, own.open(name))]
-    if lost:
-        raise StudyError(
-            f"what {where} has of {_listed(lost)} was made by other code, settings or data, or on another machine: "
-            f"search {_listed(lost)} too, or remove {where}"
-        )
-    return kept
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

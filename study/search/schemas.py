@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from study.tables import Column, Schema
 
+FILES = ("trials.csv", "finalists.csv", "best.yaml", "search.json")
+"""What a search writes to its folder."""
+
 _SCORES = (
     Column("fidelity", "number", "ab_rmse, in Lab units"),
     Column("vividness", "number", "gap to the truth's vividness: 0 is as vivid as the truth"),

@@ -12,9 +12,10 @@ import yaml
 from study.config.arms import Arm
 from study.config.study import CompareSettings, TrainSettings
 from study.project import Project
-from study.search import run
+from study.search import whole
 from study.search.candidates import Candidate
 from study.search.finalists import pick, with_interval
+from study.search.run import search
 from tests.search.conftest import make_project
 from tests.search.fake import FakeScorer
 
@@ -71,8 +72,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def find(project: Project, monkeypatch: pytest.MonkeyPatch, scorer: type[FakeScorer] = FakeScorer, **how: Any) -> dict:
     """What a search finds with training that takes no time."""
-    monkeypatch.setattr(run, "Scorer", scorer)
-    return run.search(project, "tiny", jobs=1, report=lambda line: None, again=True, **how)
+    monkeypatch.setattr(whole, "Scorer", scorer)
+    return search(project, "tiny", jobs=1, report=lambda line: None, again=True, **how)
 
 
 def settings_of(point: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import yaml
 from study.config.arms import Arm
 from study.errors import StudyError
 from study.project import Project
-from study.search import run, storage
+from study.search import storage, whole
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.run import search
 from study.search.runner import Search
@@ -24,7 +24,7 @@ from tests.search.fake import FakeScorer
 
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "Scorer", FakeScorer)
+    monkeypatch.setattr(whole, "Scorer", FakeScorer)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ class Overflowing(FakeScorer):
 def test_diverging_candidates_are_on_record_and_the_search_goes_on(
     own: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "Scorer", Overflowing)
+    monkeypatch.setattr(whole, "Scorer", Overflowing)
     own = change(own, families=["anti_average"], trials=16)
     family = search(own, "tiny", jobs=1, report=quiet)["families"]["anti_average"]
     table = trials(own)
@@ -140,7 +140,7 @@ class Nothing(FakeScorer):
 def test_where_every_candidate_diverges_there_is_no_answer_and_readable_files(
     own: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "Scorer", Nothing)
+    monkeypatch.setattr(whole, "Scorer", Nothing)
     facts = search(own, "tiny", jobs=1, report=quiet)
     assert facts["sentence"] == ""
     assert (trials(own)["state"] == "diverged").all()
