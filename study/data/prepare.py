@@ -19,6 +19,7 @@ from study.files import atomic_write_json, fresh_directory, read_json, sha256_ar
 
 SPLITS = ("train", "val", "test")
 FILES = ("train.npy", "val.npy", "test.npy", "prior.npy", "world.npz", "manifest.json")
+FROM_VIEWERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave where a person has looked
 # What the other stages write, in the project folder.
 WRITTEN = ("results", "reports", ".cells", ".search", "mlruns")
 
@@ -98,7 +99,7 @@ def _refuse_foreign_files(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise StudyError(f"{folder} is a file, but prepared data belong there: move it away")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in (*FILES, *FROM_VIEWERS))
     if foreign:
         raise StudyError(
             f"{folder} holds {foreign[0]!r}, which study prepare did not write and would delete: move it away"
