@@ -228,9 +228,7 @@ def _method(report: Report) -> Section:
     return Section("method", "Method", _blocks(
         Block("text", "method.intro"), Block("table", tables.arms_table(result)),
         _fold("The metrics", Block("table", tables.metrics_table(result))),
-        _fold(
-            "Settings of network, training and data", Block("table", tables.pairs_table("training", "Settings", meta))
-        ),
+        _fold("All settings", Block("table", tables.pairs_table("training", "Settings", meta))),
     ), "method.teaser")  # fmt: skip
 
 
