@@ -5,7 +5,6 @@ Only cells whose signature is the current one enter a table. The others are list
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from study.analysis.lengths import length_table
 from study.analysis.metadata import casts_of_averages, region_colors, study_metadata
 from study.analysis.runs import Runs, read_runs, score_matrices
 from study.analysis.schemas import TABLES
+from study.analysis.scoring import EVERYWHERE
 from study.analysis.summaries import cost_rows, curve_table, metric_rows, region_table
 from study.analysis.theory_rows import theory_rows
 from study.config.arms import Arm
@@ -56,7 +56,6 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     baseline = project.params.pipeline.baseline
     claims = load_claims(project.root)
     runs = read_runs(project, study, arms)
-    runs = replace(runs, scores=runs.scores.rename(columns={"kind": "region"}))
     if not runs.seeds(baseline):
         raise StudyError(
             f"no scored cell of the baseline {baseline} in {study}: run study train {study} {baseline} and "
@@ -65,7 +64,7 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     sources = {arm.name: arm.control.of if arm.control else arm.name for arm in arms}
     timed = read_step_times(project.step_times_file(study), project.first_cells(study, arms), sources)
     names = [arm.name for arm in arms]
-    overall = dict(list(runs.scores[runs.scores["region"] == "all"].groupby("metric")))
+    overall = dict(list(runs.scores[runs.scores["region"] == EVERYWHERE].groupby("metric")))
     matrices = {metric: score_matrices(overall[metric], names) for metric in METRICS if metric in overall}
     weights = BootstrapWeights(settings.compare.resamples, settings.compare.seed)
     cards = [(METRICS[name], own) for name, own in matrices.items()]
@@ -137,7 +136,7 @@ def _sources(
     return Sources(
         declared=[arm.name for arm in arms],
         matrices=matrices,
-        by_region=runs.scores[runs.scores["region"] != "all"],
+        by_region=runs.scores[runs.scores["region"] != EVERYWHERE],
         records=runs.records,
         step_times=timed.of,
         histories=runs.histories,

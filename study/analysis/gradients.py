@@ -9,8 +9,6 @@ import pandas as pd
 from study.config.arms import Arm
 
 PREFIX = "gradient_"
-NEGLIGIBLE = 0.01
-"""A term whose mean share is below this is on, but does nothing."""
 
 
 def gradient_rows(curves: pd.DataFrame, arms: list[Arm]) -> list[dict[str, Any]]:

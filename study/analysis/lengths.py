@@ -1,12 +1,10 @@
-"""How the ranking of the arms changes with the length of training: the table lengths.csv, and how far ranks agree."""
+"""How the ranking of the arms changes with the length of training: the table lengths.csv."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
 
 import pandas as pd
-from scipy.stats import kendalltau
 
 from study.analysis.schemas import LENGTHS
 from study.statistics import badness
@@ -40,21 +38,6 @@ def length_table(
                 ranks = worse.rank(method="min") if card.better else None
                 parts.append(rows.assign(study=name, images=length, rank=ranks)[LENGTHS.names])
     return LENGTHS.frame(pd.concat(parts, ignore_index=True) if parts else ())
-
-
-def rank_agreement(lengths: pd.DataFrame) -> pd.DataFrame:
-    """Kendall's tau (tau-b) between the rankings of every two lengths in the table lengths.csv.
-
-    Columns metric, images, other_images, arms (how many are ranked), tau: 1 the same order, -1 the reverse, NaN where
-    all arms are equal. Metrics without ranks are left out.
-    """
-    rows = []
-    for metric, table in lengths.dropna(subset=["rank"]).groupby("metric", sort=False):
-        ranks = table.pivot(index="arm", columns="images", values="rank").dropna()
-        for first, second in combinations(ranks.columns, 2):
-            tau = kendalltau(ranks[first], ranks[second]).statistic
-            rows.append({"metric": metric, "images": first, "other_images": second, "arms": len(ranks), "tau": tau})
-    return pd.DataFrame(rows, columns=["metric", "images", "other_images", "arms", "tau"])
 
 
 def _shared(own: pd.DataFrame, other: pd.DataFrame) -> int:

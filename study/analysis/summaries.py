@@ -12,6 +12,7 @@ from scipy import stats as distributions
 from study import statistics as stats
 from study.analysis.schemas import CURVES, REGIONS
 from study.analysis.schemas import METRICS as METRICS_TABLE
+from study.analysis.scoring import EVERYWHERE
 from study.metrics import METRICS
 
 
@@ -20,7 +21,7 @@ def region_table(scores: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
     scores: arm, seed, image, region, metric, value. The interval is Student's t over seeds; there is none with one.
     """
-    rows = scores[scores["region"] != "all"]
+    rows = scores[scores["region"] != EVERYWHERE]
     by_seed = rows.groupby(["arm", "region", "metric", "seed"], sort=False)["value"].mean()
     table = by_seed.groupby(level=["arm", "region", "metric"], sort=False).agg(["mean", "std", "count"]).reset_index()
     half = distributions.t.ppf((1 + stats.LEVEL) / 2, table["count"] - 1) * table["std"] / np.sqrt(table["count"])

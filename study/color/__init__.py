@@ -1,6 +1,6 @@
-"""Colour spaces and the 313 colour bins, on tensors: usable in any training loop.
+"""Colour on tensors, for any training loop.
 
-`lab` converts between sRGB and CIE Lab, `bins` encodes and decodes colours over the bins of Zhang et al. 2016.
+`lab` converts between sRGB and CIE Lab. `bins` encodes and decodes colours over the 313 bins of Zhang et al. 2016.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The 313 ab bins of Zhang et al. 2016: soft targets, the prior over bins, class weights, and decoding.
+"""The 313 ab bins of Zhang et al. 2016: soft targets, the prior over the bins, class weights, decoding.
 
 R. Zhang, P. Isola, A. Efros, "Colorful Image Colorization", ECCV 2016. All ab values are in raw Lab units.
 """
@@ -31,11 +31,11 @@ __all__ = [
     "unwatched_soft_encode",
 ]
 
-# Pixels at a time, to look bins up and to weight them. On a CPU the intermediates then fit into the memory that the
-# result takes anyway, and into a third of a megabyte beside it.
+# Pixels at a time: for looking bins up, for weighting them on a CPU, and for both elsewhere. On a CPU the intermediates
+# fit into the memory that the result takes anyway, and a third of a megabyte beside it.
 _CHUNK, _CHUNK_WEIGHTS, _CHUNK_ELSEWHERE = 16_384, 4_096, 524_288
 _AB = UnitWatch("soft_encode", wrong_ab)  # warns about wrong units
-_PRIOR_FLOOR = 1e-8  # one pixel in a hundred million: keeps a smoothed prior, and so 1/p, finite
+_PRIOR_FLOOR = 1e-8  # one pixel in a hundred million: keeps 1/p of a smoothed prior finite
 
 
 def soft_encode(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ def unwatched_soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Ten
 def _soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tensor]:
     if neighbors <= LOOKUP_NEIGHBORS and (kernel := find_kernel("study.color.triton.bins", "soft_encode", ab)):
         return kernel(ab, neighbors, sigma)
-    # Bins in 16 bits at first: what the rest of the result will take serves as room to look them up.
+    # Bins have 16 bits at first. So the memory of the final result is free while they are looked up.
     indices = _nearest(ab, neighbors).long()
     weights = torch.empty(indices.shape, dtype=torch.float32, device=ab.device)
     double = has_float64(ab.device)
@@ -100,7 +100,7 @@ def _gaussian(ab: Tensor, indices: Tensor, bins: Tensor, sigma: float, weights: 
     squared, other = (channel.index_select(0, indices.reshape(-1)).view(indices.shape) for channel in bins)
     squared.sub_(ab[:, :1]).square_().add_(other.sub_(ab[:, 1:]).square_())
     further = torch.sub(squared, squared[:, :1], out=other)
-    del squared  # half of what is in use here
+    del squared  # half of the memory in use here
     scores = further.mul_(-0.5 / sigma**2).float().exp_()
     torch.div(scores, scores.sum(1, keepdim=True), out=weights)
 
@@ -131,9 +131,9 @@ def _empty_targets(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Te
     return indices, torch.empty(shape, dtype=torch.float32, device=ab.device)
 
 
-# An operator of its own: torch.compile leaves its loops alone, and the caller's graph stays in one piece; torch.vmap
-# and fake tensors, which have no values to look at, are served as well. (torch.library.custom_op is shorter, but its
-# operators import the compiler at their first call, for seconds, wherever colours are encoded.)
+# An operator of its own: torch.compile leaves its loops alone, so the caller's graph stays in one piece. It also serves
+# torch.vmap and fake tensors, which have no values. (torch.library.custom_op is shorter, but its operators import the
+# compiler at their first call, which takes seconds.)
 _library = torch.library.Library("colorization_study", "FRAGMENT")
 _library.define("soft_encode(Tensor ab, int neighbors, float sigma) -> (Tensor, Tensor)")
 _library.impl("soft_encode", _soft_encode, "CompositeExplicitAutograd")
@@ -141,24 +141,24 @@ torch.library.register_fake("colorization_study::soft_encode", _empty_targets, l
 
 
 def bin_frequencies(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> Tensor:
-    """Soft counts of the bins, the sum of every pixel's soft target: (N,2,H,W) to (313,) float64 on the CPU.
+    """Soft counts of the bins, the sum of the soft targets of all pixels: (N,2,H,W) to (313,) float64 on the CPU.
 
-    Counts of batches may be added; divided by their sum they are the prior. Raises like `soft_encode`.
+    Counts of batches add up; divided by their sum they are the prior. Warns and raises like `soft_encode`.
     """
     _check_ab(ab)
     counts = torch.zeros(BINS, dtype=torch.float64, device="cpu")
     for images in ab.split(max(1, 65_536 // max(1, ab.shape[2] * ab.shape[3]))):
         indices, weights = soft_encode(images, neighbors, sigma)
-        # On the CPU, where the order of the sum, and with it the last bit, is always the same.
+        # On the CPU the order of the sum is always the same, and so is its last bit.
         counts += torch.bincount(indices.flatten().cpu(), weights.flatten().cpu().double(), minlength=BINS)
     return counts
 
 
 def prior_from_ab(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> Tensor:
-    """Prior over the bins: the frequency of the soft bins of all pixels, not smoothed, summing to 1.
+    """Prior over the bins: their frequencies in the soft targets of all pixels. It sums to 1 and is not smoothed.
 
-    ab: (N,2,H,W). Returns (313,) float32. For more pictures than fit in memory add up `bin_frequencies`.
-    Raises like `soft_encode`, and ValueError without a pixel.
+    ab: (N,2,H,W) in raw Lab units. Returns (313,) float32. For more pictures than fit in memory, add up
+    `bin_frequencies`. Warns and raises like `soft_encode`; raises ValueError without a pixel.
     """
     counts = bin_frequencies(ab, neighbors, sigma)
     if ab.numel() == 0:
@@ -167,10 +167,10 @@ def prior_from_ab(ab: Tensor, neighbors: int = 5, sigma: float = 5.0) -> Tensor:
 
 
 def smooth_prior(prior: Tensor | np.ndarray, sigma: float = 5.0) -> Tensor:
-    """The prior smoothed over the bins with a Gaussian of sigma Lab units, summing to 1 and nowhere 0.
+    """The prior smoothed over the bins by a Gaussian of sigma Lab units. It sums to 1 and is nowhere 0.
 
-    prior: (313,) to (313,) float32, 1e-8 or more everywhere. Raises ValueError for another shape, for values
-    that are no distribution, or for sigma <= 0.
+    prior: (313,). Returns (313,) float32, 1e-8 or more everywhere. Raises ValueError for another shape, values that
+    are no distribution, or sigma <= 0.
     """
     p = check_prior(prior)
     if not sigma > 0:
@@ -185,8 +185,8 @@ def smooth_prior(prior: Tensor | np.ndarray, sigma: float = 5.0) -> Tensor:
 def class_weights(prior: Tensor | np.ndarray, rebalance: float = 0.5) -> Tensor:
     """Rebalancing weights of the bins: 1 / ((1 - rebalance) p + rebalance / 313), scaled to sum(p w) = 1.
 
-    prior: (313,) frequencies summing to 1. rebalance 0 weights by 1/p, 1 gives equal weights. Returns (313,)
-    float32. Raises ValueError for another shape, values that are no distribution, rebalance outside 0..1, or
+    prior: (313,) frequencies p that sum to 1. rebalance: 0 weights by 1/p, 1 gives equal weights. Returns (313,)
+    float32. Raises ValueError for another shape, values that are no distribution, rebalance outside 0..1, and
     rebalance 0 with a bin that never occurs.
     """
     p = check_prior(prior)
@@ -201,10 +201,10 @@ def class_weights(prior: Tensor | np.ndarray, rebalance: float = 0.5) -> Tensor:
 def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     """Colours of a distribution over the bins: the mean of softmax(log_softmax(logits) / temperature).
 
-    logits: (N,313,H,W). Returns ab (N,2,H,W), float32 (float64 for float64), differentiable. Temperature 1
-    gives the mean, a temperature towards 0 the strongest bin. Computed in float32 under autocast too, and
-    stable for logits of any size. Raises ValueError for another shape or temperature <= 0. An empty batch
-    gives an empty result.
+    logits: (N,313,H,W). Returns ab (N,2,H,W) in raw Lab units, float32 (float64 for float64), differentiable.
+    Temperature 1 gives the mean; towards 0 it gives the strongest bin. It is computed in float32 under autocast too,
+    and is stable for logits of any size. An empty batch gives an empty result. Raises ValueError for another shape or
+    temperature <= 0.
     """
     if logits.ndim != 4 or logits.shape[1] != BINS:
         raise ValueError(f"logits must have shape (N,{BINS},H,W), got {tuple(logits.shape)}")
@@ -212,9 +212,9 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
         raise ValueError(f"temperature must be positive, got {temperature}")
     z = logits if logits.dtype == torch.float64 else logits.float()
     n, _, height, width = z.shape
-    # log_softmax only shifts the logits, and softmax does not see a shift: subtracting the largest logit does
-    # as well, and exp cannot overflow whatever the temperature.
-    smallest = 1e-30  # below it a temperature is 0 in float32
+    # log_softmax shifts the logits, and softmax ignores a shift. Subtracting the largest logit does the same, and exp
+    # cannot overflow at any temperature.
+    smallest = 1e-30  # a lower temperature would be 0 in float32
     scores = (z - z.detach().amax(1, keepdim=True)).div_(max(temperature, smallest)).exp_()
     # One product gives the sums of a, of b and of the scores.
     moments = torch.cat((AB_BINS, AB_BINS.new_ones(BINS, 1)), dim=1).to(z.device, z.dtype, non_blocking=True)
@@ -224,7 +224,7 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
 
 
 def check_prior(prior: Tensor | np.ndarray) -> Tensor:
-    """The prior in double precision on the processor; ValueError unless it is (313,) frequencies that sum to 1."""
+    """The prior in float64 on the processor. Raises ValueError unless it is (313,) frequencies that sum to 1."""
     p = torch.as_tensor(prior, device=prior.device if isinstance(prior, Tensor) else "cpu").detach().cpu().double()
     if p.shape != (BINS,):
         raise ValueError(f"a prior must have shape ({BINS},), got {tuple(p.shape)}")

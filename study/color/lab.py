@@ -1,8 +1,8 @@
-"""Colour spaces: sRGB (D65) to CIE Lab and back, chroma and hue, on tensors of shape (N,3,H,W).
+"""Colour spaces on tensors (N,3,H,W): sRGB (D65) to CIE Lab and back, chroma, hue.
 
-Every function computes in float32, whatever the input's precision and whether or not autocast is on (float64
-stays float64), is differentiable with finite gradients everywhere, black and gray included, and runs on any
-device. Constants are those of scikit-image, so that a picture has the same Lab values here and there.
+Every function computes in float32, also for half precision and under autocast; float64 stays float64. Gradients are
+finite everywhere, black and gray included. Every device will do. Constants are those of scikit-image, so a picture has
+the same Lab values here and there.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ GRAY_CHROMA = 5.0
 # IEC 61966-2-1: the sRGB curve is a line up to its joint and a power above.
 _SRGB_JOINT, _SRGB_SLOPE, _SRGB_OFFSET, _SRGB_POWER = 0.04045, 12.92, 0.055, 2.4
 _LINEAR_JOINT = 0.0031308
-# CIE 15: the cube root of a tristimulus value, a line below the joint. 7.787 and 0.008856 are the usual
-# rounded constants; the exact ones (841/108, 216/24389) would put Lab values 1.6e-4 away from scikit-image's.
+# CIE 15: the cube root of a tristimulus value, and a line below the joint. 7.787 and 0.008856 are the usual rounded
+# constants. The exact ones (841/108, 216/24389) would move Lab values 1.6e-4 away from scikit-image's.
 _LAB_JOINT, _LAB_SLOPE, _LAB_OFFSET = 0.008856, 7.787, 16.0 / 116.0
 _ROOT_JOINT = 0.2068966
 
@@ -39,17 +39,19 @@ _TO_RGB: list[list[float]] = (np.linalg.inv(_XYZ_FROM_RGB) * _WHITE).tolist()  #
 # Both warn about wrong units: see study.color.units.
 _RGB, _LAB = UnitWatch("rgb_to_lab", wrong_rgb), UnitWatch("lab_to_rgb", wrong_lightness)
 
-# Pixels per thread handled at a time on the CPU: the intermediate planes then stay in the processor's cache.
+# Pixels per thread that are converted at a time on a CPU. The intermediate planes then stay in its cache.
 _CHUNK = 131_072
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """CIE Lab of sRGB pictures (D65 white, 2 degree observer).
 
-    rgb: (N,3,H,W), uint8 in 0..255 or floating point in 0..1. Returns (N,3,H,W), float32 (float64 for
-    float64): L in 0..100, a in about -86..98, b in about -108..94. Differs from `skimage.color.rgb2lab` by
-    less than 1e-4; like there, grays have a chroma of up to 0.006 because the white is rounded. Raises
-    ValueError for another shape or an integer type other than uint8. An empty batch gives an empty result.
+    rgb: (N,3,H,W), uint8 in 0..255 or floating point in 0..1. Returns (N,3,H,W), float32 (float64 for float64): L in
+    0..100, a in about -86..98, b in about -108..94. It differs from `skimage.color.rgb2lab` by less than 1e-4. As
+    there, grays have a chroma of up to 0.006, because the white is rounded.
+
+    An empty batch gives an empty result. Warns once about wrong units (`study.color.units`). Raises ValueError for
+    another shape, or an integer type other than uint8.
     """
     _check(rgb, 3, "rgb", integers=True)
     _RGB.look(rgb)
@@ -61,9 +63,11 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 def lab_to_rgb(lab: Tensor) -> Tensor:
     """sRGB pictures in 0..1 of CIE Lab values: the inverse of `rgb_to_lab`, clipped to the gamut.
 
-    lab: (N,3,H,W) floating point, raw Lab units. Returns (N,3,H,W), float32 (float64 for float64). Agrees
-    with `skimage.color.lab2rgb`, out of gamut too. A clipped channel has gradient 0. Raises ValueError for
-    another shape or an integer type. An empty batch gives an empty result.
+    lab: (N,3,H,W) floating point, raw Lab units. Returns (N,3,H,W), float32 (float64 for float64). It agrees with
+    `skimage.color.lab2rgb`, out of gamut too. A clipped channel has gradient 0.
+
+    An empty batch gives an empty result. Warns once about wrong units (`study.color.units`). Raises ValueError for
+    another shape or an integer type.
     """
     _check(lab, 3, "lab")
     _LAB.look(lab)
@@ -80,13 +84,13 @@ def unwatched_lab_to_rgb(lab: Tensor) -> Tensor:
 def chroma(ab: Tensor) -> Tensor:
     """Chroma sqrt(a^2 + b^2) in Lab units: (N,2,H,W) to (N,H,W).
 
-    Its gradient at gray is 0, where that of a plain square root is NaN. Raises ValueError for another shape or an
+    Its gradient at gray is 0; that of a plain square root is NaN there. Raises ValueError for another shape or an
     integer type.
     """
     _check(ab, 2, "ab")
     a, b = at_least_float32(ab).unbind(1)
     squared = a * a + b * b
-    # Below the smallest normal number clamp stops the gradient; the subtraction makes gray exactly 0.
+    # The clamp stops the gradient below the smallest normal number. The subtraction makes gray exactly 0.
     tiny = torch.finfo(squared.dtype).tiny
     return squared.clamp(min=tiny).sqrt() - math.sqrt(tiny)
 
@@ -94,8 +98,8 @@ def chroma(ab: Tensor) -> Tensor:
 def hue(ab: Tensor) -> Tensor:
     """Hue angle atan2(b, a) in radians, -pi..pi: (N,2,H,W) to (N,H,W).
 
-    The hue of exact gray is 0 with gradient 0. Near gray the gradient grows as 1/chroma: mask or weight by
-    chroma before use. Raises ValueError for another shape or an integer type.
+    Exact gray has hue 0 and gradient 0. Near gray the gradient grows as 1/chroma: mask hues, or weight them by chroma.
+    Raises ValueError for another shape or an integer type.
     """
     _check(ab, 2, "ab")
     a, b = at_least_float32(ab).unbind(1)
@@ -104,7 +108,7 @@ def hue(ab: Tensor) -> Tensor:
 
 
 def to_uint8(rgb: Tensor) -> np.ndarray:
-    """Pictures as they are stored: (N,3,H,W) in 0..1 to a uint8 array (N,H,W,3), rounded to nearest.
+    """Pictures as they are stored: (N,3,H,W) in 0..1 to a uint8 array (N,H,W,3), rounded to the nearest level.
 
     Values outside 0..1 are clipped. Raises ValueError for another shape or an integer type.
     """
@@ -129,11 +133,11 @@ def _lab_to_rgb(lab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return red, green, blue
 
 
-# Each curve is f(x) = power(x) above a joint and a line below. Written as
-#   power(max(x, joint)) + slope * (min(x, joint) - joint),
-# with an x at or below the joint replaced, in power(), by the one whose power is exactly the line's end. No
-# masks: they are slower than the curve itself on a CPU, and here both halves have finite gradients. In-place
-# operations are only applied where autograd has not kept the tensor. exp2(p * log2(x)) costs half of a pow.
+# Each curve is a power above a joint and a line below it. It is computed as
+#   power(max(x, joint)) + slope * (min(x, joint) - joint).
+# In power(), an x at or below the joint is replaced by the one whose power is exactly the line's end. Masks would be
+# slower than the curve itself on a CPU, and here both halves have finite gradients. Operations work in place only where
+# autograd has not kept the tensor. exp2(p * log2(x)) costs half of a pow.
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:
@@ -168,24 +172,24 @@ def _xyz_of_root(f: Tensor) -> Tensor:
 
 
 def _mix(x: Tensor, y: Tensor, z: Tensor, row: list[float]) -> Tensor:
-    """One row of a 3x3 matrix times (x, y, z); autocast and TF32 would round a matmul to 8 or 11 bits."""
+    """One row of a 3x3 matrix times (x, y, z). A matmul would be rounded to 8 or 11 bits under autocast or TF32."""
     return (x * row[0]).add_(y, alpha=row[1]).add_(z, alpha=row[2])
 
 
 def _linear_of_levels(levels: Tensor) -> Tensor:
     n, channels, height, width = levels.shape
-    # Channels first, so that the planes used from here on are contiguous.
+    # Channels first: the planes are contiguous from here on.
     planes = levels.transpose(0, 1).to(torch.int32, memory_format=torch.contiguous_format)
     linear = _LINEAR_LEVELS.to(levels.device, non_blocking=True).index_select(0, planes.reshape(-1))
     return linear.view(channels, n, height, width).transpose(0, 1)
 
 
-# The 256 levels of uint8, made linear in double precision.
+# The 256 levels of uint8 in linear light, computed in float64.
 _LINEAR_LEVELS = _linear_of_srgb(torch.arange(256, dtype=torch.float64, device="cpu") / 255.0).float()
 
 
 def _in_chunks(convert: Callable[[Tensor], tuple[Tensor, ...]], pixels: Tensor) -> Tensor:
-    """convert(pixels), planes stacked; in pieces on a CPU unless autograd, torch.compile or torch.func looks on."""
+    """convert(pixels), planes stacked. On a CPU it works piece by piece, unless autograd records or torch traces it."""
     n, channels, height, width = pixels.shape
     whole = pixels.requires_grad and torch.is_grad_enabled()
     if pixels.device.type != "cpu" or whole or traced():
@@ -199,7 +203,7 @@ def _in_chunks(convert: Callable[[Tensor], tuple[Tensor, ...]], pixels: Tensor) 
 
 
 def pieces(n: int, height: int, width: int, size: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of images and of rows that cut a batch of pictures into pieces of about `size` pixels each."""
+    """Slices of images and of rows that cut a batch of pictures into pieces of about `size` pixels."""
     if height * width == 0:
         return
     images = max(1, size // (height * width))
@@ -210,7 +214,7 @@ def pieces(n: int, height: int, width: int, size: int) -> Iterator[tuple[slice, 
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """float32 and float64 as they are, everything narrower (half precision, integers) as float32."""
+    """float32 and float64 as they are, everything else (half precision, integers) as float32."""
     return x if x.dtype == torch.float64 else x.float()
 
 

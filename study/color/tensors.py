@@ -1,4 +1,4 @@
-"""Pictures as arrays and as tensors: the one place that turns one into the other."""
+"""Pictures as arrays and as tensors: only this module converts between them."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from torch import Tensor
 
 
 def images_to_tensor(images: np.ndarray, device: str | torch.device = "cpu") -> Tensor:
-    """Pictures as files hold them, (N,H,W,3), as networks take them: (N,3,H,W), same values and type, on `device`."""
+    """Pictures (N,H,W,3), as files hold them, to (N,3,H,W) on `device`, as networks take them; same values and type."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(device)

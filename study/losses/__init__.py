@@ -1,7 +1,7 @@
-"""Losses for colorization, usable in any training loop, and the registry that arm files name them by.
+"""Losses for colorization, for any training loop, and the registry that finds them by name.
 
-Every loss takes a prediction and a target and returns a dict: `total`, the weighted sum, and every unweighted
-term. PerceptualLoss returns its one value as a scalar. How to add a loss of your own: see `Loss`.
+A loss takes a prediction and a target. It returns a dict: `total`, the weighted sum, and every unweighted term.
+PerceptualLoss returns a scalar. `Loss` shows how to add a loss of your own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The anti-average loss: squared error with penalties for lost saturation, uniform hue and timid colour."""
+"""The anti-average loss: squared error plus penalties for a wrong chroma, a wrong spread of hues, too little chroma."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from study.losses.base import Loss, check_same_shape, common_precision, weighted
 from study.losses.registry import register
 
 CHROMA_SQUARED_FLOOR = 1e-6
-"""Squared Lab units. Gradients divide by C^2 or by this, whichever is larger, so that the hue's, which grows as
-1/C, ends at 1000 per Lab unit. That is at C = 0.001; white turned into Lab has C = 0.005 by rounding alone."""
+"""Squared Lab units. Gradients divide by C^2 or by this, whichever is larger. The gradient of the hue grows as 1/C, so
+it ends at 1000 per Lab unit, at C = 0.001. White in Lab has C = 0.005 by rounding alone."""
 
-# Pixels handled at a time on a CPU: the planes in use then stay in its cache.
+# Pixels at a time on a CPU. The planes in use then stay in its cache.
 _CHUNK = 262_144
 
 
 @dataclass(frozen=True)
 class Units:
-    """What a, b (with L), chroma and hue are divided by before they enter the terms."""
+    """Divisors of L, of a and b, of chroma and of hue before they enter the terms."""
 
     lightness: float
     ab: float
@@ -36,25 +36,25 @@ UNITS = {"raw": Units(1.0, 1.0, 1.0, 1.0), "normalized": Units(100.0, 256.0, 181
 
 @register("anti_average")
 class ColorizationAntiAverageLoss(Loss):
-    """Weighted sum of four terms. With C = sqrt(a^2 + b^2) and h = atan2(b, a) of every pixel:
+    """Weighted sum of four terms, with C = sqrt(a^2 + b^2) and h = atan2(b, a) of every pixel:
 
         lab         mean of (pred - target)^2 over pixels and the channels given
         saturation  mean of (C_pred - C_target)^2
         diversity   mean over images of (var(h_pred) - var(h_target))^2, sample variance over an image's pixels
         confidence  mean of max(C_target - C_pred, 0)
 
-    units: the two published conventions (repository aitivetech/vdeg). "raw" is that of its document, with the
-    default weights: Lab units and radians. "normalized" is that of its code, whose default weights were 1, 2, 1,
-    1: L / 100, (a + 128) / 256, (b + 128) / 256, C / 181 and (h + pi) / (2 pi) in place of L, a, b, C and h.
-    (That code also averages the variances over the batch before it squares their difference; here, as in the
-    document, every image counts by itself.)
+    units: one of the two published conventions (repository aitivetech/vdeg). "raw" is that of its document: Lab units
+    and radians, with the default weights. "normalized" is that of its code: L / 100, (a + 128) / 256, (b + 128) / 256,
+    C / 181 and (h + pi) / (2 pi) replace L, a, b, C and h. Its default weights were 1, 2, 1, 1. (That code also
+    averages the variances over the batch before it squares their difference. Here every image counts by itself, as in
+    the document.)
 
-    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units in both conventions. Returns a dict of scalars:
-    `total` and the unweighted terms lab, saturation, diversity, confidence. Computed in float32 at least, also
-    under autocast. Gradients are finite everywhere: see CHROMA_SQUARED_FLOOR; the chroma's is 0 at gray.
+    pred, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units in both conventions. Returns a dict of scalars: `total`
+    and the unweighted terms lab, saturation, diversity, confidence. Computed in float32 at least, also under autocast.
+    Gradients are finite everywhere (see CHROMA_SQUARED_FLOOR); that of the chroma is 0 at gray.
 
-    Raises ValueError naming both shapes where they differ or hold no pixel, and for weights that are negative,
-    not finite or all 0.
+    Raises ValueError if the shapes differ or hold no pixel, naming both, and for weights that are negative, not finite
+    or all 0.
     """
 
     head = "ab"
@@ -82,8 +82,11 @@ class ColorizationAntiAverageLoss(Loss):
         self.units = UNITS[units]
 
     def forward(self, pred: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The terms of `compute` and their total; in one pass, but for derived classes with a `compute` or terms of
-        their own, targets that require a gradient, torch.compile, torch.jit.trace and torch.func."""
+        """The terms of `compute` and their total, in one pass.
+
+        Not in one pass: derived classes with their own `compute` or terms, targets that ask for a gradient, and
+        whatever torch.compile, torch.jit.trace or torch.func trace.
+        """
         published = ColorizationAntiAverageLoss
         if type(self).compute is not published.compute or list(self.terms) != list(published.terms):
             return super().forward(pred, target)
@@ -99,7 +102,7 @@ class ColorizationAntiAverageLoss(Loss):
         return dict(zip(("total", *self.terms), _OnePass.apply(pred, target, self, training), strict=True))
 
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The four terms as their definitions read."""
+        """The four terms, computed as they are defined."""
         check_same_shape(prediction, target, channels=(2, 3))
         prediction, target = common_precision(prediction, target)
         chroma, hue = polar(prediction)
@@ -117,7 +120,7 @@ class ColorizationAntiAverageLoss(Loss):
 
 
 def _lab_unit(units: Units, like: Tensor) -> Tensor | None:
-    """What the channels of `like` are divided by in the lab term; None where that is 1."""
+    """The divisor of each channel of `like` in the lab term; None where it is 1."""
     if units.ab == 1:
         return None
     unit = [units.lightness, units.ab, units.ab][-like.shape[1] :]
@@ -127,7 +130,7 @@ def _lab_unit(units: Units, like: Tensor) -> Tensor | None:
 def polar(ab: Tensor) -> tuple[Tensor, Tensor]:
     """Chroma sqrt(a^2 + b^2) and hue atan2(b, a) of the last two channels: (N,C,H,W) to (N,H,W) each.
 
-    Exact values; gradients that are finite everywhere and 0 for the chroma of gray (see CHROMA_SQUARED_FLOOR).
+    Values are exact. Gradients are finite everywhere, and 0 for the chroma of gray (see CHROMA_SQUARED_FLOOR).
     """
     return _Polar.apply(*ab[:, -2:].unbind(1))
 
@@ -159,10 +162,10 @@ class _Polar(torch.autograd.Function):
 
 
 class _OnePass(torch.autograd.Function):
-    """Total and terms and, on the way, the total's gradient: a third of the time that autograd takes.
+    """Total, terms and the total's gradient in one pass: a third of the time of autograd.
 
-    The gradient of a second backward is worked out anew; gradients of single terms and gradients of gradients are
-    rarer, and left to `compute` and autograd.
+    A second backward pass computes the gradient again. Gradients of single terms and of gradients are rare: `compute`
+    and autograd do those.
     """
 
     @staticmethod
@@ -170,7 +173,7 @@ class _OnePass(torch.autograd.Function):
         ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss, training: bool
     ) -> tuple[Tensor, ...]:
         ctx.gradient = torch.empty_like(pred) if training else None
-        ctx.loss, ctx.weights = loss, dict(loss.weights)  # those of now
+        ctx.loss, ctx.weights = loss, dict(loss.weights)  # a copy: the caller may change the weights later
         ctx.save_for_backward(pred, target)
         ctx.set_materialize_grads(False)
         terms = _sweep(pred, target, loss.units, loss.weights, ctx.gradient)
@@ -180,24 +183,24 @@ class _OnePass(torch.autograd.Function):
     def backward(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -> tuple[Tensor | None, ...]:
         if not of_total_alone(of_total, of_terms):
             return by_definition(ctx, of_total, *of_terms), None, None, None
-        gradient, ctx.gradient = ctx.gradient, None  # given away: who gets it may write into it
+        gradient, ctx.gradient = ctx.gradient, None  # given away: its new owner may write into it
         if gradient is None:
             pred, target = ctx.saved_tensors
             gradient = torch.empty_like(pred)
             _sweep(pred, target, ctx.loss.units, ctx.weights, gradient)
-        # total.backward() has the factor 1. (On a card, looking at it would mean waiting.)
+        # total.backward() has the factor 1. (Reading it on a card would mean waiting.)
         plain = of_total.device.type == "cpu" and of_total == 1
         return gradient if plain else gradient.mul_(of_total), None, None, None
 
 
 def of_total_alone(of_total: Tensor | None, of_terms: tuple[Tensor | None, ...]) -> bool:
-    """Whether a backward pass asks for one gradient of the total and of nothing else, and not for that gradient's."""
+    """Whether a backward pass asks only for the gradient of the total, and not for a gradient of that."""
     alone = of_total is not None and all(given is None for given in of_terms)
     return alone and not torch.is_grad_enabled() and not traced() and in_memory(of_total)
 
 
 def by_definition(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -> Tensor | None:
-    """The gradient that a backward pass asks for, by `compute` and autograd, with the weights of the forward pass."""
+    """The gradient that a backward pass asks for, by `compute` and autograd, at the weights of the forward pass."""
     pred, target, *_ = ctx.saved_tensors
     twice = torch.is_grad_enabled()  # create_graph=True
     with torch.enable_grad():
@@ -214,14 +217,14 @@ def by_definition(ctx: Any, of_total: Tensor | None, *of_terms: Tensor | None) -
 def _sweep(
     pred: Tensor, target: Tensor, units: Units, weights: dict[str, float], gradient: Tensor | None
 ) -> dict[str, Tensor]:
-    """The four terms; the gradient of their weighted sum is written into `gradient`, unless that is None.
+    """The four terms. Unless `gradient` is None, the gradient of their weighted sum is written into it.
 
-    A few images at a time on a CPU, in planes that are used again and again, so that they stay in its cache.
+    On a CPU it works on a few images at a time, in the same planes again and again. So they stay in its cache.
     """
     images, channels, height, width = pred.shape
     pixels, freedom = height * width, max(height * width - 1, 1)
     lab_unit = _lab_unit(units, pred)
-    # The derivative of each weighted term, but for the pixel's own factor.
+    # The derivative of each weighted term, without the pixel's own factor.
     by_lab = 2 * weights["lab"] / pred.numel()
     by_saturation = 2 * weights["saturation"] / (images * pixels * units.chroma**2)
     by_confidence = weights["confidence"] / (images * pixels * units.chroma)
@@ -279,6 +282,6 @@ def _sweep(
 
 
 def _spread(hue: Tensor, plane: Tensor) -> Tensor:
-    """Sum of squared deviations from each image's mean; `hue` becomes the deviations, `plane` is overwritten."""
+    """Sum of squared deviations from each image's mean. `hue` becomes the deviations, `plane` is overwritten."""
     hue -= hue.mean((1, 2), keepdim=True)
     return torch.mul(hue, hue, out=plane).sum((1, 2))

@@ -1,4 +1,4 @@
-"""The contract of a loss: a head, named terms with weights, and tensors in, a dict of terms out."""
+"""The contract of a loss: a head, named terms with weights; tensors go in, a dict of terms comes out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADS = ("ab", "bins")
 class Loss(nn.Module, ABC):
     """A weighted sum of named terms.
 
-    A loss of your own declares two class attributes and one method (and an __init__ if it has options):
+    A loss of your own declares two class attributes and one method, and an __init__ if it has options:
 
         @register("charbonnier")
         class Charbonnier(Loss):
@@ -34,15 +34,16 @@ class Loss(nn.Module, ABC):
                 check_same_shape(prediction, target, channels=(2, 3))
                 return {"charbonnier": ((prediction - target).square() + self.eps**2).sqrt().mean()}
 
-    head: what the network predicts for it: "ab" (N,2,h,w) in Lab units, or "bins" (N,313,h,w) logits.
-    terms: every term and its weight when nothing else is said.
-    needs_prior: True to be given the training set's prior over the 313 bins as the constructor's `prior`.
-    needs_lightness: True to be given Lab pictures (N,3,H,W) at full resolution, predicted colours upsampled, instead
-        of ab (N,2,h,w) at half.
+    head: what the network predicts: "ab" (N,2,h,w) in raw Lab units, or "bins" (N,313,h,w) logits.
+    terms: every term and its default weight.
+    needs_prior: if True, the constructor gets `prior`, the training set's frequencies of the 313 bins.
+    needs_lightness: if True, the loss gets Lab pictures (N,3,H,W) at full resolution, with upsampled predictions,
+        instead of ab (N,2,h,w) at half resolution.
 
-    Parameters and buffers keep their precision when the loss is cast with `half()` or `to(dtype)`.
-    Options are the constructor's keywords. Neither they nor the weights are in its `state_dict`.
-    A loss made of others keeps them as submodules and merges the dicts of their `compute`.
+    The target is ab (N,2,h,w) or Lab (N,3,h,w) in raw Lab units. The first targets are looked at, and wrong units warn
+    once (`study.color.units`). Parameters and buffers keep their precision when the loss is cast by `half()` or
+    `to(dtype)`. Options are the constructor's keywords; the `state_dict` holds neither options nor weights. A loss made
+    of others keeps them as submodules and merges the dicts of their `compute`.
     """
 
     head: ClassVar[str] = "ab"
@@ -60,8 +61,7 @@ class Loss(nn.Module, ABC):
     def set_weights(self, weights: Mapping[str, float]) -> None:
         """Set the weight of every term; terms not listed get 0.
 
-        Raises ValueError for a term the loss does not have, for a weight that is negative or not finite, and
-        when no weight is above 0.
+        Raises ValueError for an unknown term, for a weight that is negative or not finite, and if no weight is above 0.
         """
         for name, weight in weights.items():
             if name not in self.terms:
@@ -73,24 +73,24 @@ class Loss(nn.Module, ABC):
         self.weights = {name: float(weights.get(name, 0.0)) for name in self.terms}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Loss:
-        # A model that is cast to half precision, with its loss inside, would round the loss's constants for good.
+        # A model may be cast to half precision with its loss inside. That must not round the loss's constants.
         return super()._apply(lambda x: at_its_precision(fn, x), recurse)
 
     @abstractmethod
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Every term, unweighted, as a scalar that can be differentiated."""
+        """Every term, unweighted, as a differentiable scalar."""
 
     def forward(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """`total`, the weighted sum, and beside it every unweighted term.
+        """`total`, the weighted sum, and every unweighted term.
 
-        A term of weight 0 is reported and contributes nothing to the total, nor to its gradient. If the loss has one
-        term and its weight is 1, total and term are the same tensor: nothing is left to compute.
+        A term of weight 0 is reported. It adds nothing to the total, nor to its gradient. If the loss has one term and
+        its weight is 1, total and term are the same tensor: nothing is left to compute.
         """
         self.target_watch.look(target)
         terms = self.compute(prediction, target)
         if set(terms) != set(self.terms):
             raise ValueError(
-                f"{type(self).__name__}.compute returned the terms {', '.join(terms)}; declared are "
+                f"{type(self).__name__}.compute returned the terms {', '.join(terms)}; it must return "
                 f"{', '.join(self.terms)}"
             )
         if list(self.weights.values()) == [1]:
@@ -99,19 +99,19 @@ class Loss(nn.Module, ABC):
 
 
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The sum of the terms whose weight is above 0: 0 times NaN or infinity stays out of it."""
+    """The sum of the terms whose weight is above 0. The others stay out: 0 times NaN or infinity would be NaN."""
     parts = [terms[name] * weight for name, weight in weights.items() if weight > 0]
     return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 
 
 def at_its_precision(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """fn(x), as `torch.nn.Module._apply` moves and casts a parameter or buffer, but for its cast."""
+    """fn(x), which moves and casts a parameter or buffer for `torch.nn.Module._apply`, without the cast."""
     moved = fn(x)
     return moved if moved.dtype == x.dtype else x.to(moved.device)
 
 
 def common_precision(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both tensors in their common floating type, at least float32: losses are not computed in half precision."""
+    """Both tensors in their common floating type, float32 at least: half precision is too coarse for losses."""
     if prediction.dtype == target.dtype == torch.float32:
         return prediction, target
     dtype = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
@@ -119,8 +119,10 @@ def common_precision(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor
 
 
 def check_same_shape(prediction: Tensor, target: Tensor, channels: tuple[int, ...]) -> None:
-    """ValueError, naming both shapes, unless they are equal, (N,C,H,W) with C in `channels`, and not empty; naming both
-    types, unless they are tensors."""
+    """Raise ValueError unless both are tensors of one shape (N,C,H,W), with C in `channels`, and hold a pixel.
+
+    The error names both shapes, or both types.
+    """
     if not (isinstance(prediction, Tensor) and isinstance(target, Tensor)):
         kinds = f"{type(prediction).__name__} and {type(target).__name__}"
         raise ValueError(f"prediction and target must be tensors, got {kinds}")

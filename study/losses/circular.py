@@ -1,4 +1,4 @@
-"""Hue diversity as a chroma-weighted circular variance: a loss of its own, and the published loss with it."""
+"""Hue diversity as a chroma-weighted circular variance: a loss of its own, and one within the anti-average loss."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from study.losses.base import Loss, check_same_shape, common_precision
 from study.losses.registry import register
 
 MEAN_CHROMA_FLOOR = 0.1
-"""Lab units. The gradient of the circular variance grows as 1 / mean chroma of the image; below this mean chroma,
-a tenth of what the eye can tell from gray, it stays as large as it is there."""
+"""Lab units. The gradient of the circular variance grows as 1 / mean chroma of the image. Below this mean chroma, a
+tenth of what the eye can tell from gray, it grows no further."""
 
 
 def circular_variance(ab: Tensor) -> Tensor:
     """Chroma-weighted circular variance of hue, one value in 0..1 per image: (N,2,H,W) or (N,3,H,W) to (N,).
 
-    V = 1 - |sum C e^(ih)| / sum C. As C e^(ih) = (a, b), no angle is computed. 0 for an image of one hue and for a
-    gray image. The values are exact and equal to `study.metrics.hue_diversity`; the gradient is finite everywhere
-    (see MEAN_CHROMA_FLOOR), and 0 where the image is gray.
+    V = 1 - |sum C e^(ih)| / sum C. As C e^(ih) = (a, b), no angle is computed. V is 0 for an image of one hue and for
+    a gray image. Values are exact and equal `study.metrics.hue_diversity`. The gradient is finite everywhere (see
+    MEAN_CHROMA_FLOOR), and 0 where the image is gray.
     """
     return _CircularVariance.apply(*ab[:, -2:].unbind(1))
 
 
 @register("circular_diversity")
 class CircularDiversityLoss(Loss):
-    """Squared error plus a hue-diversity term without the faults of a variance of angles:
+    """Squared error plus a hue-diversity term that does not take a variance of angles:
 
         lab        mean of (pred - target)^2 over pixels and the channels given
         diversity  mean over images of (V_pred - V_target)^2, V = 1 - |sum C e^(ih)| / sum C, without unit, 0..1
 
-    V is the circular variance of directional statistics (Mardia and Jupp 2000, Directional Statistics), every pixel
-    weighted by its chroma. It does not tear hues near +-180 degrees apart, does not change when all hues turn by one
-    angle, and gray pixels have no say in it. As a term of a colorization loss it is this study's correction of the
+    V is the circular variance of directional statistics (Mardia and Jupp 2000, Directional Statistics), with every
+    pixel weighted by its chroma. Hues on both sides of 180 degrees stay close. V keeps its value when all hues turn by
+    one angle. Gray pixels do not count. As a term of a colorization loss, it is this study's correction of the
     anti-average loss; we know of no publication of it.
 
-    With the default weight the gradient of diversity has about the norm of the lab term's where averaging ends: with
-    the conditional mean colours of palette_world as the prediction, batches of 32
-    (benchmarks/equal_weights.csv).
+    With the default weight, both terms have gradients of about the same norm where averaging ends: the prediction is
+    the conditional mean colours of palette_world, in batches of 32 (benchmarks/equal_weights.csv).
 
     prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
-    Raises ValueError naming both shapes where they differ or hold no pixel.
+    Raises ValueError if the shapes differ or hold no pixel, naming both.
     """
 
     head = "ab"
@@ -66,13 +65,13 @@ class AntiAverageCircularLoss(Loss):
         diversity   mean over images of (V_pred - V_target)^2, V = 1 - |sum C e^(ih)| / sum C
         confidence  mean of max(C_target - C_pred, 0)
 
-    The terms and default weights are those of `ColorizationAntiAverageLoss` (repository aitivetech/vdeg, raw Lab
-    units), but for the diversity, which is that of `CircularDiversityLoss`. V lies in 0..1 where the variance of the
-    angle reaches pi^2, so the same weight is worth less: set beside each other, the two arms show what the correction
-    changes, not which hue term is the stronger.
+    Terms and default weights are those of `ColorizationAntiAverageLoss` (repository aitivetech/vdeg, raw Lab units).
+    Only the diversity is that of `CircularDiversityLoss`. V is at most 1, the variance of an angle at most pi^2: the
+    same weight pulls less here. So the two losses side by side show what the correction changes. They do not show which
+    hue term is stronger.
 
     prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
-    Raises ValueError naming both shapes where they differ or hold no pixel.
+    Raises ValueError if the shapes differ or hold no pixel, naming both.
     """
 
     head = "ab"
@@ -123,6 +122,6 @@ class _CircularVariance(torch.autograd.Function):
 
 
 def _length(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """The length of (a, b), and where it is 0; there it is given as 1, divided by which a and b stay 0."""
+    """The length of (a, b), and where it is 0. There the length is given as 1: a and b divided by it stay 0."""
     zero = (a == 0) & (b == 0)
     return torch.hypot(a.masked_fill(zero, 1), b), zero

@@ -1,4 +1,4 @@
-"""Colorization as classification over the 313 colour bins, with class rebalancing (Zhang et al. 2016)."""
+"""Colorization as classification over the 313 colour bins, with rebalanced classes (Zhang et al. 2016)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from study.losses.base import Loss
 from study.losses.registry import register
 
 COLORED_AB = 5.0
-"""An image of which no a or b is further from 0 than this many Lab units is gray and teaches nothing."""
+"""Lab units. An image is gray, and teaches nothing, if no |a| or |b| is larger."""
 
-# Logits handled at a time on a CPU: their probabilities then stay in its cache.
+# Logits at a time on a CPU. Their probabilities then stay in its cache.
 _CHUNK = 1_300_000
 
 
@@ -28,20 +28,21 @@ class ClassificationLoss(Loss):
 
         cross_entropy = 1/P sum over pixels of  v  sum over bins q of  -z_q log softmax(logits)_q
 
-    z: the target shared among its `neighbors` nearest bins by a Gaussian of `sigma` Lab units. v: 0 in images
-    without colour (no |a| or |b| above 5 Lab units; switched off by gray_mask=False), else the class weight of
-    the target's strongest bin, w = 1 / ((1 - rebalance) prior + rebalance / 313), scaled to sum(prior w) = 1.
-    P: all pixels of the batch, gray images included, so that an image's gradient does not depend on its
-    neighbours in the batch. The gradient is then the published one, where the cross-entropy itself is averaged
-    without weights and each pixel's gradient is multiplied by v.
+    z: the target, shared among its `neighbors` nearest bins by a Gaussian of `sigma` Lab units. v: 0 in gray images (no
+    |a| or |b| above 5 Lab units; gray_mask=False switches this off), else the class weight of the target's nearest bin,
+    w = 1 / ((1 - rebalance) prior + rebalance / 313), scaled to sum(prior w) = 1. P: all pixels of the batch, gray
+    images included. So the gradient of an image does not depend on its neighbours in the batch.
 
-    prior: (313,) frequencies of the bins in the training set. With prior=None or rebalance=None no colour is
-    preferred: v is 1 (or 0 in gray images).
+    The gradient is the published one. The published code averages the cross-entropy without weights and multiplies
+    each pixel's gradient by v.
+
+    prior: (313,) frequencies of the bins in the training set. With prior=None or rebalance=None, all colours weigh the
+    same: v is 1, or 0 in gray images.
 
     prediction: logits (N,313,h,w). target: (N,2,h,w) ab or (N,3,h,w) Lab, raw Lab units; no gradient flows to it.
-    Computed in float32 at least. The target is never laid out over all bins: memory is that of the logits'
-    gradient alone, time about that of a softmax and its gradient.
-    Raises ValueError naming both shapes where they do not match or hold no pixel.
+    Computed in float32 at least. The target is never spread over all bins. So memory is that of the logits' gradient,
+    and time about that of a softmax and its gradient. Raises ValueError if the shapes do not match or hold no pixel,
+    naming both.
     """
 
     head = "bins"
@@ -91,11 +92,11 @@ class ClassificationLoss(Loss):
 
 
 class _SparseCrossEntropy(torch.autograd.Function):
-    """sum of -shares * log_softmax(logits)[indices] over bins and pixels, with its gradient in the same pass.
+    """The sum of -shares * log_softmax(logits)[indices] over bins and pixels, with its gradient in the same pass.
 
-    The gradient is worked out beside the loss, from the same softmax, and waits for backward where it will stay.
-    Where it is not at hand, it is worked out from logits and colours: for logits narrower than float32, whose
-    gradient may vanish before it is multiplied by that of the loss, and for a second backward.
+    The gradient comes from the same softmax as the loss and waits in its final memory for the backward pass. In two
+    cases the backward pass computes it from logits and colours: for a second backward pass, and for logits narrower
+    than float32, whose gradient could vanish before it is multiplied by that of the loss.
     """
 
     @staticmethod
@@ -115,19 +116,18 @@ class _SparseCrossEntropy(torch.autograd.Function):
         if gradient is None:
             gradient = torch.empty_like(logits)
             _cross_entropy(logits, ab, ctx.loss, gradient, of_loss)
-        elif gradient.device.type != "cpu" or of_loss != 1:  # looking at it on a card would mean waiting
+        elif gradient.device.type != "cpu" or of_loss != 1:  # reading it on a card would mean waiting
             gradient *= of_loss
         return gradient, None, None, None
 
 
 def left_to_definition(of_loss: Tensor) -> bool:
-    """Whether a backward pass is left to the definition and autograd: one whose own gradient is asked for too, and one
-    that a transform looks at."""
+    """Whether the definition and autograd do a backward pass: if its own gradient is wanted, or torch traces it."""
     return torch.is_grad_enabled() or traced() or not in_memory(of_loss)
 
 
 def gradient_by_definition(logits: Tensor, ab: Tensor, loss: ClassificationLoss, of_loss: Tensor) -> Tensor:
-    """The gradient of the loss times of_loss, by its definition; it can be differentiated with create_graph=True."""
+    """The gradient of the loss times of_loss, by the definition. With create_graph=True it can be differentiated."""
     twice = torch.is_grad_enabled()
     with torch.enable_grad():
         logits = logits if twice else logits.detach().requires_grad_()
@@ -144,12 +144,15 @@ def _by_definition(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tens
 def _cross_entropy(
     logits: Tensor, ab: Tensor, loss: ClassificationLoss, gradient: Tensor | None = None, of_loss: Tensor | float = 1.0
 ) -> Tensor:
-    """The cross-entropy, a few images at a time; its gradient times of_loss is written to `gradient`, laid out like
-    the logits: softmax(logits) * sum(shares) - shares, the latter only at the target's bins."""
+    """The cross-entropy, a few images at a time.
+
+    Its gradient times of_loss is written to `gradient`, which has the layout of the logits. It is
+    softmax(logits) * sum(shares) - shares, where shares are 0 but at the bins of the target.
+    """
     dtype = torch.promote_types(logits.dtype, torch.float32)
     total = torch.zeros((), dtype=dtype, device=logits.device)
     last = logits.is_contiguous(memory_format=torch.channels_last) and not logits.is_contiguous()
-    dim = 3 if last else 1  # that of the bins, last where they lie last in memory
+    dim = 3 if last else 1  # of the bins, in the order of memory
     step = max(1, _CHUNK // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
     for start in range(0, len(logits), step):
         part = slice(start, start + step)
@@ -158,8 +161,8 @@ def _cross_entropy(
         slot = None if gradient is None else gradient[part].permute(0, 2, 3, 1) if last else gradient[part]
         room = slot if slot is not None and slot.dtype == dtype else torch.empty_like(z, dtype=dtype)
         softmax = torch.softmax(z, dim, dtype, out=room)
-        # -log_softmax from the strongest bin: its softmax is at least 1/313, so that this log never is that of 0, and
-        # the logits meet as differences, which stay exact however large they are.
+        # -log_softmax, starting from the strongest bin. Its softmax is at least 1/313, so no logarithm of 0 is taken.
+        # Logits enter as differences: those stay exact however large the logits are.
         missed = z.amax(dim, keepdim=True).to(dtype) - z.gather(dim, index)
         missed -= softmax.amax(dim, keepdim=True).log_()
         total += (missed * share).sum()

@@ -1,4 +1,4 @@
-"""The anti-average loss and LPIPS together, as one loss that an arm can name."""
+"""The anti-average loss and LPIPS as one loss that settings can name."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from study.losses.registry import register
 
 @register("anti_average_lpips")
 class AntiAverageLPIPSLoss(Loss):
-    """The anti-average loss plus 0.3 LPIPS, a combination that is proposed with it:
+    """The anti-average loss plus 0.3 LPIPS, a combination proposed together with it:
 
         lab, saturation, diversity, confidence  as in `ColorizationAntiAverageLoss`, raw units, published weights
         lpips                                   as in `PerceptualLoss` (Zhang et al. 2018), without unit
 
-    The four terms are computed on a and b: lightness is passed through, and taken in it would only divide the lab
-    term by 3 instead of 2. So they are those of `ColorizationAntiAverageLoss` on the ab of the same pictures. In the
-    study this loss sees full resolution, because LPIPS compares pictures, while the losses on ab alone see half.
+    The four terms are computed on a and b. They are those of `ColorizationAntiAverageLoss` on the ab of the same
+    pictures: networks do not predict lightness, and it would only divide the lab term by 3 instead of 2. LPIPS compares
+    pictures, so this loss sees full resolution; losses on ab alone see half.
 
-    net, weights: as in `PerceptualLoss`; weights is the path of the trunk's weights or "untrained" (for tests).
+    net, weights: as in `PerceptualLoss`; weights is the path of the trunk's weights, or "untrained" (for tests).
 
-    prediction, target: (N,3,H,W) Lab, raw units, at least 31 pixels high and wide (vgg 16, squeeze 17). LPIPS is
-    computed in float32, the others in float32 at least, also under autocast. Weights are those of this loss; set those
-    of its part `anti_average` here, not there.
-    Raises StudyError, one line, where the weights of LPIPS cannot be had; ValueError naming both shapes where they
-    differ, are not Lab pictures, or are too small.
+    prediction, target: (N,3,H,W) Lab, raw Lab units, at least 31 pixels high and wide (vgg 16, squeeze 17). LPIPS is
+    computed in float32, the others in float32 at least, also under autocast. Set the weights of all terms on this loss,
+    not on its part `anti_average`.
+
+    Raises StudyError, one line, if the weights of LPIPS cannot be had; ValueError if the shapes differ, are not Lab
+    pictures or are too small, naming both.
     """
 
     head = "ab"

@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al. 2018) between Lab pictures as a loss."""
+"""LPIPS (Zhang et al. 2018) between Lab pictures, as a loss."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = ["PerceptualLoss", "perceptual_availability"]
 class PerceptualLoss(nn.Module):
     """Mean LPIPS distance (version 0.1) of a batch; 0 for identical pictures.
 
-    pred, target: (N,3,H,W) Lab, raw units, at least 31 pixels high and wide (vgg 16, squeeze 17). Both are
-    turned into sRGB, clipped to its gamut (where a clipped channel has gradient 0), and scaled to [-1,1].
-    Returns a scalar, differentiable in pred, and in target if that asks for a gradient. Computed in float32,
-    also under autocast and in a model that is cast to another precision. To be added to another loss:
+    pred, target: (N,3,H,W) Lab, raw Lab units, at least 31 pixels high and wide (vgg 16, squeeze 17). Both are
+    converted to sRGB, clipped to its gamut and scaled to [-1,1]. A clipped channel has gradient 0. Returns a scalar,
+    differentiable in pred, and in target if that asks for a gradient. Computed in float32, also under autocast and in a
+    model that is cast to another precision. Add it to another loss:
 
         total = anti_avg(pred, target)["total"] + 0.3 * perceptual(pred, target)
 
-    net: the trunk, "alex", "vgg" or "squeeze"; distances of different nets cannot be compared.
-    weights: path of the trunk's ImageNet weights as torchvision publishes them (the linear layers on top come
-    with the package lpips). Without it the environment variable STUDY_LPIPS_WEIGHTS, then torch's hub cache, then a
-    download into that cache. "untrained" takes random weights, always the same: for tests only.
+    net: the trunk, "alex", "vgg" or "squeeze". Distances of different nets cannot be compared.
+    weights: the path of the trunk's ImageNet weights as torchvision publishes them; the linear layers on top come with
+    the package lpips. By default the file named by the environment variable STUDY_LPIPS_WEIGHTS, else the one in
+    torch's hub cache, else a download into that cache. "untrained" gives random weights, always the same: for tests.
 
-    Raises StudyError when net is unknown, lpips is not installed, or the weights cannot be had; the forward pass
-    raises ValueError naming both shapes where they differ or are too small.
+    Raises StudyError if net is unknown, lpips is not installed, or the weights cannot be had. The forward pass warns
+    once about wrong units, and raises ValueError if the shapes differ or are too small, naming both.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class PerceptualLoss(nn.Module):
             return torch.stack([lin((x - y).square()).mean() for lin, x, y in layers]).sum()
 
     def train(self, mode: bool = True) -> PerceptualLoss:
-        """Stays in evaluation mode, also as a part of a module in training: LPIPS has dropout inside."""
+        """Stay in evaluation mode, also inside a module in training: LPIPS has dropout inside."""
         return super().train(False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PerceptualLoss:
-        # Cast with the model that it is a part of, the weights would be rounded, and the pictures are float32.
+        # A model may be cast with this loss inside. That must not round the weights: the pictures are float32.
         return super()._apply(lambda x: at_its_precision(fn, x), recurse)
 
     def _features(self, lab: Tensor) -> list[Tensor]:
@@ -75,6 +75,6 @@ class PerceptualLoss(nn.Module):
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Features divided by their norm over the channels; like lpips's own, but the gradient at 0 is 0, not NaN."""
+    """Features divided by their norm over the channels, as in lpips. But the gradient at 0 is 0, not NaN."""
     norm = features.square().sum(1, keepdim=True).clamp(min=1e-20).sqrt()
     return features / (norm + 1e-10)

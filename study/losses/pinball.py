@@ -1,4 +1,4 @@
-"""Quantile regression of chroma: a vividness between timid and garish that can be chosen."""
+"""Quantile regression of chroma: the quantile sets how vivid the prediction is."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from study.losses.registry import register
 
 @register("pinball")
 class PinballLoss(Loss):
-    """Squared error plus the pinball (quantile) loss on chroma; with d = C_target - C_pred of every pixel:
+    """Squared error plus the pinball (quantile) loss on chroma, with d = C_target - C_pred of every pixel:
 
         lab      mean of (pred - target)^2 over pixels and the channels given
         pinball  mean of max(quantile d, (quantile - 1) d)
 
-    quantile: in 0..1, both excluded. Alone, the term is smallest at this quantile of the possible chromas (Koenker
-    and Bassett 1978, Regression Quantiles): with 0.75 too little chroma costs three times as much as too much. The
-    published confidence term is its limit at quantile 1, which never lowers chroma; 0.5 is half the absolute error.
-    Like every per-pixel term it leaves the hue that of the mean colour.
+    quantile: above 0 and below 1. Alone, the term is smallest at this quantile of the possible chromas (Koenker and
+    Bassett 1978, Regression Quantiles). At 0.75, too little chroma costs three times as much as too much. The published
+    confidence term is the limit at quantile 1; it never lowers chroma. At 0.5 the term is half of the absolute error.
+    Like every per-pixel term, it keeps the hue of the mean colour.
 
-    With the default weight the gradients of both terms have about the same norm on palette_world where the prediction
-    has the target's hue and half its chroma (benchmarks/equal_weights.csv).
+    With the default weight, both terms have gradients of about the same norm on palette_world if the prediction has
+    the target's hue and half of its chroma (benchmarks/equal_weights.csv).
 
     prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
-    Raises ValueError naming both shapes where they differ or hold no pixel, and for a quantile out of range.
+    Raises ValueError if the shapes differ or hold no pixel, naming both, and for a quantile out of range.
     """
 
     head = "ab"

@@ -14,18 +14,19 @@ from study.losses.registry import register
 
 @register("mse")
 class MSELoss(Loss):
-    """Mean squared error over the channels given: the loss whose optimum is the mean of all plausible colours.
+    """Mean squared error over the channels given. Its optimum is the mean of all plausible colours.
 
-    Its one term is called `lab`, because it is that term of the anti-average loss by itself.
+    Its one term is called `lab`: it is the lab term of the anti-average loss.
     """
 
     head = "ab"
     terms: ClassVar[dict[str, float]] = {"lab": 1.0}
 
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units; the term is in squared Lab units.
+        """The term in squared Lab units, computed in float32 at least.
 
-        Computed in float32 at least. Raises ValueError, naming both shapes, where they differ or hold no pixel.
+        prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Raises ValueError if the shapes differ or hold
+        no pixel, naming both.
         """
         check_same_shape(prediction, target, channels=(2, 3))
         return {"lab": mse_loss(*common_precision(prediction, target))}
@@ -35,9 +36,9 @@ class MSELoss(Loss):
 class HuberLoss(Loss):
     """Huber (smooth L1) loss: d^2 / 2 where |d| <= delta, delta (|d| - delta / 2) elsewhere, mean over channels.
 
-    delta: Lab units. The default 1 is that of Zhang et al. 2017 (Real-Time User-Guided Image Colorization), whose
-    released code has delta = 1/110 on ab / 110. It is close to the absolute error, whose optimum is the median
-    of each channel: a robust average, but still an average.
+    delta: Lab units. The default 1 is that of Zhang et al. 2017 (Real-Time User-Guided Image Colorization); their
+    released code has delta = 1/110 on ab / 110. The loss is close to the absolute error, whose optimum is the median of
+    each channel: a robust average, but still an average.
     """
 
     head = "ab"
@@ -50,9 +51,10 @@ class HuberLoss(Loss):
         self.delta = float(delta)
 
     def compute(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units; the term is in squared Lab units.
+        """The term in squared Lab units, computed in float32 at least.
 
-        Computed in float32 at least. Raises ValueError, naming both shapes, where they differ or hold no pixel.
+        prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Raises ValueError if the shapes differ or hold
+        no pixel, naming both.
         """
         check_same_shape(prediction, target, channels=(2, 3))
         return {"huber": huber_loss(*common_precision(prediction, target), delta=self.delta)}

@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance between the colours of two images, wherever in the image they are."""
+"""The sliced Wasserstein distance between the colours of two images, whatever their places in the image."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ class SlicedWassersteinLoss(Loss):
         lab                 mean of (pred - target)^2 over pixels and the channels given
         sliced_wasserstein  mean over images, directions and pixels of (sort(<d, pred>) - sort(<d, target>))^2
 
-    The squared sliced 2-Wasserstein distance of the ab colours (Rabin, Peyre, Delon and Bernot 2011, Wasserstein
-    Barycenter and its Application to Texture Mixing), over `directions` (2 or more) evenly spaced unit vectors d of
-    the ab plane, d_k = (cos(pi k / directions), sin(pi k / directions)): fixed, so equal inputs give equal bits.
+    The term is the squared sliced 2-Wasserstein distance of the ab colours (Rabin, Peyre, Delon and Bernot 2011,
+    Wasserstein Barycenter and its Application to Texture Mixing). Its `directions` (2 or more) are evenly spaced unit
+    vectors of the ab plane, d_k = (cos(pi k / directions), sin(pi k / directions)). They are fixed, so equal inputs
+    give equal bits.
 
-    It is 0 if both images hold the same colours, in any order, and at most the lab term on ab, with equality for
-    images of one pixel: both have the same scale and the unit squared Lab. It asks for as many vivid pixels as the
-    target has, but not for them in the right place, so the lab term can hardly object where hues are uncertain.
+    The term is 0 if both images hold the same colours, in any order. It is at most the lab term on ab, and equal to it
+    for images of one pixel: both are in squared Lab units. It asks for as many vivid pixels as the target has, but not
+    in the right places. So it hardly conflicts with the lab term where hues are uncertain.
 
-    With the default weight the gradients of both terms have about the same norm on palette_world
+    With the default weight, both terms have gradients of about the same norm on palette_world
     (benchmarks/equal_weights.csv).
 
-    prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast;
-    memory: some copies of the image per direction.
-    Raises ValueError naming both shapes where they differ or hold no pixel, and for fewer than two directions.
+    prediction, target: (N,2,H,W) ab or (N,3,H,W) Lab, raw Lab units. Computed in float32 at least, also under autocast.
+    It takes the memory of some copies of the image per direction. Raises ValueError if the shapes differ or hold no
+    pixel, naming both, and for fewer than two directions.
     """
 
     head = "ab"
@@ -58,5 +59,5 @@ class SlicedWassersteinLoss(Loss):
         """Sorted projections of the colours, (N,D,H*W)."""
         a, b = picture[:, -2:].flatten(2).unsqueeze(2).unbind(1)
         cos, sin = torch.tensor(self.directions, dtype=picture.dtype, device=picture.device).T[:, :, None]
-        # Sums, not a matrix product: autocast would compute that in half precision.
+        # Sums, because autocast would compute a matrix product in half precision.
         return (a * cos + b * sin).sort(dim=-1, stable=True).values

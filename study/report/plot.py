@@ -85,12 +85,20 @@ def drawing(width: float, height: float, rows: int = 1, columns: int = 1, **opti
         yield figure, axes[0] if rows == columns == 1 else axes
 
 
+def settle(figure: Figure) -> None:
+    """Lay the figure out once; it would be done anew with every drawing."""
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
 def finish(figure: Figure, name: str, title: str, alt: str) -> Plot:
     """The figure as SVG without dates, and with ids that no other figure shares.
 
     What carries the id "arm-<index>" gets data-arm instead, so that a page can light up one arm.
     """
     file = io.BytesIO()
+    settle(figure)
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = ElementTree.fromstring(file.getvalue())
     used = {part for node in root.iter() for value in node.attrib.values() for part in re.findall(r"#([\w-]+)", value)}
@@ -134,8 +142,7 @@ def legend_of(figure: Figure, styles: Iterable[Style], columns: int = 5) -> None
 
 def write_labels(axes: Axes, labels: list[tuple[str, float, float]], size: float = 9.5) -> None:
     """Write names beside their points (name, x, y), none over another, with a thin line where they had to move."""
-    axes.figure.draw_without_rendering()  # settles the layout, which the labels need
-    axes.figure.set_layout_engine("none")
+    settle(axes.figure)  # the labels are placed in pixels
     texts = [axes.text(x, y, name, fontsize=size, zorder=6) for name, x, y in labels]
     if texts:
         adjust_text(texts, ax=axes, iter_lim=400, expand=(1.15, 1.5), force_text=(0.3, 0.5), force_static=(0.2, 0.4),

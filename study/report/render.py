@@ -77,8 +77,8 @@ def environment(kind: str) -> Environment:
 
 def markdown_escape(value: str) -> Markup:
     """Text that Markdown shows as it is, also inside a table."""
-    plain = " ".join(str(value).split())
-    return Markup(re.sub(r"([\\`*_\[\]|~$<>]|^[#+-](?= )|^\d+(?=\. ))", r"\\\1", plain).replace("&", "&amp;"))
+    plain = re.sub(r"([\\`*_\[\]|~$<>]|^[#+-](?= ))", r"\\\1", " ".join(str(value).split()))
+    return Markup(re.sub(r"^(\d+)\.(?= )", r"\1\\.", plain).replace("&", "&amp;"))
 
 
 def markdown_code(name: str) -> Markup:

@@ -12,8 +12,9 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
@@ -23,10 +24,26 @@ from study.config.arms import Arm
 from study.errors import StudyError
 from study.search.objectives import OBJECTIVES
 from study.search.space import FamilySpace
-from study.search.storage import SearchStorage
 
 STARTUP = 8  # proposals before TPE takes over, those that are enqueued among them
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class SearchStorage(Protocol):
+    """What the search needs of a storage.
+
+    optuna: the storage as Optuna takes it. alone: no other process can work on it. worker: name of this process.
+    """
+
+    optuna: Any
+    alone: bool
+    worker: str
+
+    def lock(self, name: str) -> AbstractContextManager[Any]:
+        """Hold the lock `name`, shared by all processes on this storage."""
+
+    def is_dead(self, worker: str) -> bool:
+        """Whether the process of that name has ended."""
 
 
 @dataclass

@@ -20,7 +20,6 @@ from study.config.study import CompareSettings
 from study.errors import StudyError
 from study.metrics import METRICS as CARDS
 from study.search.candidates import Candidate, Candidates
-from study.search.fingerprints import finalists_digest
 from study.search.front import knee
 from study.search.objectives import METRICS, OBJECTIVES
 from study.search.recommend import SCORES, best_point, passed
@@ -80,7 +79,7 @@ def refit_scores(search: Search, arms: list[Arm]) -> list[Refit | None]:
     Intervals are of the two-level bootstrap over seeds and validation pictures (95 %); vividness has none.
     """
     seeds = [FRESH_SEEDS + k for k in range(search.settings.fresh_seeds)]
-    seconds, scores = search.train_and_score([(arm, seed) for arm in arms for seed in seeds], search.full)
+    seconds, scores = search.training.train_and_score([(arm, seed) for arm in arms for seed in seeds], search.full)
     results: list[Refit | None] = []
     for start in range(0, len(scores), len(seeds)):
         of_arm = scores[start : start + len(seeds)]
@@ -92,7 +91,7 @@ def refit_scores(search: Search, arms: list[Arm]) -> list[Refit | None]:
             table = np.stack([score[name] for score in of_arm])
             refit[name] = with_interval(name, table, search.project.study(search.study).compare)
         refit["fidelity"] = refit["ab_rmse"]
-        by_seed = [search.judge.summary(score)["vividness"] for score in of_arm]
+        by_seed = [search.training.judge.summary(score)["vividness"] for score in of_arm]
         refit["vividness"] = {"mean": float(np.mean(by_seed)), "low": None, "high": None}
         results.append(refit)
     return results
@@ -156,7 +155,7 @@ def _key(search: Search, arms: dict[str, Arm]) -> str:
             },
             "fresh_seeds": search.settings.fresh_seeds,
             "compare": search.project.study(search.study).compare.model_dump(),
-            "code": finalists_digest(search.device),
+            "code": search.code[1],
         }
     )
 

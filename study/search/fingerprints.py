@@ -23,14 +23,9 @@ JUDGING = Path(__file__).with_name("runner.py")
 SELECTING = Path(__file__).with_name("finalists.py")
 
 
-def trials_digest(device: str) -> str:
-    """Fingerprint of the code that decides the candidates and their scores on `device`."""
-    return code_fingerprint(JUDGING, device=device)
-
-
-def finalists_digest(device: str) -> str:
-    """Fingerprint of the code that on `device` decides, from the candidates, the finalists and the recommendation."""
-    return code_fingerprint(SELECTING, device=device)
+def search_code(device: str) -> tuple[str, str]:
+    """Fingerprints of the code on `device` that proposes and judges candidates, and of that which recommends."""
+    return code_fingerprint(JUDGING, device=device), code_fingerprint(SELECTING, device=device)
 
 
 def made_from(

@@ -20,7 +20,8 @@ recommends the middle of a region in place of a point.
 5. The range of a number is from its smallest to its largest value over the region. Where weights are correlated, the
    middles of the ranges need not lie in the region. So the middle is the point of the region with one significant digit
    that is nearest to them, with logarithms as coordinates and 0 where `axes` places it. Of points that are at most a
-   factor of 1.5 further away, those are preferred that pass the rule without allowance: they lie inside.
+   factor of 1.5 further away, those are preferred that pass the rule without allowance: they lie inside. When a region
+   is so small that no point of it has one significant digit, the nearest such point stands for it.
 
 Why surfaces: of 20 candidates only one or two lie within a standard error of the best. Why this SE and not the noise of
 two candidates alone: between candidates the surface itself is uncertain. In simulated repeats on surfaces like those of
@@ -125,7 +126,8 @@ def find_region(
 class _Grid:
     """The points at which surfaces are evaluated: all combinations of options, and within each all of numbers.
 
-    values: (n, numbers) of the searched numbers. chosen: (n, options), which of its values each option has.
+    values: (n, numbers) of the searched numbers. chosen: (n, options), which of its values each option has. tried:
+    which points of a block, one combination of options, have values that are tried.
     """
 
     def __init__(self, axes: dict[str, Axis], options: dict[str, list[Any]]) -> None:
@@ -139,6 +141,7 @@ class _Grid:
         self.shape = tuple(map(len, along))
         numbers = np.array(list(product(*along)))
         self.block = len(numbers)
+        self.tried = np.all([np.isin(numbers[:, k], axis.values) for k, axis in enumerate(axes.values())], axis=0)
         self.values = np.tile(numbers, (len(self.combinations), 1))
         self.chosen = np.repeat(np.array(self.combinations, dtype=int), self.block, axis=0)
 
@@ -167,15 +170,16 @@ class _Grid:
 
     def middle(self, rows: np.ndarray, as_good: np.ndarray) -> int:
         """The row in the middle of `rows`: see point 5 above. as_good: (n,), which points pass without allowance."""
-        logs = np.stack([axis.log(self.values[rows, k]) for k, axis in enumerate(self.axes.values())], axis=1)
-        far = np.linalg.norm(logs - (logs.min(0) + logs.max(0)) / 2, axis=1)
-        tried = np.all(
-            [np.isin(self.values[rows, k], axis.values) for k, axis in enumerate(self.axes.values())], axis=0
-        )
-        if not tried.any():
-            tried[:] = True
-        near = far <= far[tried].min() + math.log(NEARBY)
-        return int(rows[np.lexsort((far, ~(near & as_good[rows]), ~tried))[0]])
+        start = rows[0] - rows[0] % self.block
+        tried = start + np.flatnonzero(self.tried)
+        pool = np.intersect1d(rows, tried) if np.isin(rows, tried).any() else tried
+        middles = (self._logs(rows).min(0) + self._logs(rows).max(0)) / 2
+        far = np.linalg.norm(self._logs(pool) - middles, axis=1)
+        near = far <= far.min() + math.log(NEARBY)
+        return int(pool[np.lexsort((far, ~(near & as_good[pool])))[0]])
+
+    def _logs(self, rows: np.ndarray) -> np.ndarray:
+        return np.stack([axis.log(self.values[rows, k]) for k, axis in enumerate(self.axes.values())], axis=1)
 
     def options_among(self, inside: np.ndarray, rows: np.ndarray) -> dict[str, list[Any]]:
         """The values of each option with which a point of `rows` stays inside when only that option is changed."""
@@ -231,9 +235,11 @@ def _nearer(x: np.ndarray, some: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _range(axis: Axis, values: np.ndarray, middle: float) -> Range:
+    """The range of these values, its ends among the values that are tried."""
     low, high = values.min(), values.max()
     return Range(
-        *map(float, axis.nearest(np.array([low, high]))),
+        float(min(axis.nearest(low), middle)),
+        float(max(axis.nearest(high), middle)),
         float(middle),
         bool(low == axis.values[0] > 0),
         bool(high == axis.values[-1]),

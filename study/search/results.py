@@ -138,9 +138,10 @@ def _content(
         name: _family(search, search.open(name), judged[name], found, best, worst) for name, found in selected.items()
     }
     seconds = baseline["seconds"] + sum(family["training_seconds"] for family in families.values())
+    made = made_from(search.project, search.study, settings, selected, search.slack)
     content = {
         "study": search.study,
-        "data": search.prepared.manifest["data_hash"],
+        "data": made["data"],
         "objective": "pareto" if search.slack is None else {"constrained": {"slack": search.slack}},
         "budget": {
             **settings.model_dump(exclude={"families"}),
@@ -152,14 +153,13 @@ def _content(
             "says": _budget_in_words(search),
         },
         "objectives": FORMULAS,
-        "truth": search.judge.truth,
+        "truth": search.training.judge.truth,
         "baseline": {"arm": search.baseline.name, "searched": search.baseline_scores, "refit": baseline},
         "ideal_point": dict(zip(OBJECTIVES, best.tolist(), strict=True)),
         "reference_point": dict(zip(OBJECTIVES, worst.tolist(), strict=True)),
         "families": families,
         "training_seconds": round(seconds, 1),
     }
-    made = made_from(search.project, search.study, settings, selected, search.slack)
     return content | advice(search, content) | {"made_from": made}
 
 

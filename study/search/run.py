@@ -12,9 +12,10 @@ from study.errors import StudyError
 from study.files import read_json
 from study.project import Project
 from study.search.finalists import finalists_known, refit_baseline, select_finalists
-from study.search.fingerprints import made_from
+from study.search.fingerprints import made_from, search_code
 from study.search.results import FILES, write_results
 from study.search.runner import Search
+from study.search.scoring import Scorer
 from study.search.storage import open_storage
 
 
@@ -63,7 +64,8 @@ def search(
         return recorded
 
     with open_storage(project.root, study, storage or os.environ.get("STUDY_STORAGE") or None) as opened:
-        own = Search(project, study, settings, jobs, opened, report, limit)
+        scorer = Scorer(project, study, jobs)
+        own = Search(project, study, settings, scorer, opened, report, search_code(scorer.device), limit)
         for name in wanted:
             own.open(name)  # a mistake in a later family shows before the first one is searched
         kept = _kept(own, wanted, folder)

@@ -6,39 +6,45 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from study.config.arms import Arm, load_arm
 from study.config.search_space import Space, load_space
 from study.config.study import SearchSettings, TrainSettings
-from study.data.prepared import Prepared
 from study.errors import StudyError
 from study.project import Project
-from study.search.candidates import Candidate, Candidates
-from study.search.fingerprints import trials_digest
+from study.search.candidates import Candidate, Candidates, SearchStorage
 from study.search.front import clearly_dominated, knee, non_dominated, paired_noise
 from study.search.objectives import OBJECTIVES, Judge
-from study.search.space import open_family
-from study.search.storage import SearchStorage
-from study.training.cell import Cell
-from study.training.executor import run_cells
-from study.training.machine import prepare_torch, resolve_device
-from study.training.networks import load_network
+from study.search.space import Start, open_family
 
 # Seeds that no study uses for its arms: candidates are judged on the first, finalists are trained again on the second.
 SEARCH_SEEDS, FRESH_SEEDS = 10_000, 20_000
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
+class Training(Protocol):
+    """What the search needs of training; see `scoring.Scorer`."""
+
+    device: str
+    judge: Judge
+    pace: float | None
+
+    def train_and_score(
+        self, wanted: list[tuple[Arm, int]], train: TrainSettings
+    ) -> tuple[list[float], list[dict[str, np.ndarray] | None]]:
+        """Seconds of training and scores per picture of each arm and seed."""
+
+
 @dataclass
 class Search:
     """A search on one study: its settings, data and storage.
 
+    code: fingerprints of the code that judges candidates and of that which selects finalists.
     slack: None for the search with three objectives. Otherwise vividness alone is searched: ab_rmse may exceed that of
     the pipeline's baseline by at most this share (0.1: by 10 %), and hue diversity must be no further off.
     """
@@ -46,16 +52,14 @@ class Search:
     project: Project
     study: str
     settings: SearchSettings
-    jobs: int
+    training: Training
     storage: SearchStorage
     report: Callable[[str], None]
+    code: tuple[str, str]
     slack: float | None = None
     families: dict[str, Candidates] = field(default_factory=dict)
-    _pictures: int = 0
-    _seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        prepare_torch()
         for seed in self.project.study(self.study).seeds:
             for first, count in ((SEARCH_SEEDS, self.settings.seeds), (FRESH_SEEDS, self.settings.fresh_seeds)):
                 if first <= seed < first + count:
@@ -64,24 +68,9 @@ class Search:
     # -- what is fixed ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def prepared(self) -> Prepared:
-        """The study's prepared data."""
-        return self.project.prepared(self.study)
-
-    @cached_property
     def space(self) -> Space:
         """The checked ablations/search_space.yaml."""
         return load_space(self.project.root)
-
-    @cached_property
-    def device(self) -> str:
-        """Where cells are trained and judged."""
-        return resolve_device(self.full.device)
-
-    @cached_property
-    def judge(self) -> Judge:
-        """The validation pictures. Test pictures are never loaded."""
-        return Judge(self.prepared.images("val"), self.device)
 
     @cached_property
     def full(self) -> TrainSettings:
@@ -101,10 +90,15 @@ class Search:
     def open(self, name: str) -> Candidates:
         """The candidates of the family `name` so far."""
         if name not in self.families:
-            model = self.project.study(self.study).model
-            space = open_family(
-                name, self.space, self.prepared, self.project.root, model, self.full, self.device, SEARCH_SEEDS
+            prepared = self.project.prepared(self.study)
+            start = Start(
+                self.project.study(self.study).model,
+                self.full,
+                prepared.images("train"),
+                self.training.device,
+                SEARCH_SEEDS,
             )
+            space = open_family(name, self.space, prepared.prior, self.project.root, start)
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)
             facts = {
                 # The template's cell stands for data, network, training settings and training code.
@@ -115,7 +109,7 @@ class Search:
                 "batch": self.settings.batch,
                 "seed": self.settings.seed,
                 "limits": None if self.slack is None else self._limits(),
-                "code": trials_digest(self.device),
+                "code": self.code[0],
             }
             constraints = None if self.slack is None else self._violations
             self.families[name] = Candidates(self.storage, self.study, space, facts, self.settings.seed, constraints)
@@ -137,39 +131,13 @@ class Search:
     def baseline_scores(self) -> dict[str, float]:
         """Scores of the baseline trained and judged as the candidates are, on all of their seeds."""
         seeds = [SEARCH_SEEDS + k for k in range(self.settings.seeds)]
-        _, scores = self.train_and_score([(self.baseline, seed) for seed in seeds], self.short)
+        _, scores = self.training.train_and_score([(self.baseline, seed) for seed in seeds], self.short)
         if None in scores:
             raise StudyError(f"the baseline {self.baseline.name} diverged: lower its learning rate, then search again")
-        means = [self.judge.summary(score) for score in scores]
+        means = [self.training.judge.summary(score) for score in scores]
         return {name: float(np.mean([mean[name] for mean in means])) for name in means[0]}
 
-    # -- training and judging --------------------------------------------------------------------------------------
-
-    def train_and_score(
-        self, wanted: list[tuple[Arm, int]], train: TrainSettings
-    ) -> tuple[list[float], list[dict[str, np.ndarray] | None]]:
-        """Train arms on seeds where that is not done yet, and score them.
-
-        Returns the seconds of training of each, and its scores as `Judge.per_image` gives them, None where it diverged.
-        """
-        cells = [cell for arm, seed in wanted for cell in self.project.cells(self.study, [arm], [seed], train)]
-        started = time.perf_counter()
-        new = {cell.signature for cell in cells if self.project.store.record(cell.signature) is None}
-        records = run_cells(cells, self.project.store, self.jobs)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            scores = list(pool.map(self._score, cells, records))
-        if new:
-            self._seconds += time.perf_counter() - started
-            self._pictures += train.images * len(new)
-        return [record["seconds"] for record in records], scores
-
-    def _score(self, cell: Cell, record: dict[str, Any]) -> dict[str, np.ndarray] | None:
-        if record["status"] == "diverged":
-            return None
-        model = load_network(self.project.store.path(cell.signature), self.project.root, self.device)
-        scores = self.judge.per_image(model, cell.arm.decode.temperature)
-        usable = all(np.isfinite(value) for value in self.judge.summary(scores).values())
-        return scores if usable else None
+    # -- judging ---------------------------------------------------------------------------------------------------
 
     def judge_batch(self, batch: list[Candidate], finished: list[Candidate]) -> None:
         """Give every candidate of `batch` its scores, one seed after the other, on the same seeds for all.
@@ -185,13 +153,13 @@ class Search:
         open_ = list(batch)
         for k in range(self.settings.seeds):
             wanted = [(candidate.arm, SEARCH_SEEDS + k) for candidate in open_]
-            seconds, scores = self.train_and_score(wanted, self.short)
+            seconds, scores = self.training.train_and_score(wanted, self.short)
             for candidate, spent, score in zip(open_, seconds, scores, strict=True):
                 candidate.seconds.append(spent)
                 if score is None:
                     candidate.diverged = True
                 else:
-                    candidate.scores.append(self.judge.summary(score))
+                    candidate.scores.append(self.training.judge.summary(score))
             open_ = [candidate for candidate in open_ if not candidate.diverged]
             known = [candidate.table for candidate in (*earlier, *told, *open_) if len(candidate.scores) > k]
             open_ = [candidate for candidate in open_ if not clearly_dominated(candidate.table, known, noise)]
@@ -224,8 +192,8 @@ class Search:
             values = ", ".join(f"{key} {best.mean(key):.3g}" for key in OBJECTIVES)
             line += f"; knee so far {values} ({family.space.in_words(family.space.point(best.arm))})"
         left = (self.settings.trials - len(finished) + left_after) * self.settings.seeds * self.short.images
-        if left and self._pictures:
-            line += f"; {_in_words(left * self._seconds / self._pictures)} of candidates left"
+        if left and self.training.pace is not None:
+            line += f"; {_in_words(left * self.training.pace)} of candidates left"
         self.report(line)
 
     def is_full(self, candidate: Candidate) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from optuna import Trial
 
@@ -16,7 +17,6 @@ from study.color.tensors import images_to_tensor
 from study.config.arms import Arm, ArmTraining, DecodeSettings, load_arm
 from study.config.search_space import FILE, Family, Point, Range, Space
 from study.config.study import ModelSettings, TrainSettings
-from study.data.prepared import Prepared
 from study.errors import StudyError
 from study.losses import build_loss
 from study.models import build_model
@@ -196,30 +196,35 @@ class FamilySpace:
         return f"{FILE}: families.{self.name}.enqueue ({point.name}): "
 
 
-def open_family(
-    name: str,
-    space: Space,
-    prepared: Prepared,
-    root: Path,
-    model_settings: ModelSettings,
-    train: TrainSettings,
-    device: str,
-    seed: int,
-) -> FamilySpace:
+@dataclass(frozen=True)
+class Start:
+    """The network before training, at which gradients are measured.
+
+    images: uint8 (N,S,S,3) training pictures.
+    """
+
+    model: ModelSettings
+    train: TrainSettings
+    images: np.ndarray
+    device: str
+    seed: int
+
+
+def open_family(name: str, space: Space, prior: np.ndarray, root: Path, start: Start) -> FamilySpace:
     """The family `name` beside its template arm; StudyError in one line when they do not fit each other.
 
-    model_settings, train, device, seed: of the network before training at which gradient ratios are measured.
+    prior: (313,) frequencies of the colour bins. start: where gradient ratios are measured.
     """
     family, where = space.family(name), f"{FILE}: families.{name}"
     template = load_arm(root, family.arm)
     if template.control or template.tuned:
         raise StudyError(f"{where}.arm: {family.arm} is no arm with weights of its own")
     try:
-        loss = build_loss(template.loss, prepared.prior, root)
+        loss = build_loss(template.loss, prior, root)
         for option, choices in family.options.items():
             for choice in choices.choices:
                 options = template.loss.options | {option: choice}
-                build_loss(template.loss.model_copy(update={"options": options}), prepared.prior, root)
+                build_loss(template.loss.model_copy(update={"options": options}), prior, root)
     except StudyError as error:
         raise StudyError(f"{where}: {error}") from error
     for term in family.weights:
@@ -235,35 +240,23 @@ def open_family(
         if not fixed:
             raise StudyError(f"{where}.units: gradient_ratio needs a term that is not searched to compare with")
         reference = next(iter(fixed))
-        norms = gradient_norms(
-            template, [reference, *family.weights], prepared, root, model_settings, train, device, seed
-        )
+        norms = gradient_norms(template, [reference, *family.weights], prior, root, start)
         for term in family.weights:
             if not (math.isfinite(norms[term]) and norms[term] > 0 and norms[reference] > 0):
                 raise StudyError(f"{where}.units: {term} has no gradient before training; use units: own")
             scales[term] = fixed[reference] * norms[reference] / norms[term]
-    return FamilySpace(name, family, template, fixed, dict(loss.weights), scales, train.learning_rate)
+    return FamilySpace(name, family, template, fixed, dict(loss.weights), scales, start.train.learning_rate)
 
 
-def gradient_norms(
-    template: Arm,
-    terms: list[str],
-    prepared: Prepared,
-    root: Path,
-    model_settings: ModelSettings,
-    train: TrainSettings,
-    device: str,
-    seed: int,
-) -> dict[str, float]:
+def gradient_norms(template: Arm, terms: list[str], prior: np.ndarray, root: Path, start: Start) -> dict[str, float]:
     """Norm of each term's unweighted gradient with respect to the output of the network before training.
 
-    Measured on the first training batch of `seed`. It is how hard a term of weight 1 pulls on the colours.
+    Measured on the first training batch of the seed. It is how hard a term of weight 1 pulls on the colours.
     """
-    loss = build_loss(template.loss, prepared.prior, root).to(device)
-    model = build_model(model_settings, loss.head, seed, root).to(device)
-    images = prepared.images("train")
-    batch = images[BatchOrder(len(images), train.batch, seed).indices(0)]
-    lab = rgb_to_lab(images_to_tensor(batch, device))
+    loss = build_loss(template.loss, prior, root).to(start.device)
+    model = build_model(start.model, loss.head, start.seed, root).to(start.device)
+    order = BatchOrder(len(start.images), start.train.batch, start.seed)
+    lab = rgb_to_lab(images_to_tensor(start.images[order.indices(0)], start.device))
     with torch.no_grad():
         output = model(lab[:, :1])
     norms = {}

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 import sqlalchemy
@@ -26,28 +26,12 @@ from sqlalchemy.pool import NullPool
 
 from study.errors import StudyError
 from study.files import full_disk_named
+from study.search.candidates import SearchStorage
 
 DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 # A machine that vanishes without closing its connection is noticed after about a minute.
 CONNECTION = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 SERVER_KEEPALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-
-
-class SearchStorage(Protocol):
-    """What the search needs of a storage.
-
-    optuna: the storage as Optuna takes it. alone: no other process can work on it. worker: name of this process.
-    """
-
-    optuna: Any
-    alone: bool
-    worker: str
-
-    def lock(self, name: str) -> AbstractContextManager[Any]:
-        """Hold the lock `name`, shared by all processes on this storage."""
-
-    def is_dead(self, worker: str) -> bool:
-        """Whether the process of that name has ended."""
 
 
 @contextmanager

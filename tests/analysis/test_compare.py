@@ -12,7 +12,7 @@ from study.analysis.schemas import STUDY_KEYS, TABLES
 from study.errors import StudyError
 from study.project import Project
 from study.tables import read_table
-from tests.test_cli import study
+from tests.analysis.worlds import study
 
 
 @pytest.fixture

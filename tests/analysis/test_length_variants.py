@@ -14,8 +14,8 @@ from study.analysis.schemas import CELLS
 from study.data.prepare import prepare
 from study.project import Project
 from study.training.cell import Cell
+from tests.analysis.worlds import study
 from tests.conftest import TINY_STUDY, write_params
-from tests.test_cli import study
 
 ARMS = ["mse", "anti_average", "zhang", "mse_gain_truth"]
 

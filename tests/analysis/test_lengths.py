@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
-import pytest
 
 from study.analysis.length_variants import length_variants
-from study.analysis.lengths import length_table, rank_agreement
+from study.analysis.lengths import length_table
 from study.analysis.schemas import METRICS
 from study.analysis.summaries import metric_rows
 from study.config.params import Params
@@ -91,27 +88,3 @@ def test_variants_with_other_arms_do_not_empty_the_table() -> None:
     assert set(rows["study"]) == {"half", "main"}
     assert len(length_table("half", 50, own, {"families": (100, families)}, CHOSEN)) == 0
     assert len(length_table("half", 50, own, {}, CHOSEN)) == 0
-
-
-def test_agreement_of_rankings_is_kendalls_tau() -> None:
-    order = ["a", "b", "c", "d"]
-    same = table({"ab_rmse": dict(zip(order, (1.0, 2.0, 3.0, 4.0), strict=True))})
-    reverse = table({"ab_rmse": dict(zip(order, (4.0, 3.0, 2.0, 1.0), strict=True))})
-    swapped = table({"ab_rmse": dict(zip(order, (2.0, 1.0, 3.0, 4.0), strict=True))})
-    rows = length_table("main", 100, same, {"double": (200, reverse), "half": (50, swapped)}, CHOSEN)
-    taus = rank_agreement(rows).set_index(["images", "other_images"])["tau"]
-    # Of six pairs one is swapped at half, all are at twice the length.
-    assert taus.to_dict() == pytest.approx({(50, 100): 4 / 6, (50, 200): -4 / 6, (100, 200): -1.0})
-    assert set(rank_agreement(rows)["arms"]) == {4}
-    assert len(rank_agreement(rows.iloc[:0])) == 0
-
-
-def test_ties_count_as_in_tau_b_and_equal_ranks_have_no_order() -> None:
-    order = ["a", "b", "c", "d", "e"]
-    one, other = (1.0, 2.0, 2.0, 4.0, 5.0), (2.0, 1.0, 3.0, 3.0, 3.0)
-    own, double = (table({"ab_rmse": dict(zip(order, values, strict=True))}) for values in (one, other))
-    rows = length_table("main", 100, own, {"double": (200, double)}, CHOSEN)
-    # Of 10 pairs 5 go the same way and 1 the other; 1 is tied in the first, 3 in the second.
-    assert rank_agreement(rows)["tau"].tolist() == pytest.approx([4 / math.sqrt(9 * 7)])
-    level = table({"ab_rmse": dict.fromkeys(order, 1.0)})
-    assert rank_agreement(length_table("main", 100, own, {"double": (200, level)}, CHOSEN))["tau"].isna().all()

@@ -43,15 +43,15 @@ def test_outside_a_checkout_the_revision_is_unknown(tmp_path: Path, monkeypatch:
 
 @dataclass
 class World:
-    """Gray test pictures of one kind whose colour is one of two, equally likely."""
+    """Gray test pictures of one kind of region whose colour is one of two, equally likely."""
 
     modes: tuple[tuple[float, float], tuple[float, float]]
 
     @property
-    def law(self) -> ColorDistribution:
+    def color_distribution(self) -> ColorDistribution:
         return ColorDistribution(("car",), np.array([self.modes], np.float32), np.array([[0.5, 0.5]], np.float32))
 
-    def kinds(self, split: str) -> np.ndarray:
+    def regions(self, split: str) -> np.ndarray:
         return np.zeros((3, 8, 8), np.uint8)
 
     def images(self, split: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from study.analysis.schemas import THEORY
 from study.analysis.theory_rows import RELATIVE_TOLERANCE, TOLERANCE, predicted_optimum, theory_rows
 from study.color.bins import AB_BINS
 from study.config.arms import Arm, Control
-from study.data.palette_world import color_distribution as palette_law
+from study.data.palette_world import color_distribution
 from study.losses import build_loss
 from tests.analysis.arms import MSE, arm
 
@@ -172,12 +172,12 @@ def test_without_a_known_distribution_there_are_no_rows() -> None:
     assert theory_rows({}, [MSE], regions_table({("mse", "wide"): (0.0, 0.0)})) == []
 
 
-def test_the_tolerance_separates_averaging_from_the_normalized_convention_in_every_wide_kind() -> None:
-    law = palette_law()
-    for k in np.flatnonzero(law.wide):
-        real = law.probabilities[k] > 0
-        colors, shares = law.modes[k][real].astype(float), law.probabilities[k][real].astype(float)
+def test_the_tolerance_separates_averaging_from_the_normalized_convention_in_every_wide_region() -> None:
+    world = color_distribution()
+    for k in np.flatnonzero(world.wide):
+        real = world.probabilities[k] > 0
+        colors, shares = world.modes[k][real].astype(float), world.probabilities[k][real].astype(float)
         vivid = predicted_optimum(NORMALIZED, colors, shares / shares.sum()).low
-        apart = np.hypot(*(vivid - law.mean[k]))
+        apart = np.hypot(*(vivid - world.mean[k]))
         assert apart > 1.5 * max(TOLERANCE, RELATIVE_TOLERANCE * np.hypot(*vivid))
         assert 12 < apart < 41

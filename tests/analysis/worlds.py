@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +61,11 @@ def table_of(claims: list[Any], found: Sources) -> pd.DataFrame:
 def judged(write: Callable[..., list[Any]], found: Sources, **claim: Any) -> pd.Series:
     """The row of a single claim; `write` is the fixture."""
     return table_of(write(claim), found).iloc[0]
+
+
+def study(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs `study COMMAND` in a project folder."""
+    return subprocess.run([sys.executable, "-m", "study", *command], cwd=cwd, capture_output=True, text=True)
 
 
 def long_table(values: dict[str, np.ndarray], metric: str = "ab_rmse", region: str = "all") -> pd.DataFrame:

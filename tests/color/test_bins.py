@@ -328,7 +328,7 @@ def test_an_empty_batch_gives_empty_targets_and_colors_but_no_prior():
     assert indices.shape == weights.shape == (0, 5, 4, 5)
     assert annealed_mean(torch.zeros(0, 313, 4, 5)).shape == (0, 2, 4, 5)
     assert bin_frequencies(torch.zeros(0, 2, 4, 5)).sum() == 0
-    with pytest.raises(ValueError, match=r"at least one pixel.*\(0, 2, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"\(0, 2, 4, 5\)"):
         prior_from_ab(torch.zeros(0, 2, 4, 5))
 
 
@@ -341,17 +341,17 @@ def test_a_wrong_shape_is_named(function):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: soft_encode(torch.zeros(1, 2, 1, 1), neighbors=0), "neighbors must be in 1..313, got 0"),
-        (lambda: soft_encode(torch.zeros(1, 2, 1, 1), neighbors=314), "got 314"),
-        (lambda: soft_encode(torch.zeros(1, 2, 1, 1), sigma=0.0), "sigma must be positive"),
-        (lambda: smooth_prior(torch.ones(313) / 313, sigma=-1.0), "sigma must be positive"),
-        (lambda: smooth_prior(torch.ones(300) / 300), r"\(313,\), got \(300,\)"),
-        (lambda: class_weights(np.ones(313)), "sum to 1"),
-        (lambda: class_weights(np.full(313, np.nan)), "sum to 1"),
-        (lambda: class_weights(np.ones(313) / 313, rebalance=1.5), "rebalance must be in 0..1, got 1.5"),
-        (lambda: class_weights(np.eye(313)[0], rebalance=0.0), "without zeros"),
-        (lambda: annealed_mean(torch.zeros(1, 313, 1, 1), 0.0), "temperature must be positive, got 0"),
-        (lambda: annealed_mean(torch.zeros(1, 313, 1, 1), -1.0), "temperature must be positive"),
+        (lambda: soft_encode(torch.zeros(1, 2, 1, 1), neighbors=0), "neighbors.* 0"),
+        (lambda: soft_encode(torch.zeros(1, 2, 1, 1), neighbors=314), "neighbors.*314"),
+        (lambda: soft_encode(torch.zeros(1, 2, 1, 1), sigma=0.0), "sigma.* 0.0"),
+        (lambda: smooth_prior(torch.ones(313) / 313, sigma=-1.0), "sigma.* -1.0"),
+        (lambda: smooth_prior(torch.ones(300) / 300), r"\(300,\)"),
+        (lambda: class_weights(np.ones(313)), "prior.* 313"),
+        (lambda: class_weights(np.full(313, np.nan)), "prior.*nan"),
+        (lambda: class_weights(np.ones(313) / 313, rebalance=1.5), "rebalance.* 1.5"),
+        (lambda: class_weights(np.eye(313)[0], rebalance=0.0), "rebalance 0"),
+        (lambda: annealed_mean(torch.zeros(1, 313, 1, 1), 0.0), "temperature.* 0"),
+        (lambda: annealed_mean(torch.zeros(1, 313, 1, 1), -1.0), "temperature.* -1"),
     ],
 )
 def test_impossible_settings_are_refused(call, message):

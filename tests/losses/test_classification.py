@@ -261,7 +261,7 @@ def test_compiled_values_and_gradients_are_the_same():
      ((2, 313, 4, 4), (2, 1, 4, 4)), ((2, 313, 4), (2, 2, 4, 4)), ((0, 313, 4, 4), (0, 2, 4, 4))],
 )  # fmt: skip
 def test_shapes_that_do_not_match_are_named(logits, target):
-    with pytest.raises(ValueError, match=r"must|needs") as error:
+    with pytest.raises(ValueError) as error:
         ClassificationLoss()(torch.zeros(logits), torch.zeros(target))
     assert str(logits) in str(error.value)
     assert str(target) in str(error.value)
@@ -275,5 +275,5 @@ def test_impossible_options_are_refused(options):
 
 @pytest.mark.parametrize("neighbors", [5.0, True, 0, 314])
 def test_neighbors_are_a_whole_number(neighbors):
-    with pytest.raises(ValueError, match="neighbors must be a whole number"):
+    with pytest.raises(ValueError, match=f"neighbors.*{neighbors}"):
         ClassificationLoss(None, neighbors=neighbors)

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from study.color.bins import soft_encode
 from study.errors import StudyError
 from study.losses import ClassificationLoss, Loss, MSELoss, check_same_shape
 from study.losses.base import common_precision
@@ -106,9 +105,6 @@ def test_terms_that_are_no_scalars_or_not_finite() -> None:
     class PerPicture(Squared):
         def broken(self, prediction, target):
             return {"lab": (prediction - target).square().mean((1, 2, 3))}
-
-        def total(self, terms):
-            return terms["lab"].sum()
 
     class NotFinite(Squared):
         terms = {"lab": 1.0, "share": 0.0}
@@ -345,37 +341,6 @@ def test_results_that_are_no_dict(returned: object) -> None:
     found = failed(Bare())
     assert set(found) == {"terms"}
     assert kind in found["terms"]
-
-
-def test_logits_and_lab_pictures_are_tried_too() -> None:
-    class Logits(Loss):
-        head = "bins"
-        terms = {"entropy": 1.0}
-
-        def compute(self, prediction, target):
-            if prediction.shape[::2] != target.shape[::2] or prediction.shape[3] != target.shape[3]:
-                raise ValueError(f"got logits {tuple(prediction.shape)} and target {tuple(target.shape)}")
-            nearest = soft_encode(target)[0][:, 0]
-            return {"entropy": torch.nn.functional.cross_entropy(prediction.to(target.dtype), nearest)}
-
-    class Lightness(MSELoss):
-        needs_lightness = True
-
-    class Impossible(Logits):
-        needs_lightness = True
-
-    assert failed(Logits()) == {}
-    assert failed(Lightness()) == {}
-    assert "needs_lightness" in failed(Impossible())["input"]
-
-
-def test_an_impossible_head() -> None:
-    class Elsewhere(Squared):
-        head = "rgb"
-
-    checks = check_loss(Elsewhere())
-    assert [check.what for check in checks if not check.passed] == ["input"]
-    assert checks[-1].what == "input" and "rgb" in checks[-1].found
 
 
 def test_what_cannot_be_built_fails_the_first_check_alone() -> None:

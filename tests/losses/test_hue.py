@@ -49,17 +49,17 @@ def test_a_gray_prediction_is_pulled_towards_the_target():
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
-def test_a_one_colour_model_lands_on_the_optimum_of_a_law_of_two_colours(weight):
+def test_a_one_colour_model_lands_on_the_optimum_of_a_distribution_of_two_colours(weight):
     """Hues 90 degrees apart: less chroma than the mean colour has, in its hue, and gray from weight 2.41 on."""
-    law = torch.cat([one(50, 0), one(0, 50)])
-    mean = law.mean(0)
+    colours = torch.cat([one(50, 0), one(0, 50)])
+    mean = colours.mean(0)
     length, mean_chroma = mean.norm().item(), 50.0
     expected = max(length - weight * (mean_chroma - length), 0)
     loss = HueLoss()
     loss.set_weights({"lab": 1.0, "hue": weight})
     color = torch.tensor([3.0, -7.0], dtype=torch.float64, requires_grad=True)
     for step in range(600):
-        (gradient,) = torch.autograd.grad(loss(color.view(1, 2, 1, 1).expand(2, -1, -1, -1), law)["total"], color)
+        (gradient,) = torch.autograd.grad(loss(color.view(1, 2, 1, 1).expand(2, -1, -1, -1), colours)["total"], color)
         with torch.no_grad():
             color -= 0.3 * 0.99**step * gradient
     assert color.norm().item() == pytest.approx(expected, abs=0.2)

@@ -1,4 +1,4 @@
-"""The made-up results that tests of the report start from."""
+"""Made-up results and their report, shared by the tests of this room."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from study.report import write_report
-from tests.report.synthetic import build_results
-from tests.report.synthetic_evidence import build_everything
+from study.report import write_index, write_report
+from study.report.load import load_result
+from study.report.result import StudyResult
+from tests.report.synthetic import STUDY, build_results
 
 
 @pytest.fixture
-def make_results(tmp_path: Path) -> Callable[..., Path]:
-    """build_results into a fresh folder, without pictures unless told."""
-    return lambda **options: build_results(tmp_path / "results", **{"images": 0, **options})
+def make(tmp_path: Path) -> Callable[..., StudyResult]:
+    """The loaded result of build_results, without pictures unless asked for."""
+    return lambda **options: load_result(build_results(tmp_path / "results", **{"images": 0, **options}))
 
 
 @pytest.fixture(scope="session")
-def everything(tmp_path_factory) -> tuple[Path, Path]:
-    """Results of 26 arms with every table and a search, and the folder of their report."""
-    folder = tmp_path_factory.mktemp("everything")
-    results = build_everything(folder / "results", seeds=2, images=12, size=16)
-    return results, write_report(results, folder / "reports" / results.name).parent
+def full(tmp_path_factory) -> tuple[Path, Path]:
+    """Results with every table, pictures and a search; and the folder of their report, below an index."""
+    folder = tmp_path_factory.mktemp("full")
+    results = build_results(folder / "results", broken={("strong", 1): "diverged"})
+    out = write_report(results, folder / "reports" / STUDY).parent
+    write_index(folder / "reports")
+    return results, out

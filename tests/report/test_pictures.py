@@ -1,103 +1,93 @@
-"""Pictures arrive in a report unchanged, within their budget, under the right heading."""
+"""Galleries, example pairs and contact sheets."""
 
 from __future__ import annotations
 
-import base64
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from study.report import captions
-from study.report.pictures import colorfulness, contact_sheet, gallery, png
-from study.report.reading import load_result
+from study.report.figures_color import bar_of_colors, gray_share
+from study.report.findings import find
+from study.report.pictures import Chooser, colorfulness, contact_sheet, example_pairs, gallery, png, strip
+
+ORDER = ["mse", "anti_average", "strong", "zhang", "tuned", "gray", "gain"]
 
 
-def decoded(content: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+@pytest.fixture
+def result(make):
+    return make(images=10)
 
 
-@pytest.mark.parametrize("gray", [False, True])
-def test_a_picture_survives_png_bit_for_bit(gray):
-    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 1 if gray else 3), dtype=np.uint8)
-    picture = np.broadcast_to(picture, (16, 16, 3))
-    assert (decoded(png(picture)) == picture).all()
+def test_gallery_has_gray_truth_and_arms(result):
+    shown = gallery(result, ORDER)
+    assert shown.columns == ("gray input", "truth", *ORDER) and len(shown.rows) == 4 and shown.small
+    vivid = colorfulness(result.pictures["mse"].truth[: len(shown.rows)])
+    assert shown.hero == int(vivid.argmax())
+    picture = np.asarray(Image.open(io.BytesIO(shown.rows[1].tiles[2].png)).convert("RGB"))
+    assert (picture == result.pictures["mse"].prediction[1]).all()
 
 
-def test_every_column_shows_the_picture_of_its_own_arm_and_image(make_results):
-    result = load_result(make_results(images=4))
-    shown = gallery(result)
-    assert shown.columns[:2] == ("gray input", "truth") and shown.columns[2:] == tuple(arm.name for arm in result.arms)
-    for row_number, row in enumerate(shown.rows):
-        own = result.pictures["strong"]
-        assert row.name == own.names[row_number]
-        assert (decoded(row.tiles[0].png) == own.gray[row_number]).all()
-        assert (decoded(row.tiles[1].png) == own.truth[row_number]).all()
-        tile = row.tiles[shown.column_index("strong")]
-        assert (decoded(tile.png) == own.prediction[row_number]).all()
-        assert base64.b64decode(tile.uri.removeprefix("data:image/png;base64,")) == tile.png
+def test_a_small_budget_keeps_at_least_one_row(result):
+    assert len(gallery(result, ORDER, budget=1).rows) == 1
 
 
-def test_pictures_are_matched_by_name_and_a_missing_one_is_left_out(make_results):
-    results = make_results(images=3)
-    path = results / "predictions" / "strong.npz"
-    with np.load(path) as archive:
-        content = {name: archive[name][[2, 0]] for name in archive}
-    np.savez(path, **content)
-    shown = gallery(load_result(results))
-    column = shown.column_index("strong")
-    assert [row.tiles[column] is None for row in shown.rows] == [False, True, False]
-    assert (decoded(shown.rows[0].tiles[column].png) == content["prediction"][1]).all()
+def test_no_pictures_no_gallery(make):
+    assert gallery(make(), ORDER) is None
 
 
-def test_only_as_many_pictures_as_fit_but_always_one(make_results):
-    result = load_result(make_results(images=6))
-    assert len(gallery(result, budget=1).rows) == 1
-    assert gallery(result, budget=1).available == 6
-    assert "the first 1 of 6, to keep this page small" in captions.pictures(result, gallery(result, budget=1))[0]
-    assert "to keep this page small" not in captions.pictures(result, gallery(result))[0]
-    whole = sum(len(tile.png) * 4 // 3 + 100 for row in gallery(result).rows for tile in row.tiles)
-    assert len(gallery(result, budget=whole // 2).rows) < 6
-    assert len(gallery(result, budget=whole).rows) == 6
+def test_the_strip_shows_what_the_answer_names(result):
+    shown = strip(gallery(result, ORDER), find(result))
+    assert shown.columns[:3] == ("gray input", "truth", "mse") and {"tuned", "gain"} <= set(shown.columns)
+    assert len(shown.rows) == 1
 
 
-def test_without_predictions_there_is_no_gallery(make_results):
-    assert gallery(load_result(make_results(images=0))) is None
+def test_pairs_show_the_largest_differences_both_ways(result):
+    chooser = Chooser(result, ORDER)
+    pair = chooser.pair("tuned", "mse")
+    one, other = chooser.errors("tuned"), chooser.errors("mse")
+    assert pair.wins == sum(one[name] < other[name] for name in one) and pair.of == 10
+    gains = [row.errors[1] - row.errors[0] for row in pair.for_first]
+    assert gains == sorted(gains, reverse=True) and all(gain > 0 for gain in gains)
+    assert all(row.errors[1] <= row.errors[0] for row in pair.for_second)
+    first = example_pairs(result, find(result), chooser)[0]
+    assert (first.first, first.second) == ("tuned", "mse")
 
 
-def test_an_arm_called_truth_does_not_hide_the_truth(make_results):
-    arms = (("mse", "mse", {}, 0.5, 11.0, 1.0), ("truth", "mse", {}, 0.6, 11.0, 1.0))
-    shown = gallery(load_result(make_results(arms=arms, images=1)))
-    assert shown.columns == ("gray input", "truth", "mse", "truth")
-    assert shown.column_index("truth") == 3
+def test_spread_is_best_median_and_worst(result):
+    chooser = Chooser(result, ORDER)
+    errors = sorted(chooser.errors("zhang").values())
+    assert [row.errors[0] for row in chooser.spread("zhang").rows] == [errors[0], errors[5], errors[-1]]
 
 
-def test_colorfulness_has_its_known_values():
-    def halves(left: tuple, right: tuple) -> np.ndarray:
-        picture = np.empty((1, 8, 8, 3), np.uint8)
-        picture[:, :, :4], picture[:, :, 4:] = left, right
-        return picture
-
-    values = [
-        halves((255, 0, 0), (0, 255, 0)),
-        halves((255, 255, 0), (0, 0, 255)),
-        halves((255, 0, 0), (255, 0, 0)),
-        halves((9, 9, 9), (200, 200, 200)),
-    ]
-    assert colorfulness(np.concatenate(values)) == pytest.approx([293.25, 255.0, 85.5296, 0.0], abs=1e-3)
+def test_free_photographs_are_not_chosen_by_score(make):
+    assert Chooser(make(images=10, pictures="showcase"), ORDER).pictures == {}
 
 
-def test_the_hero_is_the_most_colourful_truth(make_results):
-    result = load_result(make_results(images=8))
-    truths = result.pictures["mse"].truth
-    assert gallery(result).hero == int(colorfulness(truths).argmax())
+def test_gray_pictures_are_stored_with_one_channel():
+    assert Image.open(io.BytesIO(png(np.full((4, 4, 3), 7, np.uint8)))).mode == "L"
 
 
-def test_a_contact_sheet_shows_small_pictures_as_equal_squares(make_results):
-    shown = gallery(load_result(make_results(images=3)))
-    sheet = decoded(contact_sheet(shown, [1, 2], [0, 2]))
-    truth = decoded(shown.rows[0].tiles[1].png)
-    factor = 160 // 32
-    top = sheet.shape[0] - 2 * (32 * factor + 6)
-    assert (sheet[top : top + 32 * factor, 6 : 6 + 32 * factor] == truth.repeat(factor, 0).repeat(factor, 1)).all()
+def test_contact_sheet_enlarges_small_pictures_without_smoothing(result):
+    shown = gallery(result, ORDER)
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(shown.columns, shown.rows[:1], shown.size))))
+    factor = next(k for k in range(10, 0, -1) if k * shown.size <= 160)
+    corner = sheet[-factor * shown.size - 6 : -6, 6 : 6 + factor * shown.size]
+    assert (corner[::factor, ::factor] == result.pictures["mse"].gray[0]).all()
+
+
+def test_colorfulness_matches_closed_forms():
+    halves = np.zeros((1, 4, 4, 3), np.uint8)
+    halves[:, :2, :, 0], halves[:, 2:, :, 1] = 255, 255
+    assert colorfulness(halves)[0] == pytest.approx(293.25, abs=0.01)
+    assert colorfulness(np.full((1, 4, 4, 3), 90, np.uint8))[0] == 0
+
+
+def test_the_bar_of_colours_is_as_wide_as_colours_are_frequent():
+    counts = np.zeros((44, 44))
+    counts[22, 22], counts[40, 22] = 3, 1  # three quarters gray, one quarter vivid
+    bar = bar_of_colors(counts).astype(int)
+    gray = np.ptp(bar[0], axis=1) < 25
+    assert gray.mean() == pytest.approx(0.75, abs=0.01) and gray[0] and not gray[-1]
+    assert gray_share(counts) == 0.75

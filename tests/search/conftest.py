@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from study.config.search_space import load_space
 from study.data.prepare import prepare
 from study.project import Project
+from study.search.space import FamilySpace, Start, open_family
 from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 
 SPACE = """
@@ -44,6 +46,13 @@ def make_project(folder: Path, **search: object) -> Project:
     prepare("tiny", project.study("tiny"), folder)
     (folder / "data" / "tiny" / "test.npy").unlink()
     return project
+
+
+def open_space(project: Project, name: str) -> FamilySpace:
+    """A family of the project's search space."""
+    study, prepared = project.study("tiny"), project.prepared("tiny")
+    start = Start(study.model, study.train, prepared.images("train"), "cpu", 10_000)
+    return open_family(name, load_space(project.root), prepared.prior, project.root, start)
 
 
 @pytest.fixture(autouse=True)

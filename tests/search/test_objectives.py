@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from study.analysis.scoring import TestSet as Pictures
 from study.analysis.scoring import score_table
 from study.color.lab import lab_to_rgb, rgb_to_lab
-from study.config.study import CompareSettings
+from study.config.study import CompareSettings, ModelSettings
 from study.errors import StudyError
 from study.models import build_model
 from study.search.finalists import with_interval
@@ -39,7 +39,8 @@ def lab_of(pictures: np.ndarray) -> Tensor:
 
 @pytest.mark.parametrize("head", ["ab", "bins"])
 def test_scores_are_those_of_the_evaluation(pictures: np.ndarray, head: str) -> None:
-    model, judge = build_model(head, 4, 2, seed=3), Judge(pictures, "cpu")
+    spec = ModelSettings(options={"width": 4, "levels": 2})
+    model, judge = build_model(spec, head, seed=3), Judge(pictures, "cpu")
     scores = judge.per_image(model, 0.2)
     lab = lab_of(pictures)
     with torch.no_grad():
@@ -105,5 +106,5 @@ def test_the_chroma_ratio_is_that_of_the_mean_chromas_however_dull_some_pictures
 
 def test_gray_pictures_offer_nothing_to_search_for(pictures: np.ndarray) -> None:
     gray = np.broadcast_to(pictures.mean(-1, keepdims=True), pictures.shape).astype(np.uint8)
-    with pytest.raises(StudyError, match="all but gray"):
+    with pytest.raises(StudyError, match="gray"):
         Judge(gray, "cpu")

@@ -21,10 +21,9 @@ from sqlalchemy.pool import NullPool
 
 from study.cli import main
 from study.errors import StudyError
-from study.search.candidates import Candidates
-from study.search.space import load_space, open_family
-from study.search.storage import SearchStorage, ask_lock, open_storage
-from tests.search.conftest import make_project
+from study.search.candidates import Candidates, SearchStorage
+from study.search.storage import ask_lock, open_storage
+from tests.search.conftest import make_project, open_space
 
 pytestmark = pytest.mark.skipif(
     shutil.which("initdb") is None and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
@@ -141,9 +140,7 @@ def test_two_processes_share_a_search_and_one_is_killed(database: str, watcher: 
 
 def test_a_process_is_alive_as_long_as_its_connection(database: str, tmp_path: Path) -> None:
     own = make_project(tmp_path / "claims")
-    space = open_family(
-        "zhang", load_space(own.root), own.prepared("tiny"), own.root, own.study("tiny").train, "cpu", 0
-    )
+    space = open_space(own, "zhang")
     with open_storage(own.root, "tiny", database) as second:
         with open_storage(own.root, "tiny", database) as first:
             claimed = Candidates(first, "claims", space, {}, seed=0).claim(budget=4, batch=3)
@@ -164,7 +161,7 @@ def test_a_database_that_does_not_answer_is_told_in_one_line_without_its_passwor
         address = f"postgresql://study:secret@127.0.0.1:{closed.getsockname()[1]}/postgres"
         with pytest.raises(StudyError) as error, open_storage(own.root, "tiny", address):
             pass
-    assert "cannot be used" in str(error.value)
+    assert "127.0.0.1" in str(error.value)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -174,10 +171,10 @@ def test_the_command_tells_what_a_storage_may_be(
 ) -> None:
     own = make_project(tmp_path / "command")
     monkeypatch.chdir(own.root)
-    for address, says in (("nonsense", "is no database address"), ("mysql://me@host/db", "only PostgreSQL is shared")):
+    for address in ("nonsense", "mysql://me@host/db"):
         with pytest.raises(SystemExit) as leave:
             main(["search", "tiny", "--storage", address])
         assert leave.value.code == 1
         error = capsys.readouterr().err
-        assert says in error
+        assert "postgresql://" in error
         assert error.count("\n") == 1

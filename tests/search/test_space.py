@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,12 +11,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from study.config.search_space import load_space
 from study.errors import StudyError
 from study.losses import build_loss
 from study.project import Project
-from study.search.space import FamilySpace, gradient_norms, load_space, open_family
+from study.search.space import FamilySpace, Start, gradient_norms
 from tests.conftest import REPOSITORY
-from tests.search.conftest import make_project
+from tests.search.conftest import make_project, open_space
 
 
 @pytest.fixture(scope="module")
@@ -31,47 +31,41 @@ def write(project: Project, **family: Any) -> None:
 
 
 def opened(project: Project, name: str = "mine") -> FamilySpace:
-    space = load_space(project.root)
-    train = project.study("tiny").train
-    return open_family(name, space, project.prepared("tiny"), project.root, train, "cpu", 10_000)
+    return open_space(project, name)
 
 
 WEIGHTS = {"saturation": {"low": 0.01, "high": 10, "zero": True}, "confidence": {"low": 0.5, "high": 50, "zero": True}}
+# What is wrong, and what the message has to name.
 WRONG = [
-    ({}, "nothing to search"),
-    ({"weights": {"saturation": {"low": 10, "high": 0.01}}}, "low must be below high"),
-    ({"weights": {"saturation": {"low": 0, "high": 1}}}, "families.mine.weights.saturation.low"),
-    ({"weights": {"saturation": {"low": "small", "high": 1}}}, "got 'small'"),
-    ({"weights": {"vigor": {"low": 0.1, "high": 1}}}, "no term 'vigor'; its terms are lab, saturation"),
-    ({"weights": WEIGHTS, "arm": "nobody"}, "unknown arm 'nobody'"),
-    ({"weights": WEIGHTS, "arm": "gray"}, "no arm with weights of its own"),
-    ({"weights": WEIGHTS, "colour": 1}, "families.mine.colour: unknown key"),
-    ({"options": {"units": {"choices": ["raw", "metric"]}}}, "units must be one of"),
-    ({"train": {"learning_rate": {"low": 0.1, "high": 2}}}, "families.mine.train.learning_rate.high"),
-    ({"options": {"units": {"choices": ["raw"]}}}, "families.mine.options.units.choices"),
-    ({"weights": WEIGHTS, "enqueue": [{"name": "x", "weights": {"diversity": 1}}]}, "diversity is not searched"),
-    ({"weights": WEIGHTS, "enqueue": [{"name": "x", "train": {"learning_rate": 0.1}}]}, "_rate is not searched"),
+    ({"weights": {"vigor": {"low": 0.1, "high": 1}}}, "'vigor'"),
+    ({"weights": WEIGHTS, "arm": "nobody"}, "'nobody'"),
+    ({"weights": WEIGHTS, "arm": "gray"}, "families.mine.arm: gray"),
+    ({"options": {"units": {"choices": ["raw", "metric"]}}}, "units"),
+    ({"weights": WEIGHTS, "enqueue": [{"name": "x", "weights": {"diversity": 1}}]}, "weights.diversity"),
+    ({"weights": WEIGHTS, "enqueue": [{"name": "x", "train": {"learning_rate": 0.1}}]}, "train.learning_rate"),
     ({"weights": {"saturation": {"low": 0.1, "high": 1}}, "enqueue": [{"name": "x", "weights": {"saturation": 0}}]},
-     "needs zero: true"),
+     "zero: true"),
+    ({"arm": "zhang", "options": {"rebalance": {"choices": [None, 0.5]}},
+      "enqueue": [{"name": "x", "options": {"rebalance": 0.7}}]}, "0.7"),
     ({"weights": {term: {"low": 0.1, "high": 1, "zero": True} for term in ("lab", "saturation")}, "arm": "strong_s"},
-     "all weights could be 0"),
+     "families.mine.weights"),
     ({"weights": {"cross_entropy": {"low": 0.1, "high": 1}}, "arm": "zhang", "units": "gradient_ratio"},
-     "needs a term that is not searched"),
+     "gradient_ratio"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("family", "says"), WRONG)
-def test_a_mistake_in_the_space_is_told_in_one_line(project: Project, family: dict, says: str) -> None:
+@pytest.mark.parametrize(("family", "named"), WRONG)
+def test_what_does_not_fit_the_template_is_named_in_one_line(project: Project, family: dict, named: str) -> None:
     write(project, **family)
     with pytest.raises(StudyError) as error:
         opened(project)
-    assert says in str(error.value)
+    assert named in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_an_unknown_family_is_named_beside_the_known_ones(project: Project) -> None:
     write(project, weights=WEIGHTS)
-    with pytest.raises(StudyError, match=r"unknown family 'yours'.*has mine"):
+    with pytest.raises(StudyError, match=r"'yours'.*mine"):
         opened(project, "yours")
 
 
@@ -83,7 +77,7 @@ def test_the_shipped_space_opens_and_holds_what_the_arms_say(project: Project) -
     families = {name: opened(project, name) for name in shipped.families}
     anti_average = families["anti_average"]
     published, plain, advice, theory, alone = (
-        anti_average.arm(anti_average.params(point), point.name).loss.weights for point in anti_average.family.enqueue
+        anti_average.arm(anti_average.given(point), point.name).loss.weights for point in anti_average.family.enqueue
     )
     assert published == {"lab": 1.0, "saturation": 0.01, "diversity": 0.5, "confidence": 1.0}
     assert plain == {"lab": 1.0}
@@ -93,7 +87,7 @@ def test_the_shipped_space_opens_and_holds_what_the_arms_say(project: Project) -
     assert families["zhang"].family.enqueue[0].name == "published"
     mse = families["mse"]
     (point,) = mse.family.enqueue
-    assert mse.arm(mse.params(point), "x").train.learning_rate == project.study("tiny").train.learning_rate
+    assert mse.arm(mse.given(point), "x").train.learning_rate == project.study("tiny").train.learning_rate
 
 
 @settings(deadline=None)
@@ -101,67 +95,79 @@ def test_the_shipped_space_opens_and_holds_what_the_arms_say(project: Project) -
     saturation=st.one_of(st.just(0.0), st.floats(0.001, 1000)),
     confidence=st.one_of(st.just(0.0), st.floats(0.001, 1000)),
 )
-def test_an_enqueued_point_comes_back_as_its_arm(project: Project, saturation: float, confidence: float) -> None:
-    asked = {"saturation": float(f"{saturation:.3g}"), "confidence": float(f"{confidence:.3g}")}
+def test_an_enqueued_point_keeps_its_digits(project: Project, saturation: float, confidence: float) -> None:
+    asked = {"saturation": float(f"{saturation:.5g}"), "confidence": float(f"{confidence:.5g}")}
     write(project, weights=WEIGHTS, enqueue=[{"name": "mine", "weights": asked}])
     family = opened(project)
-    study = optuna.create_study()
-    study.enqueue_trial(family.params(family.family.enqueue[0]))
-    arm = family.arm(family.suggest(study.ask()), "x")
+    (point,) = family.family.enqueue
+    arm = family.arm(family.given(point), "x")
     assert {term: arm.loss.weights.get(term, 0.0) for term in asked} == pytest.approx(asked, rel=1e-9)
     assert arm.loss.weights["lab"] == 1.0
     assert arm.loss.weights["diversity"] == 0.5
+    study = optuna.create_study()
+    study.enqueue_trial(family.params(point))
+    proposed = family.settings(family.suggest(study.ask()))  # the sampler sees it where it is
+    for term, value in asked.items():
+        assert proposed[f"w_{term}"] == pytest.approx(value, rel=0.5)
 
 
-def test_proposals_fill_the_declared_ranges_and_zero(project: Project) -> None:
+def test_proposals_fill_the_declared_ranges_with_one_significant_digit(project: Project) -> None:
     train = {"learning_rate": {"low": 1e-3, "high": 1e-1}}
     write(project, weights={**WEIGHTS, "diversity": {"low": 1, "high": 100}}, train=train)
     family = opened(project)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    arms = [family.arm(family.suggest(study.ask()), "x") for _ in range(400)]
+    arms = [family.arm(family.settings(family.suggest(study.ask())), "x") for _ in range(400)]
     for term, low, high, zero in (("saturation", 0.01, 10, True), ("diversity", 1, 100, False)):
         weights = [arm.loss.weights.get(term, 0.0) for arm in arms]
         positive = [weight for weight in weights if weight > 0]
-        assert low <= min(positive) < low * 1.2
-        assert high / 1.2 < max(positive) <= high
-        assert sum(low <= weight < math.sqrt(low * high) for weight in positive) == pytest.approx(
-            len(positive) / 2, rel=0.2
-        )
+        assert set(positive) == set(family.axes[f"w_{term}"].values) - {0}
+        assert (min(positive), max(positive)) == (low, high)
+        below = sum(weight < math.sqrt(low * high) for weight in positive)
+        assert below == pytest.approx(len(positive) / 2, rel=0.2)
         assert len(weights) - len(positive) == (pytest.approx(80, rel=0.3) if zero else 0)
-    rates = [arm.train.learning_rate for arm in arms]
-    assert 1e-3 <= min(rates) < 1.2e-3
-    assert len({arm.loss.weights.get("saturation") for arm in arms}) > 200
+    assert {arm.train.learning_rate for arm in arms} == set(family.axes["t_learning_rate"].values)
 
 
-def test_what_a_step_led_out_of_the_range_is_told_and_no_candidate_is_there(project: Project) -> None:
-    train, rate = {"learning_rate": {"low": 1e-3, "high": 1e-1}}, {"learning_rate": 0.2}
-    write(project, weights=WEIGHTS, train=train, enqueue=[{"name": "far", "weights": {"confidence": 70}}])
+def test_settings_and_arms_belong_together(project: Project) -> None:
+    train, decode = {"learning_rate": {"low": 1e-3, "high": 1e-1}}, {"temperature": {"low": 0.05, "high": 1}}
+    options = {"rebalance": {"choices": [None, 0.5]}}
+    write(project, arm="zhang", options=options, decode=decode, train=train)
     family = opened(project)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(50):
-        assert family.outside(family.point(family.arm(family.suggest(study.ask()), "x"))) == {}
-    inside = {"weights": {"saturation": 0.0, "confidence": 60.0}, "options": {}, "decode": {}, "train": {}}
-    assert family.outside(inside | {"train": {"learning_rate": 0.1}}) == {}
-    stepped = inside | {"weights": {"saturation": 0.002, "confidence": 70.1}, "train": rate}
-    assert family.outside(stepped) == {
-        "saturation": {"value": 0.002, "low": 0.01, "high": 10.0},
-        "confidence": {"value": 70.1, "low": 0.5, "high": 70.0},
-        "learning_rate": {"value": 0.2, "low": 0.001, "high": 0.1},
-    }
-    assert family.in_words(stepped) == (
-        "confidence 70.1 (outside the searched 0.5 to 70), saturation 0.002 (outside the searched 0.01 to 10), "
-        "learning rate 0.2 (outside the searched 0.001 to 0.1)"
-    )
+    asked = {"d_temperature": 0.2, "t_learning_rate": 0.03, "o_rebalance": None}
+    assert family.settings_of(family.arm(asked, "x")) == asked
+    point = family.point(family.arm(asked, "x"))
+    assert point["decode"] == {"temperature": 0.2}
+    assert point["train"] == {"learning_rate": 0.03}
+    assert point["options"] == {"rebalance": None}
+    write(project, weights=WEIGHTS)
+    family = opened(project)
+    asked = {"w_saturation": 0.0, "w_confidence": 20.0}
+    arm = family.arm(asked, "x")
+    assert "saturation" not in arm.loss.weights
+    assert family.settings_of(arm) == asked
+    assert family.point(arm)["weights"] == {"saturation": 0.0, "lab": 1.0, "diversity": 0.5, "confidence": 20.0}
+    assert "confidence 20" in family.in_words(family.point(arm))
 
 
-def test_a_range_in_other_units_is_told_in_the_arms_own(project: Project) -> None:
+def test_ranges_are_wide_enough_for_what_is_enqueued(project: Project) -> None:
+    write(project, weights=WEIGHTS, enqueue=[{"name": "far", "weights": {"confidence": 70, "saturation": 0.002}}])
+    axes = opened(project).axes
+    assert (axes["w_confidence"].low, axes["w_confidence"].high) == (0.5, 70)
+    assert (axes["w_saturation"].low, axes["w_saturation"].high) == (0.002, 10)
+
+
+def test_a_range_in_gradient_ratios_is_turned_into_the_arms_own_units(project: Project) -> None:
     write(project, weights={"saturation": {"low": 0.01, "high": 10}}, units="gradient_ratio")
     family = opened(project)
-    scale = family.scales["saturation"]
-    point = family.point(family.arm({"w_saturation": 10.0}, "x"))
-    assert family.outside(point) == {}
-    point["weights"]["saturation"] *= 1.01
-    assert family.outside(point)["saturation"]["high"] == pytest.approx(10 * scale, rel=0.005)
+    axis, scale = family.axes["w_saturation"], family.scales["saturation"]
+    assert (axis.low, axis.high) == pytest.approx((0.01 * scale, 10 * scale))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(50):
+        params = family.suggest(study.ask())
+        assert 0.01 <= params["w_saturation"] <= 10
+        own = family.settings(params)["w_saturation"]
+        assert own in axis.values
+        assert own == pytest.approx(params["w_saturation"] * scale, rel=0.5)
 
 
 def test_a_loss_of_ones_own_can_be_searched(project: Project) -> None:
@@ -178,7 +184,7 @@ def test_a_loss_of_ones_own_can_be_searched(project: Project) -> None:
     )
     write(project, arm="mine", weights={"absolute": {"low": 1, "high": 100}}, enqueue=[{"name": "as it is"}])
     family = opened(project)
-    arm = family.arm(family.params(family.family.enqueue[0]), "x")
+    arm = family.arm(family.given(family.family.enqueue[0]), "x")
     assert arm.loss.weights == {"square": 1.0, "absolute": 0.5}
     assert build_loss(arm.loss, None, project.root).weights == arm.loss.weights
 
@@ -187,16 +193,8 @@ def test_a_ratio_of_one_pulls_as_hard_as_the_fixed_term(project: Project) -> Non
     weights = {"saturation": {"low": 0.01, "high": 10}, "diversity": {"low": 0.01, "high": 10, "zero": True}}
     write(project, weights=weights, units="gradient_ratio")
     family = opened(project)
-    arm = family.arm({"w_saturation": 1.0, "w_diversity": 0.25}, "x")
-    prepared, train = project.prepared("tiny"), project.study("tiny").train
-    terms = ["lab", "saturation", "diversity"]
-    norms = gradient_norms(family.template, terms, prepared, project.root, train, "cpu", 10_000)
-    pulls = {term: arm.loss.weights[term] * norms[term] for term in terms}
-    assert pulls["saturation"] == pytest.approx(pulls["lab"], rel=0.005)  # numbers are rounded to three digits
-    assert pulls["diversity"] == pytest.approx(pulls["lab"] / 4, rel=0.005)
-    assert arm.loss.weights["confidence"] == 1.0
-
-
-def test_a_missing_space_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"search_space\.yaml does not exist"):
-        load_space(tmp_path)
+    study, prepared = project.study("tiny"), project.prepared("tiny")
+    start = Start(study.model, study.train, prepared.images("train"), "cpu", 10_000)
+    norms = gradient_norms(family.template, ["lab", "saturation", "diversity"], prepared.prior, project.root, start)
+    for term in weights:
+        assert family.scales[term] * norms[term] == pytest.approx(norms["lab"])

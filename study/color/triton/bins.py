@@ -1,5 +1,7 @@
-"""Soft encoding over the 313 bins: every pixel is compared, in double precision, with the few bins that can be among
-its nearest, as in study.color.bins."""
+"""Soft encoding over the 313 bins in one kernel.
+
+As in `study.color.nearest_bins`, each pixel is compared in float64 with the few bins that can be among its nearest.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _CELLS = tl.constexpr(CELLS_ACROSS**2)
 _BINS = tl.constexpr(BINS)
 _CHUNK = tl.constexpr(32)  # bins at a time where all are searched
 _LOWEST_BITS = tl.constexpr(511)
-_REST = tl.constexpr(0x7FFFFFFFFFFFFFFF & ~511)  # without the sign, which NaN may have
+_REST = tl.constexpr(0x7FFFFFFFFFFFFFFF & ~511)  # without the sign: a NaN may have one
 _NONE = tl.constexpr(0x7FFFFFFFFFFFFFFF)
 
 
@@ -43,14 +45,14 @@ def soft_encode(ab: Tensor, neighbors: int, sigma: float) -> tuple[Tensor, Tenso
 
 @cache
 def tables(neighbors: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """a and b of the bins, (2,313) float64, and the candidates of each cell, (C,cells) int32."""
+    """a and b of the bins (2,313) float64, and the candidates of each cell (C,cells) int32."""
     index = candidates(neighbors, device).index
     return AB_BINS.double().t().contiguous().to(device), index.int().contiguous()
 
 
 @cache
 def rows(neighbors: int, device: torch.device) -> tuple[int, int, int, int]:
-    """K, SLOTS, ROWS, PADDED: how many neighbours and candidates there are, and the powers of two that hold them."""
+    """K, SLOTS, ROWS, PADDED: the numbers of neighbours and of candidates, and the powers of two that hold them."""
     slots = len(tables(neighbors, device)[1])
     return neighbors, slots, triton.next_power_of_2(neighbors), triton.next_power_of_2(slots)
 
@@ -76,10 +78,10 @@ def soft_target(
     at_a, at_b, inside, bins, candidates, by_squared,
     PIXELS: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,
 ):  # fmt: skip
-    """Bins (ROWS,PIXELS) int64, nearest first, and their shares; rows from K on hold nothing.
+    """Bins (ROWS,PIXELS) int64, nearest first, and their shares. Rows from K on hold nothing.
 
-    The bits of a positive double order like an integer. The bin goes into the lowest of them (a relative change of
-    the squared distance below 1e-12), so that a minimum alone finds distance and bin together.
+    The bits of a positive double order like an integer. The bin goes into the lowest bits of the squared distance (a
+    relative change below 1e-12). So a minimum alone finds distance and bin together.
     """
     a, b = tl.load(at_a, mask=inside, other=0.0).to(tl.float64), tl.load(at_b, mask=inside, other=0.0).to(tl.float64)
     known = tl.max(tl.maximum(tl.abs(a), tl.abs(b))) < _REACH
@@ -93,7 +95,7 @@ def soft_target(
     smallest = tl.zeros((PIXELS,), dtype=tl.float64)
     last = tl.zeros((PIXELS,), dtype=tl.int64) - 1
     for rank in tl.static_range(K):
-        if known:  # noqa: SIM108 - not a choice between two values: only one of them is computed
+        if known:  # noqa: SIM108 - a conditional expression would compute both
             best = tl.min(tl.where(keys > last[None, :], keys, _NONE), axis=0)
         else:
             best = _next_of_all(a, b, bins, last)
@@ -109,7 +111,7 @@ def soft_target(
 
 @triton.jit
 def _clamped(cell):
-    """A cell's place along an axis; anything for values that no cell holds, NaN among them."""
+    """The place of a cell along an axis. Values outside of all cells, and NaN, give any cell."""
     return tl.minimum(tl.maximum(cell + _ACROSS // 2, 0), _ACROSS - 1)
 
 
@@ -121,7 +123,7 @@ def _keys(a, b, bin_, bins):
 
 @triton.jit
 def _next_of_all(a, b, bins, last):
-    """The smallest key of all bins above `last`, for colours outside of the cells."""
+    """The smallest key above `last` among all bins, for colours outside of the cells."""
     best = tl.zeros_like(last) + _NONE
     for start in range(0, _BINS, _CHUNK):
         bin_ = start + tl.arange(0, _CHUNK)[:, None]

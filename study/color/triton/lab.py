@@ -1,4 +1,4 @@
-"""sRGB to CIE Lab and back, one kernel each: the formulas and constants of study.color, a pixel at a time."""
+"""sRGB to CIE Lab and back in one kernel each, by the formulas and constants of `study.color.lab`."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def _lab_to_rgb(lab, rgb, pixels, total, BLOCK: tl.constexpr):
 
 @triton.jit
 def _red_of_block(pixels, total, BLOCK: tl.constexpr):
-    """Where the first channel of each pixel of this program's block lies in (N,3,H,W), and which pixels exist."""
+    """For the pixels of this program's block: where their first channels lie in (N,3,H,W), and which pixels exist."""
     index = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     return index // pixels * (3 * pixels) + index % pixels, index < total
 
 
 @triton.jit
 def _at_least(x, low):
-    """The larger one; NaN stays NaN."""
+    """The larger one of two. NaN stays NaN."""
     return tl.where(x < low, low, x)
 
 
@@ -110,7 +110,7 @@ def _power(x, exponent):
 @triton.jit
 def _linear_of_srgb(c):
     upper = (_at_least(c, _SRGB_JOINT) + _SRGB_OFFSET) * (1 / (1 + _SRGB_OFFSET))
-    upper = upper * upper * _power(upper, _SRGB_POWER - 2)  # rounds less than the power at once
+    upper = upper * upper * _power(upper, _SRGB_POWER - 2)  # it rounds less than the whole power
     return tl.where(c <= _SRGB_JOINT, c * (1 / _SRGB_SLOPE), upper)
 
 
@@ -125,7 +125,7 @@ def _srgb_of_linear(c):
 def _root_of_xyz(t):
     above = _at_least(t, _LAB_JOINT)
     root = _power(above, 1 / 3)
-    root = (2 * root + above / (root * root)) * (1 / 3)  # a Newton step: exact where the power is only close
+    root = (2 * root + above / (root * root)) * (1 / 3)  # a Newton step makes the approximate power exact
     return tl.where(t <= _LAB_JOINT, t * _LAB_SLOPE + _LAB_OFFSET, root)
 
 

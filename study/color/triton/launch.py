@@ -1,8 +1,8 @@
-"""Starting kernels, and telling which of their programs is done last.
+"""Starting kernels fast, and finding out which program of a kernel finishes last.
 
-Triton looks at every argument of every call, at its value and alignment too, which takes as long as many a kernel
-here. These are compiled without regard of either, so that the types of the tensors and the constants say which compiled
-kernel it is.
+Triton inspects every argument of every call, its value and alignment too. That takes as long as some kernels here run.
+These kernels are compiled for any value and alignment. So the types of the tensors and the constants alone identify
+the compiled kernel.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_LARGEST = 2**31 - 1  # of the whole numbers that a kernel is compiled for
+_LARGEST = 2**31 - 1  # a kernel is compiled for whole numbers up to this one
 
 
 class Kernel:
-    """A Triton kernel, compiled once for every card, types of its tensors, and constants.
+    """A Triton kernel, compiled once for each card, types of its tensors, and constants.
 
-    Its parameters are tensors, then numbers, then constants (tl.constexpr), and are given as these three tuples.
+    Its parameters are tensors, then numbers, then constants (tl.constexpr). A call gives them as three tuples.
     """
 
     def __init__(self, function: Callable[..., None], warps: int) -> None:
@@ -35,7 +35,7 @@ class Kernel:
     def __call__(
         self, programs: int, tensors: tuple[Tensor, ...], numbers: tuple[float, ...], constants: tuple[int, ...]
     ) -> None:
-        """Start as many programs on the card of the first tensor, in its current stream."""
+        """Start this many programs on the card of the first tensor, in its current stream."""
         device = tensors[0].device
         key = (device, constants, *[x.dtype for x in tensors])
         compiled = None if max(numbers) > _LARGEST else self._compiled.get(key)
@@ -44,12 +44,12 @@ class Kernel:
                 compiled[(programs, 1, 1)](*tensors, *numbers, *constants)
                 return
             compiled = self._function[(programs,)](*tensors, *numbers, *constants, num_warps=self._warps)
-        if compiled is not None and max(numbers) <= _LARGEST:  # an interpreter has compiled nothing
+        if compiled is not None and max(numbers) <= _LARGEST:  # Triton's interpreter compiles nothing
             self._compiled[key] = compiled
 
 
 def kernel(warps: int = 4) -> Callable[[Callable[..., None]], Kernel]:
-    """Decorates a function as Triton compiles it; warps: 32 threads each, that run a program."""
+    """Decorator that makes a `Kernel` of a Triton function. warps: how many times 32 threads run a program."""
     return lambda function: Kernel(function, warps)
 
 
@@ -57,8 +57,11 @@ _counters: dict[tuple[torch.device, int], Tensor] = {}
 
 
 def counters(count: int, device: torch.device) -> Tensor:
-    """At least `count` zeros, int32, for `is_last`, which leaves zeros behind. Kernels of one stream, which run one
-    after the other, share them; a captured graph, which may be replayed in any stream, has its own."""
+    """At least `count` int32 zeros for `is_last`, which leaves zeros behind.
+
+    Kernels of one stream run one after the other and share them. A captured graph may be replayed in any stream and has
+    its own.
+    """
     if device.type != "cuda" or torch.cuda.is_current_stream_capturing():
         return torch.zeros(count, dtype=torch.int32, device=device)
     key = (device, triton.runtime.driver.active.get_current_stream(device.index))
@@ -70,10 +73,10 @@ def counters(count: int, device: torch.device) -> Tensor:
 
 @triton.jit
 def is_last(counter, count):
-    """Whether this is the last of `count` programs to come here; it then sees what the others have left."""
-    tl.debug_barrier()  # all that this program leaves is written before it is counted
+    """Whether this is the last of `count` programs to arrive. The last one sees all that the others have stored."""
+    tl.debug_barrier()  # what this program stores is written before it is counted
     last = tl.atomic_add(counter, 1, sem="acq_rel") == count - 1
     if last:
         tl.store(counter, 0)
-    tl.debug_barrier()  # and nothing is read before
+    tl.debug_barrier()  # and nothing is read before that
     return last

@@ -1,4 +1,4 @@
-"""The anti-average loss in one kernel, its gradient in another: starting a kernel takes longer than what it does."""
+"""The anti-average loss in one kernel, its gradient in another: starting a kernel takes longer than its work."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from study.losses.anti_average import (
 )
 
 _BLOCK = 1024  # pixels at a time
-_MOST_PARTS = 256  # into which the pixels of an image are cut
-# What the programs of `_loss` leave for each other and for `_gradient`, in one piece of memory: six numbers
-# of every image, seven sums of every part.
+_MOST_PARTS = 256  # the pixels of an image are cut into at most as many
+# The programs of `_loss` store numbers for each other and for `_gradient` in one piece of memory: six of every image,
+# and seven sums of every part.
 _OF_IMAGE = tl.constexpr(6)  # lab, saturation, squared gap, confidence; mean hue, gap
 _SUMS = tl.constexpr(7)  # mean and squares of both hues; lab, saturation, confidence
 
 
 class AntiAverage(torch.autograd.Function):
-    """Total and terms of the loss; the total's gradient by a kernel, all others by definition."""
+    """Total and terms of the loss. A kernel computes the total's gradient, the definition all other gradients."""
 
     @staticmethod
     def forward(ctx: Any, pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
         *results, room = sweep(pred, target, loss)
-        ctx.loss, ctx.weights = loss, dict(loss.weights)  # those of now
+        ctx.loss, ctx.weights = loss, dict(loss.weights)  # a copy: the caller may change the weights later
         ctx.save_for_backward(pred, target, room)
         ctx.set_materialize_grads(False)
-        # Not as views of one piece of memory, which autograd would not let people change in place.
+        # Not views of one piece of memory: autograd would refuse to change those in place.
         return tuple(result.data for result in results)
 
     @staticmethod
@@ -46,9 +46,9 @@ class AntiAverage(torch.autograd.Function):
 
 
 def sweep(pred: Tensor, target: Tensor, loss: ColorizationAntiAverageLoss) -> tuple[Tensor, ...]:
-    """Total, lab, saturation, diversity and confidence of `loss`, and what `gradient` needs.
+    """Total, lab, saturation, diversity and confidence of `loss`, and the memory that `gradient` needs.
 
-    pred, target: contiguous (N,2,H,W) or (N,3,H,W), float32, on a card. The same bits at every call.
+    pred, target: contiguous (N,2,H,W) or (N,3,H,W), float32, on a card. Every call gives the same bits.
     """
     images, channels, height, width = pred.shape
     pixels = height * width
@@ -81,7 +81,7 @@ def gradient(
     images, channels, height, width = pred.shape
     pixels = height * width
     units = loss.units
-    # The derivative of each weighted term, but for the pixel's own factor.
+    # The derivative of each weighted term, without the pixel's own factor.
     by_pixel, by_lab = 1 / (images * pixels), 2 * weights["lab"] / pred.numel()
     slope = torch.empty_like(pred)
     _gradient(
@@ -99,7 +99,7 @@ def gradient(
 
 @lru_cache(maxsize=1024)
 def _cut(pixels: int, most_parts: int) -> tuple[int, int, int]:
-    """Pixels per part of an image, how many parts there are, and the power of two that holds them."""
+    """Pixels per part of an image, the number of parts, and the power of two that holds it."""
     part = max(_BLOCK, triton.next_power_of_2(triton.cdiv(pixels, most_parts)))
     parts = triton.cdiv(pixels, part)
     return part, parts, triton.next_power_of_2(parts)
@@ -112,9 +112,9 @@ def _loss(
     lab_weight, saturation_weight, diversity_weight, confidence_weight,
     PARTS: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """What one part of an image leaves; the last part of an image to be done sums it up, and the last image the batch.
+    """The sums of one part of an image. The last part to finish sums up its image, the last image the batch.
 
-    Means and squares of hues are merged as by Chan, Golub and LeVeque (1983).
+    Means and squares of hues are merged as in Chan, Golub and LeVeque (1983).
     """
     image = (tl.program_id(0) // parts).to(tl.int64)
     number = tl.program_id(0) % parts
@@ -239,7 +239,7 @@ def _lightness(pictures, image, offset, inside, pixels):
 
 @triton.jit
 def _left(at, each, exists):
-    """One of the sums of each part of an image, from the cache that all programs share, past this program's own."""
+    """One sum of each part of an image, read from the cache that all programs share, not from this program's own."""
     return tl.load(at + each * _SUMS, mask=exists, other=0.0, cache_modifier=".cg")
 
 
@@ -254,7 +254,7 @@ def _sum(values, count, BLOCK: tl.constexpr):
 
 @triton.jit
 def _merged(seen, mean, squares, count, hue, inside):
-    """Mean, and sum of squared deviations from it, of `seen` pixels and a block of `count` more."""
+    """Mean and sum of squared deviations of `seen` pixels and a block of `count` more."""
     block_mean = tl.sum(tl.where(inside, hue, 0.0)) / count
     deviation = tl.where(inside, hue - block_mean, 0.0)
     delta = block_mean - mean
@@ -273,7 +273,7 @@ def _of_image(sums, each, exists, count, pixels):
 
 @triton.jit
 def _atan2(y, x):
-    """The angle of (x, y) in -pi..pi, signs of zeros as in IEEE 754; the arctangent is that of Cephes, to 2 ulp."""
+    """The angle of (x, y) in -pi..pi; signs of zeros as in IEEE 754. The arctangent is that of Cephes, within 2 ulp."""
     small, large = tl.minimum(tl.abs(x), tl.abs(y)), tl.maximum(tl.abs(x), tl.abs(y))
     tangent = tl.where(large > 0, small / tl.where(large > 0, large, 1.0), large)  # NaN stays NaN
     turned = tangent > 0.41421356237309503  # tan(pi / 8)

@@ -1,5 +1,4 @@
-"""The classification loss: one kernel for the loss of all pixels, one for its gradient. A target is found where it is
-used, and never laid out."""
+"""The classification loss in one kernel, its gradient in another. Soft targets are computed in them, never stored."""
 
 from __future__ import annotations
 
@@ -21,14 +20,14 @@ from study.losses.classification import (
 )
 
 _BINS = tl.constexpr(BINS)
-_LOWEST = tl.constexpr(torch.finfo(torch.float32).min)  # not -inf, from which -inf cannot be subtracted
+_LOWEST = tl.constexpr(torch.finfo(torch.float32).min)  # not -inf: -inf minus -inf is NaN
 _PIXELS = 32  # of one image, per program
 _PART = 64  # bins at a time
 _BLOCK = tl.constexpr(1024)  # other numbers at a time
 
 
 class CrossEntropy(torch.autograd.Function):
-    """The classification loss; its gradient by a kernel, and gradients of gradients by the definition."""
+    """The classification loss. A kernel computes its gradient, the definition gradients of gradients."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> Tensor:
@@ -46,11 +45,11 @@ class CrossEntropy(torch.autograd.Function):
 
 
 def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple[Tensor, ...]:
-    """The classification loss, a scalar, and what its gradient needs: the logits, the colours, and of every pixel the
-    largest logit and the sum of exp(logit - largest), (2,pixels).
+    """The classification loss, a scalar, and what its gradient needs.
 
-    logits: (N,313,h,w), copied where they are neither contiguous nor channels_last; ab: (N,2,h,w); both on a card and
-    narrower than float64.
+    That is the logits, the colours, and for every pixel the largest logit and the sum of exp(logit - largest),
+    (2,pixels). logits: (N,313,h,w), copied if they are neither contiguous nor channels_last. ab: (N,2,h,w). Both lie on
+    a card and are narrower than float64.
     """
     if not (logits.is_contiguous() or logits.is_contiguous(memory_format=torch.channels_last)):
         logits = logits.contiguous()
@@ -67,7 +66,7 @@ def cross_entropy(logits: Tensor, ab: Tensor, loss: ClassificationLoss) -> tuple
 def cross_entropy_gradient(
     logits: Tensor, ab: Tensor, normalizers: Tensor, loss: ClassificationLoss, of_loss: Tensor
 ) -> Tensor:
-    """The gradient of `cross_entropy`, from what it returned, times the scalar of_loss; of the type of the logits."""
+    """The gradient of `cross_entropy` times the scalar of_loss, from what that returned, in the type of the logits."""
     gradient = torch.empty_like(logits)
     _start(_gradient, logits, ab, loss, normalizers, of_loss, gradient)
     return gradient
@@ -100,8 +99,11 @@ def _cross_entropy(
     GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, BINS_LAST: tl.constexpr, PIXELS: tl.constexpr,
     PART: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,
 ):  # fmt: skip
-    """The loss of some pixels; the last program sums it up. For every pixel the largest logit and the sum of
-    exp(logit - largest) are found as one goes along, first for each row of PART bins."""
+    """The loss of some pixels; the last program to finish sums it up.
+
+    The largest logit of every pixel and the sum of exp(logit - largest) are updated from one PART of the bins to the
+    next, first for each row of a part.
+    """
     image, offset, inside = _pixels_of_program(tl.program_id(0), pixels, PIXELS)
     nearest, shares = _target(
         ab + image * ab_stride, offset, inside, bins, candidates, rarity, pixels, by_pixel, by_squared, colored,
@@ -124,7 +126,7 @@ def _cross_entropy(
     tl.store(normalizers + images.to(tl.int64) * pixels + pixel, sum_, mask=inside)
     counts = (tl.arange(0, ROWS)[:, None] < K) & inside[None, :]
     chosen = tl.load(at + nearest * bin_stride, mask=counts, other=0.0).to(tl.float32)
-    # The logits meet as differences, which stay exact however large they are.
+    # Logits enter as differences: those stay exact however large the logits are.
     missed = tl.where(counts, shares * ((largest[None, :] - chosen) + tl.log(sum_)[None, :]), 0.0)
     tl.store(sums + tl.program_id(0), tl.sum(tl.sum(missed, axis=0), axis=0))
     programs = tl.num_programs(0)
@@ -143,8 +145,8 @@ def _gradient(
     GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, BINS_LAST: tl.constexpr, PIXELS: tl.constexpr,
     PART: tl.constexpr, K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,
 ):  # fmt: skip
-    """softmax(logits) * sum(shares) - shares, the latter only at the bins of the target."""
-    # From the last pixels on, whose logits may still be in the card's cache.
+    """softmax(logits) * sum(shares) - shares, where shares are 0 but at the bins of the target."""
+    # Last pixels first: their logits may still be in the card's cache.
     image, offset, inside = _pixels_of_program(tl.num_programs(0) - 1 - tl.program_id(0), pixels, PIXELS)
     nearest, shares = _target(
         ab + image * ab_stride, offset, inside, bins, candidates, rarity, pixels, by_pixel, by_squared, colored,
@@ -166,14 +168,14 @@ def _gradient(
     at = place + nearest * bin_stride
     counts = (tl.arange(0, ROWS)[:, None] < K) & inside[None, :]
     chosen = tl.load(logits + at, mask=counts, other=0.0).to(tl.float32)
-    tl.debug_barrier()  # what follows is written over it
+    tl.debug_barrier()  # the stores below overwrite what was just read
     slope = tl.exp(chosen - largest) * scale - shares
     tl.store(gradient + at, slope.to(gradient.dtype.element_ty), mask=counts)
 
 
 @triton.jit
 def _pixels_of_program(program, pixels, PIXELS: tl.constexpr):
-    """Image, places in it, and which of them there are. Of one image, so that they lie side by side for certain."""
+    """The image, places in it, and which of them exist. All lie in one image, so they are side by side in memory."""
     tiles = tl.cdiv(pixels, PIXELS)
     offset = program % tiles * PIXELS + tl.arange(0, PIXELS)
     return (program // tiles).to(tl.int64), offset, offset < pixels
@@ -185,8 +187,10 @@ def _target(
     GRAY_MASK: tl.constexpr, REBALANCED: tl.constexpr, PIXELS: tl.constexpr,
     K: tl.constexpr, SLOTS: tl.constexpr, ROWS: tl.constexpr, PADDED: tl.constexpr,
 ):  # fmt: skip
-    """The soft target with each pixel's weight in it: bins (ROWS,PIXELS), nearest first, and v z / P of the loss; 0 in
-    rows that hold nothing. ab: that of the image."""
+    """The soft target times each pixel's weight: bins (ROWS,PIXELS), nearest first, and v z / P of the loss.
+
+    Rows from K on hold nothing: their values are 0. ab: that of the image.
+    """
     at = ab + offset
     nearest, shares = soft_target(at, at + pixels, inside, bins, candidates, by_squared, PIXELS, K, SLOTS, ROWS, PADDED)
     weight = tl.where(inside, by_pixel, 0.0)
@@ -207,6 +211,6 @@ def _target(
 
 @triton.jit
 def _first_bin(image, offset, pixels, BINS_LAST: tl.constexpr):
-    """Where the first bin of each pixel lies, (1,PIXELS)."""
+    """Where the first bin of each pixel lies in memory, (1,PIXELS)."""
     place = (image * pixels + offset) * _BINS if BINS_LAST else image * _BINS * pixels + offset
     return place[None, :]

@@ -1,0 +1,130 @@
+"""Tables as content, and the same content in every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+
+from study.report import tables
+from study.report.findings import find
+from study.report.format import amount, count, duration, interval, number, p_value, percent, slug
+from study.report.render import markdown_code, markdown_escape, paragraphs, render_tex, tex_escape
+from study.report.table import Cell, Column, arm_cell, badge, table, value, words
+
+
+@pytest.fixture
+def small():
+    head = [
+        Column("arm", words=True),
+        Column("x", spanner="wide"),
+        Column("y", spanner="wide"),
+        Column("v", words=True),
+    ]
+    rows = [[arm_cell("a_b"), value(1.25, 1, 1.0, 1.5), value(math.nan, 1), badge("worse")],
+            [arm_cell("c|d"), value(-2.0, 1), Cell("3 %", 0.03), words("50 & 60_%")]]  # fmt: skip
+    return table("small", "Small", head, rows)
+
+
+def test_spanners_cover_neighbours(small):
+    assert small.spanners == [("", 1), ("wide", 2), ("", 1)]
+    assert table("x", "", [Column("a")], [[words("b")]]).spanners == []
+
+
+def test_csv_has_exact_numbers(small):
+    head, first, second = list(csv.reader(io.StringIO(small.csv)))
+    assert head == ["arm", "wide x", "wide y", "v"]
+    assert first[:3] == ["a_b", "1.25", "–"] and second[:3] == ["c|d", "-2", "0.03"]
+
+
+def test_best_cells_are_marked(small):
+    marked = small.marked(1, -2.0)
+    assert [row[1].best for row in marked.rows] == [False, True]
+
+
+def test_tex_escapes_and_aligns(small):
+    told = render_tex(small)
+    assert r"\begin{tabular}{lrrl}" in told and r"\multicolumn{2}{c}{wide}" in told
+    assert r"50 \& 60\_\%" in told and r"a\_b" in told and told.count(r"\\") == 4
+    assert tex_escape("a\\b^c~") == r"a\textbackslash{}b\textasciicircum{}c\textasciitilde{}"
+
+
+@pytest.mark.parametrize("name", ["a`b", "``", "a|b", "<b>x</b>", "$x$"])
+def test_markdown_shows_names_as_they_are(name):
+    from markdown_it import MarkdownIt
+
+    shown = MarkdownIt().enable("table").render(f"| a |\n| --- |\n| {markdown_code(name)} |\n")
+    escaped = name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert f"<code>{escaped}</code>" in shown
+
+
+@pytest.mark.parametrize("text", ["a*b*c", "1. x", "# x", "[x](y)", "a_b_c", "<i>", "x | y", "~~x~~", "- x"])
+def test_markdown_escapes_text(text):
+    from markdown_it import MarkdownIt
+
+    shown = MarkdownIt().enable(["table", "strikethrough"]).render(str(markdown_escape(text)))
+    assert shown.strip() == f"<p>{text.replace('<', '&lt;').replace('>', '&gt;')}</p>"
+
+
+def test_paragraphs_are_set_apart_by_empty_lines_and_pilcrows():
+    assert paragraphs("a\nb\n\n- c ¶ d\n ¶ ") == [(False, "a b"), (True, "c"), (False, "d")]
+    assert paragraphs("8\u00a0% a") == [(False, "8\u00a0% a")]
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (number(-1.0, 1), "−1.0"), (number(-0.01, 1), "0.0"), (number(math.nan), "–"), (number(math.inf), "∞"),
+        (number(1.0, 1, sign=True), "+1.0"), (interval(1, 2, 0), "[1, 2]"), (interval(math.nan, 2), ""),
+        (percent(0.25), "25\u00a0%"), (percent(0.001), "<1\u00a0%"), (percent(0.0), "0\u00a0%"),
+        (percent(math.nan), "–"), (p_value(0.00001), "<0.0001"), (p_value(math.nan), "–"),
+        (count(26210), "26\u202f210"),
+        (amount(0.0123456), "0.0123"), (amount(1234.5), "1\u202f234"), (amount(math.nan), "–"), (duration(45), "45 s"),
+        (duration(600), "10 min"), (duration(4000), "1 h 7 min"), (slug("A b", "<x>"), "a_b-x"), (slug("…"), "x"),
+    ],
+)  # fmt: skip
+def test_numbers_as_text(made, told):
+    assert made == told
+
+
+def test_every_table_has_a_cell_for_every_column(make):
+    result = make()
+    found = find(result)
+    from study.report.search import find_families
+
+    families = find_families(result)
+    made = [
+        tables.answer_table(result, found), tables.results_table(result), tables.results_table(result, key=False),
+        tables.paired_table(result), tables.margins_table(result, found), tables.claims_table(result),
+        tables.cost_table(result), tables.theory_table(result), tables.theory_matrix(result),
+        tables.factorial_table(result), tables.gradients_table(result), tables.convergence_table(result),
+        tables.lengths_table(result), tables.weights_table(families), tables.finalists_table(result, families),
+        tables.arms_table(result), tables.metrics_table(result), tables.runs_table(result),
+    ]  # fmt: skip
+    assert len({one.name for one in made}) == len(made)
+    for one in made:
+        assert one.rows and {len(row) for row in one.rows} == {len(one.columns)}, one.name
+
+
+def test_results_show_the_numbers_of_arms_csv(make):
+    result = make()
+    table_ = tables.results_table(result)
+    for row in table_.rows:
+        for column, cell in zip(table_.columns[1:], row[1:], strict=True):
+            own, card = result.estimates[row[0].text, column.metric], result.metrics[column.metric]
+            assert cell.text == number(own.mean, card.decimals) and cell.key
+            found = result.comparisons.get((row[0].text, column.metric))
+            assert cell.verdict == (found.verdict if found else "")
+
+
+def test_references_have_no_cost(make):
+    result = make()
+    assert {row[0].text for row in tables.cost_table(result).rows} == set(result.trained)
+
+
+def test_claims_that_hang_on_the_margin_are_listed(make):
+    result = make()
+    names = {row[0].text for row in tables.margins_table(result, find(result)).rows}
+    assert "claim 1a" in names
