@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from itertools import repeat
 
 import torch
 from torch import Tensor
 
+from study.color.dispatch import has_float64
 from study.color.lab import at_least_float32
 from study.metrics.units import warn_of_ab_units, warn_of_rgb_units
 
@@ -66,15 +66,7 @@ def unit_rgb(rgb: Tensor) -> Tensor:
 
 def widest_float(device: torch.device) -> torch.dtype:
     """float64 where the device has it, else float32."""
-    return torch.float64 if device.type in ("cpu", "cuda", "meta") else _tried_float(device)
-
-
-@cache
-def _tried_float(device: torch.device) -> torch.dtype:
-    try:
-        return torch.zeros(1, dtype=torch.float64, device=device).dtype
-    except (TypeError, RuntimeError):  # Apple's graphics cards raise TypeError
-        return torch.float32
+    return torch.float64 if has_float64(device) else torch.float32
 
 
 def length(a: Tensor, b: Tensor) -> Tensor:

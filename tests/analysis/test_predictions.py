@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from study.analysis.predictions import color_use, kept_pictures, no_pictures
@@ -31,6 +31,7 @@ def test_gray_has_no_hue() -> None:
     assert use["true_histogram_chroma"][0] == 32
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-200, 200), st.floats(-200, 200)), min_size=1, max_size=30))
 def test_no_pixel_is_lost_however_vivid(colors: list[tuple[float, float]]) -> None:
     ab = torch.tensor(colors).T.reshape(1, 2, 1, -1)

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from study import metrics
-from study.metrics import METRICS, base, similarity, threshold_curve
+from study.metrics import METRICS, base, threshold_curve
 
 Batch = dict[str, torch.Tensor]
 
@@ -116,22 +116,12 @@ class NoDoubles(TorchDispatchMode):
 def test_no_double_precision_is_needed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     values = batch(torch.float32)
     expected = ALL[name](values)
-    for module in (similarity, threshold_curve):
-        monkeypatch.setattr(module, "widest_float", lambda device: torch.float32)
+    monkeypatch.setattr(base, "has_float64", lambda device: False)
     monkeypatch.setattr(threshold_curve, "check_prior", torch.Tensor.cpu)  # it works on the processor, which has it
     with NoDoubles():
         result = ALL[name](values)
     assert result.dtype == torch.float32
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=2e-5)
-
-
-def test_a_device_is_tried_once_for_double_precision() -> None:
-    device = torch.device("cpu")
-    base._tried_float.cache_clear()
-    with NoDoubles():
-        assert base._tried_float(device) == torch.float32
-    base._tried_float.cache_clear()
-    assert base._tried_float(device) == torch.float64
 
 
 @pytest.mark.parametrize("name", MASKED)

@@ -8,7 +8,7 @@ import torch
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from study.metrics import psnr, similarity, ssim
+from study.metrics import base, psnr, ssim
 
 
 def picture_pair(count: int = 3, size: int = 48) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,7 @@ def test_ssim_matches_skimage_on_flat_images_with_the_faintest_noise(level: floa
 
 @pytest.mark.parametrize("level", [0.0, 0.35, 1.0])
 def test_single_precision_is_enough_for_ssim(level: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(similarity, "widest_float", lambda device: torch.float32)
+    monkeypatch.setattr(base, "has_float64", lambda device: False)
     truth, noisy = picture_pair()
     for one, other in ((truth, noisy), (np.full_like(truth, round(255 * level)), noisy % 2 + round(250 * level))):
         expected = [skimage_ssim(t / 255, p / 255) for t, p in zip(one, other, strict=True)]
