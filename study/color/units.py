@@ -126,9 +126,10 @@ class UnitWatch:
             return
         pictures, _, rows, columns = colors.shape
         seen = colors[:: -(-pictures // _PICTURES), :, :: -(-rows // _LINES), :: -(-columns // _LINES)]
-        if self.judge(seen) is None:
+        mistake = self.judge(seen)
+        if mistake is None:
             self.passed(seen)
-        elif (mistake := self.judge(colors)) is not None and mistake.kind not in self.told:
+        elif mistake.kind not in self.told and (mistake := self.judge(colors)) is not None:
             self.told.add(mistake.kind)
             warnings.warn(f"{self.caller}: {mistake.says}", UnitWarning, stacklevel=self.stacklevel)
 
