@@ -2,7 +2,7 @@
 
 `python -m benchmarks.coverage` writes benchmarks/coverage.csv. Every world is a family of arms and a baseline, scored
 on the same seeds and images, and no arm differs from the baseline: every "better" or "worse" is wrong. The margin of
-equivalence is 0 there, the hardest case, as nothing can be called equivalent.
+tolerance is 0 there, the hardest case: nothing can be called within tolerance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from study import statistics as stats
 
 CHUNK = 50
 MARGIN = 3.0
-"""Margin of the test of "equivalent", in standard errors of a difference: enough to be found, when it is true."""
+"""Margin of the test of "within tolerance", in standard errors of a difference: enough to be found when it is true."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def simulate(scenario: Scenario, worlds: int, resamples: int, rng: np.random.Gen
 
     coverage: of intervals of an arm's mean; coverage_paired: of intervals of a difference; wrong: comparisons called
     better or worse; wrong_family: families with at least one such word; wrong_equivalent: comparisons called
-    equivalent where the true difference is the margin itself.
+    within tolerance where the true difference is the margin itself.
     """
     found = []
     for start in range(0, worlds, CHUNK):

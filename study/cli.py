@@ -212,6 +212,8 @@ def prepare(study: str, again: bool = False) -> None:
         click.echo(f"  skipped {item['name']}: {item['reason']}")
     if len(manifest["skipped"]) > 20:
         click.echo(f"  ... and {len(manifest['skipped']) - 20} more, all listed in data/{study}/manifest.json")
+    if manifest["flagged"]:
+        click.echo(f"  {len(manifest['flagged'])} pictures are near gray or toned: see data/{study}/manifest.json")
 
 
 @command("search", "study search palette_world --family anti_average --trials 8")

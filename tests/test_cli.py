@@ -26,8 +26,13 @@ from PIL import Image
 from study.cli import main
 from study.files import sha256_file
 from study.project import Project
-from study.training import cells
+from study.training import executor
 from tests.conftest import REPOSITORY, TINY_STUDY, write_failing_arm, write_params
+
+COMMANDS = (
+    "list", "plan", "doctor", "check", "run", "prepare", "search", "train", "time", "evaluate", "compare", "report",
+    "track",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def test_every_step_leaves_what_the_next_and_the_reader_need(trained: Path) -> N
     assert (trained / "reports" / "index.html").exists()
     assert (trained / "mlflow.db").exists()
     facts = json.loads((results / "tables" / "study.json").read_text())
-    assert facts["lpips"] == {"measured": False, "reason": "it is switched off (evaluate.lpips: off)"}
+    assert facts["lpips"]["measured"] is False and facts["lpips"]["reason"]
 
 
 def test_plan_and_list_tell_the_state(trained: Path) -> None:
@@ -105,34 +110,29 @@ def test_plan_and_list_tell_the_state(trained: Path) -> None:
 def test_plan_tells_what_waits_for_a_search_and_what_is_made_of_other_arms(trained: Path) -> None:
     done = study("plan", "tiny", "mse", "anti_average_tuned", "mse_gain", cwd=trained)
     assert done.returncode == 0, done.stderr
-    assert [line.split(maxsplit=3)[-1] for line in done.stdout.splitlines() if "mse_gain" in line] == [
-        f"{own}  to be made" for own in re.findall(r"mse_gain +seed \d +(\w+)", done.stdout)
-    ]
-    assert re.search(r"anti_average_tuned +waits for its weights: study search tiny", done.stdout)
-    assert "training left" not in done.stdout
+    assert len(re.findall(r"mse_gain +seed \d", done.stdout)) == 2
+    assert re.search(r"anti_average_tuned .*study search tiny", done.stdout)
+    assert "minutes" not in done.stdout  # nothing is to be trained
 
 
 def test_an_arm_of_a_family_that_was_not_searched_waits_for_its_weights(trained: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     (root / "results" / "tiny" / "search").mkdir()
     data = json.loads((root / "data" / "tiny" / "manifest.json").read_text())["data_hash"]
     (root / "results" / "tiny" / "search" / "best.yaml").write_text(f"data: {data}\nfamilies: {{zhang: {{}}}}\n")
     done = study("plan", "tiny", "mse", "anti_average_tuned", cwd=root)
-    assert re.search(r"anti_average_tuned +waits for its weights: study search tiny", done.stdout), done.stderr
+    assert re.search(r"anti_average_tuned .*study search tiny", done.stdout), done.stderr
 
 
 def test_a_claim_about_an_arm_that_does_not_exist_is_told_in_one_line(trained: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     claims = root / "ablations" / "claims.yaml"
     claims.write_text(claims.read_text().replace("arm: saturation\n", "arm: saturatoin\n"))
-    assert "saturation_term: there is no arm 'saturatoin'" in fails("compare", "tiny", cwd=root)
-    assert "there is no arm 'saturatoin'" in study("doctor", cwd=root).stdout
+    line = fails("compare", "tiny", cwd=root)
+    assert "saturation_term" in line and "'saturatoin'" in line
+    assert "'saturatoin'" in study("doctor", cwd=root).stdout
 
 
 def test_doctor_finds_nothing_amiss(trained: Path) -> None:
@@ -153,27 +153,21 @@ def test_the_installed_command_and_python_m_study_are_the_same(trained: Path) ->
 
 
 def test_help_is_there_for_every_command(trained: Path) -> None:
-    for command in (
-        "plan",
-        "list",
-        "prepare",
-        "train",
-        "time",
-        "evaluate",
-        "compare",
-        "report",
-        "track",
-        "check",
-        "doctor",
-    ):
+    for command in COMMANDS:
         done = study(command, "--help", cwd=trained)
         assert done.returncode == 0
-        assert "Usage: study" in done.stdout
+        assert f"study {command}" in done.stdout.splitlines()[-1]  # the help ends with an example
 
 
 @pytest.mark.parametrize("command", ["plan", "prepare", "train", "time", "evaluate", "compare", "report", "track"])
 def test_unknown_study(trained: Path, command: str) -> None:
-    assert "unknown study 'paris': params.yaml has tiny" in fails(command, "paris", cwd=trained)
+    line = fails(command, "tinny", cwd=trained)
+    assert "'tinny'" in line and "'tiny'" in line
+
+
+def test_a_mistyped_command_names_the_nearest(trained: Path) -> None:
+    done = study("trian", "tiny", cwd=trained)
+    assert done.returncode == 2 and "'train'" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_wrong_arm_is_told_and_leaves_the_results_alone(trained: Path) -> None:
@@ -181,16 +175,16 @@ def test_a_wrong_arm_is_told_and_leaves_the_results_alone(trained: Path) -> None
     arms = trained / "ablations"
     cases = {
         "negative": ("{name: anti_average, weights: {lab: -1}}", "loss.weights.lab"),
-        "unknown_key": ("{name: anti_average, gain: 2}", "loss.gain: unknown key"),
+        "unknown_key": ("{name: anti_average, gain: 2}", "loss.gain"),
         "unknown_term": ("{name: anti_average, weights: {vividness: 1}}", "'vividness'"),
-        "unknown_loss": ("{name: magic}", "unknown loss 'magic'"),
-        "unknown_option": ("{name: anti_average, options: {unit: raw}}", "unknown option 'unit'"),
+        "unknown_loss": ("{name: magic}", "'magic'"),
+        "unknown_option": ("{name: anti_average, options: {unit: raw}}", "'unit'"),
     }
     for name, (loss, expected) in cases.items():
         (arms / f"{name}.yaml").write_text(f"description: x\nloss: {loss}\n")
         assert expected in fails("train", "tiny", name, cwd=trained)
         (arms / f"{name}.yaml").unlink()
-    assert "unknown arm 'sepia'" in fails("train", "tiny", "sepia", cwd=trained)
+    assert "'sepia'" in fails("train", "tiny", "sepia", cwd=trained)
     assert before == sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.is_file())
 
 
@@ -200,8 +194,8 @@ def test_an_arm_that_fails_keeps_no_other_from_the_report_and_is_told_at_the_end
     write_failing_arm(root)
     one_study(root, ["failing", "mse", "huber"])
     line = fails("run", "tiny", cwd=root)
-    assert "failing seed 1 failed: RuntimeError: no such luck (finished cells are kept; run the same" in line
-    assert line.endswith("failing seed 0 of tiny is not trained: run study train tiny failing")
+    assert "failing seed 1" in line and "RuntimeError: no such luck" in line
+    assert line.endswith("study train tiny failing")
     table = pd.read_csv(root / "results" / "tiny" / "tables" / "cells.csv")
     assert dict(zip(table["arm"], table["status"], strict=True)) == {
         "failing": "missing", "mse": "finished", "huber": "finished",
@@ -213,8 +207,7 @@ def test_what_cannot_go_on_without_an_arm_ends_the_run_and_all_of_it_is_told(roo
     write_failing_arm(root)
     one_study(root, ["failing", "huber"])
     line = fails("run", "tiny", cwd=root)
-    assert line.startswith("study: failing seed 0 failed: RuntimeError")
-    assert "no scored cell of the baseline failing in tiny" in line
+    assert "failing seed 0" in line and "RuntimeError" in line and "study train tiny failing" in line
     assert (root / "results" / "tiny" / "runs" / "huber" / "seed-1" / "model.pt").exists()
     assert not (root / "reports").exists()
 
@@ -233,13 +226,13 @@ def test_a_tuned_arm_notes_the_search_that_it_was_trained_with_not_one_that_ende
     }
     best.write_text(yaml.safe_dump(content))
     before = sha256_file(best)[:16]
-    run_cells = cells.run_cells
+    run_cells = executor.run_cells
 
     def search_ends(*arguments: object) -> object:
         best.write_text(yaml.safe_dump(content | {"more": "trials"}))
         return run_cells(*arguments)
 
-    monkeypatch.setattr(cells, "run_cells", search_ends)
+    monkeypatch.setattr(executor, "run_cells", search_ends)
     done = study("train", "tiny", "anti_average_tuned", "--jobs", "1", cwd=root)
     assert done.returncode == 0, done.stderr
     record = root / "results" / "tiny" / "runs" / "anti_average_tuned" / "seed-0" / "record.json"
@@ -260,17 +253,14 @@ def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(
 
 
 def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(trained: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
     one_study(root, data=TINY_STUDY["data"] | {"test": 20})
     assert study("prepare", "tiny", cwd=root).returncode == 0
-    assert "no scored cell of the baseline mse" in fails("compare", "tiny", cwd=root)
+    assert "study evaluate tiny mse" in fails("compare", "tiny", cwd=root)
     assert study("evaluate", "tiny", "mse", cwd=root).returncode == 0
     told = study("compare", "tiny", cwd=root).stdout
-    assert told.count("evaluated on other test pictures") == 2
-    assert "run: study evaluate tiny zhang" in told
+    assert told.count("study evaluate tiny zhang") == 2
 
 
 def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(
@@ -286,7 +276,7 @@ def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables
     claims.loc[claims["id"] == "lpips_improves", "verdict"] = "confirmed"  # without LPIPS it cannot be
     claims.to_csv(table, index=False)
     line = fails("compare", "tiny", "--strict", cwd=root)
-    assert "claims that held before no longer do: lpips_improves (not testable)" in line
+    assert "lpips_improves (not testable)" in line
     assert table.read_text() == sound
 
 
@@ -295,7 +285,7 @@ def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, 
     shutil.copytree(trained, root)
     arm = root / "ablations" / "zhang.yaml"
     arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.6"))
-    assert "evaluated with another decoding" in study("compare", "tiny", cwd=root).stdout
+    assert study("compare", "tiny", cwd=root).stdout.count("study evaluate tiny zhang") == 2
     before = json.loads((root / "results/tiny/metrics/zhang.json").read_text())
     done = study("evaluate", "tiny", "zhang", cwd=root)
     assert done.returncode == 0, done.stderr
@@ -306,15 +296,15 @@ def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, 
 
 def test_steps_in_the_wrong_order_say_what_to_run_first(root: Path) -> None:
     one_study(root)
-    assert "run: study prepare tiny" in fails("train", "tiny", cwd=root)
+    assert "study prepare tiny" in fails("train", "tiny", cwd=root)
     assert study("prepare", "tiny", cwd=root).returncode == 0
-    assert "run study train tiny mse" in fails("evaluate", "tiny", "mse", cwd=root)
+    assert "study train tiny mse" in fails("evaluate", "tiny", "mse", cwd=root)
     one_study(root, data=TINY_STUDY["data"] | {"seed": 2})
-    assert "prepared with other settings" in fails("train", "tiny", cwd=root)
+    assert "study prepare tiny" in fails("train", "tiny", cwd=root)
 
 
 def test_a_seed_that_is_not_declared(trained: Path) -> None:
-    assert "seed 9 is not among the seeds of tiny: [0, 1]" in fails("train", "tiny", "--seed", "9", cwd=trained)
+    assert "[0, 1]" in fails("train", "tiny", "--seed", "9", cwd=trained)
 
 
 def test_outside_a_project(tmp_path: Path) -> None:
@@ -365,7 +355,7 @@ def test_pictures_that_are_in_training_too_are_told(root: Path) -> None:
     }
     assert 0 < seen["test"] < len(test)
     assert json.loads((root / "data/tiny/manifest.json").read_text())["seen_in_training"] == seen
-    assert f"{seen['test']} of the test pictures are among the training pictures too" in done.stdout
+    assert f"{seen['test']} of the test pictures" in done.stdout
 
 
 def test_a_truncated_archive(root: Path) -> None:
@@ -413,6 +403,6 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
     os.killpg(run.pid, signal.SIGINT)
     _, errors = run.communicate(timeout=120)
     assert run.returncode == 130, errors
-    assert "interrupted; finished cells and checkpoints are kept" in errors.splitlines()[-1]
+    assert errors.splitlines()[-1].startswith("study: interrupted")
     assert "Traceback" not in errors
     assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo)

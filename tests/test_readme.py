@@ -53,7 +53,9 @@ def test_places_are_named() -> None:
 
 
 def test_an_answer_is_the_first_screen_without_title_and_picture() -> None:
-    report = "# Title\n\n**Headline.**\n\n<img src='x'>\n\ncaption\n\nWords.\n\n| a |\n| - |\n| 1 |\n\n## Next\n\nmore\n"
+    report = (
+        "# Title\n\n**Headline.**\n\n<img src='x'>\n\ncaption\n\nWords.\n\n| a |\n| - |\n| 1 |\n\n## Next\n\nmore\n"
+    )
     assert answer_of(report) == "**Headline.**\n\nWords.\n\n| a |\n| - |\n| 1 |"
     assert answer_of("# Title\n\n**Headline.**\n\nWords.\n") == "**Headline.**\n\nWords."
 

@@ -33,7 +33,11 @@ class TinyImagenetData(Strict):
 
 
 class FolderData(Strict):
-    """Any directory of pictures; `val` and `test` are shares, chosen by the hash of each file's bytes."""
+    """Any directory of pictures; `val` and `test` are shares, chosen by the hash of each file's bytes.
+
+    monochrome: what is done with near-gray and sepia pictures: "keep" uses them, "flag" uses and lists them, "skip"
+    leaves them out.
+    """
 
     source: Literal["folder"]
     path: str
@@ -41,6 +45,7 @@ class FolderData(Strict):
     val: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.1, gt=0, lt=1)
     limit: Whole | None = Field(default=None, ge=3)
+    monochrome: Literal["keep", "flag", "skip"] = "flag"
 
     @model_validator(mode="after")
     def _leaves_some_to_train(self) -> FolderData:

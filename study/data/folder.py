@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from study.config.data import FolderData
+from study.data import containers
 from study.data.images import BadPicture, Picture, decode, in_threads
+from study.data.monochrome import is_monochrome
 from study.data.source import Skipped, Source, Split
 from study.errors import StudyError
 
-# Files of other suffixes are counted and not looked at. Those that cannot be decoded (.heic) are listed as skipped.
+# Files of these suffixes are looked at, and so are others that begin like a picture; the rest is counted only.
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
     *(".avif", ".heic", ".heif", ".jp2", ".ppm", ".pnm"),
 }
+# What cameras' sensors saw. Such files begin like a TIFF, and a decoder would take a small preview for the picture.
+RAW_SUFFIXES = {
+    *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+    *(".3fr", ".fff", ".iiq", ".erf", ".kdc", ".dcr", ".mos", ".mrw", ".x3f", ".rwl"),
+}
 VERSION = 2
 SMALLEST = 8  # pixels a side
+MONOCHROME = "monochrome: near gray, or toned as a sepia print is"
 SPLITS = ("train", "val", "test")
 
 
@@ -29,7 +38,8 @@ def load(settings: FolderData, root: Path) -> Source:
 
     Split, order and, under `limit`, the choice of pictures follow from the SHA-256 of each file's bytes: adding a file
     moves no other one to another split, and renaming changes nothing but names. Unusable files and those without colour
-    are skipped, each with its reason. Of files with the same bytes the first by name is used.
+    are skipped, each with its reason. Of files with the same bytes the first by name is used. Near-gray pictures,
+    sepia prints and the like (monochrome.py) are used, used and flagged, or skipped, as `settings.monochrome` says.
     Raises StudyError when there is no such folder, no usable picture in it, or a split stays empty.
     """
     folder = root / Path(settings.path).expanduser()
@@ -43,17 +53,24 @@ def load(settings: FolderData, root: Path) -> Source:
     skipped += unreadable
 
     chosen: dict[str, list[tuple[str, np.ndarray]]] = {split: [] for split in SPLITS}
+    monochrome, color_spaces, flagged = dict.fromkeys(SPLITS, 0), Counter(), []
     used = looked_at = 0
     # The first half of the digest chooses the split, the second half the order: the two are independent.
     candidates = sorted(unique.items(), key=lambda item: item[0][32:])
-    results = in_threads(lambda item: _load(item[1], settings.size), candidates, "reading pictures")
+    results = in_threads(lambda item: _load(item[1], settings), candidates, "reading pictures")
     for (digest, path), result in zip(candidates, results, strict=True):
         looked_at += 1
         name = _name(path, folder)
         if isinstance(result, str):
             skipped.append(Skipped(name, result))
             continue
-        chosen[_split(digest, settings)].append((name, result.pixels))
+        picture, toned = result
+        split = _split(digest, settings)
+        chosen[split].append((name, picture.pixels))
+        color_spaces[picture.color_space] += 1
+        monochrome[split] += toned
+        if toned and settings.monochrome == "flag":
+            flagged.append(Skipped(name, MONOCHROME))
         used += 1
         if used == settings.limit:
             break
@@ -79,12 +96,15 @@ def load(settings: FolderData, root: Path) -> Source:
             for split, pictures in chosen.items()
         },
         skipped=skipped,
+        flagged=sorted(flagged, key=lambda item: item.name),
         facts={
             "picture_files": files,
-            "other_files": others,
+            "other_files": dict(sorted(others.items())),
             "used": used,
             "skipped": len(skipped),
             "beyond_limit": len(candidates) - looked_at,
+            "monochrome": monochrome,
+            "color_spaces": dict(sorted(color_spaces.items())),
         },
     )
 
@@ -104,18 +124,23 @@ def state(settings: FolderData, root: Path) -> str:
     return digest.hexdigest()
 
 
-def _find(folder: Path) -> tuple[list[Path], list[Skipped], int]:
-    # Picture files in name order, those that are no regular files, and the number of other files.
-    paths, skipped, others = [], [], 0
+def _find(folder: Path) -> tuple[list[Path], list[Skipped], Counter[str]]:
+    # Picture files in name order, those that cannot be used, and how many others there are of each suffix.
+    paths, skipped, others = [], [], Counter()
 
     def unreadable(error: OSError) -> None:
         skipped.append(Skipped(_name(Path(error.filename), folder), f"cannot be read: {error.strerror}"))
 
     for path in _walk(folder, unreadable):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-            others += 1
+        suffix, name = path.suffix.lower(), _name(path, folder)
+        if path.name.startswith("."):
+            others["hidden"] += 1
+        elif suffix in RAW_SUFFIXES:
+            skipped.append(Skipped(name, "a camera's raw file: develop it to JPEG, PNG or TIFF to use it"))
+        elif suffix not in SUFFIXES and not _begins_like_a_picture(path):
+            others[_utf8(suffix) or "no suffix"] += 1
         elif not path.is_file():
-            skipped.append(Skipped(_name(path, folder), "no regular file, or a link to nothing"))
+            skipped.append(Skipped(name, "no regular file, or a link to nothing"))
         else:
             paths.append(path)
     return paths, skipped, others
@@ -133,6 +158,16 @@ def _walk(folder: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(where, name) for name in sorted(names))
+
+
+def _begins_like_a_picture(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with open(path, "rb") as file:
+            return containers.kind(file.read(containers.SNIFFED)) is not None
+    except OSError:
+        return False
 
 
 def _by_digest(folder: Path, paths: list[Path]) -> tuple[dict[str, Path], list[Skipped]]:
@@ -157,15 +192,18 @@ def _digest(path: Path) -> tuple[str, str | None]:
         return "", f"cannot be read: {error.strerror}"
 
 
-def _load(path: Path, size: int) -> Picture | str:
-    # The picture, or the reason why it is skipped.
+def _load(path: Path, settings: FolderData) -> tuple[Picture, bool] | str:
+    # The picture and whether it is monochrome, or the reason why it is skipped.
     try:
-        picture = decode(path.read_bytes(), size, SMALLEST)
+        picture = decode(path.read_bytes(), settings.size, SMALLEST)
     except BadPicture as error:
         return str(error)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return "grayscale: it has no colour to learn from" if picture.grayscale else picture
+    if picture.grayscale:
+        return "grayscale: it has no colour to learn from"
+    toned = is_monochrome(picture.pixels)
+    return MONOCHROME if toned and settings.monochrome == "skip" else (picture, toned)
 
 
 def _split(digest: str, settings: FolderData) -> str:
@@ -176,6 +214,9 @@ def _split(digest: str, settings: FolderData) -> str:
 
 
 def _name(path: Path, folder: Path) -> str:
+    return _utf8(path.relative_to(folder).as_posix())
+
+
+def _utf8(name: str) -> str:
     # File names need not be UTF-8, the manifest is.
-    relative = path.relative_to(folder).as_posix()
-    return os.fsencode(relative).decode("utf-8", "backslashreplace")
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -9,14 +9,22 @@ from io import BytesIO
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
+
+from study.data import color_spaces, containers
+
+try:
+    from pillow_heif import register_heif_opener  # HEIC is read where this plug-in is installed
+except ImportError:
+    pass
+else:
+    register_heif_opener()
 
 # Only what cameras, scanners and the web write: Pillow's other decoders (EPS runs a program) stay shut.
 Image.init()
-FORMATS = [
-    name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM") if name in Image.OPEN
-]
+KNOWN = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "HEIF")
+FORMATS = [name for name in KNOWN if name in Image.OPEN]
 # A picture whose R, G, B differ by no more than this anywhere has no colour beyond what JPEG makes of gray.
 GRAY_SPREAD = 4
 # Pillow warns from 89 megapixels on and refuses from 179; the refusal is enough.
@@ -42,56 +50,76 @@ class BadPicture(Exception):
 
 
 class Picture(NamedTuple):
-    """pixels: uint8 (S,S,3) sRGB; grayscale: whether it has no colour at all."""
+    """pixels: uint8 (S,S,3) sRGB; grayscale: whether it has no colour at all; color_space: what it was stored in."""
 
     pixels: np.ndarray
     grayscale: bool
+    color_space: str
 
 
 def decode(content: bytes, size: int, smallest: int = 1) -> Picture:
     """The central square of a picture file's `content`, resized to size x size.
 
-    EXIF rotation is applied and embedded ICC profiles are converted to sRGB (either is ignored where it cannot be
-    read), transparency is laid over white, 16-bit gray divided by 257, gray of unknown range (32-bit, float) stretched.
-    Shrinking averages areas, enlarging is bicubic.
-    Raises BadPicture for files that are damaged, animated or of several pages, too large for memory, or of fewer than
-    `smallest` pixels on a side.
+    EXIF rotation is applied, and colours are converted to sRGB from the space that the file names (color_spaces.py).
+    Transparency is laid over white, 16-bit gray divided by 257, gray of unknown range (32-bit, float) stretched.
+    Shrinking averages areas, enlarging is bicubic. Of a TIFF with thumbnails and masks the picture itself is taken.
+    Raises BadPicture for files that are damaged, animated or of several pages, too large for memory, of high dynamic
+    range, or of fewer than `smallest` pixels on a side.
     """
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
-            pixels = _square_srgb(image, size, smallest)
+            pixels, color_space = _square_srgb(image, content, size, smallest)
     except BadPicture:
         raise
+    except color_spaces.Unsupported as reason:
+        raise BadPicture(str(reason)) from None
     except UnidentifiedImageError:
-        raise BadPicture("not a picture in a format that can be read") from None
+        raise BadPicture(_unidentified(content)) from None
     except Image.DecompressionBombError:
         raise BadPicture("too many pixels") from None
     except Exception as error:  # on damaged files Pillow raises nearly anything, from struct.error to TypeError
+        shorter = containers.png_without_text(content) if containers.kind(content) == "PNG" else content
+        if len(shorter) < len(content):  # its texts may be what Pillow refuses
+            return decode(shorter, size, smallest)
         raise BadPicture(" ".join(f"damaged or unsupported: {error}".split())) from error
     red, green, blue = pixels.transpose(2, 0, 1)
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    return Picture(pixels, bool(spread.max() <= GRAY_SPREAD))
+    return Picture(pixels, bool(spread.max() <= GRAY_SPREAD), color_space)
 
 
-def _square_srgb(image: Image.Image, size: int, smallest: int) -> np.ndarray:
-    frames = getattr(image, "n_frames", 1)
+def _unidentified(content: bytes) -> str:
+    kind = containers.kind(content)
+    if kind in ("HEIC", "AVIF"):
+        return f"{kind} cannot be read here: install {'pillow-heif' if kind == 'HEIC' else 'a newer Pillow'}"
+    pages = containers.tiff_pages(content) if kind == "TIFF" else []
+    if pages and (pages[0].floating or pages[0].bits > 16):
+        what = f"{pages[0].bits}-bit {'floating-point' if pages[0].floating else 'integer'} samples"
+        return f"TIFF of {what}, whose range is not known: save it with 8 or 16 bits to use it"
+    return "not a picture in a format that can be read"
+
+
+def _square_srgb(image: Image.Image, content: bytes, size: int, smallest: int) -> tuple[np.ndarray, str]:
+    pages = [page.own for page in containers.tiff_pages(content)] if image.format == "TIFF" else []
+    frames = sum(pages) if pages else getattr(image, "n_frames", 1)
     # Phones write photographs as MPO: the picture itself first, then a depth or gain map.
     if frames > 1 and image.format != "MPO":
         raise BadPicture(f"{frames} frames or pages instead of a single picture")
+    if any(pages):
+        image.seek(pages.index(True))
     if min(image.size) < smallest:
         raise BadPicture(f"only {image.width}x{image.height} pixels, at least {smallest} a side are needed")
     image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a half, quarter or eighth, much faster
     image.load()
-    profile, orientation = image.info.get("icc_profile"), _orientation(image)
+    source, orientation = image, _orientation(image)
     image = _color_mode(image)
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     filter_ = Image.Resampling.BOX if side >= size else Image.Resampling.BICUBIC
     image = image.resize((size, size), filter_, box=(left, top, left + side, top + side))
-    image = _to_srgb(image, profile)
+    image, color_space = color_spaces.convert(image, source, content)
     if orientation in TURNS:
         image = image.transpose(TURNS[orientation])
-    return np.asarray(image)
+    return np.asarray(image), color_space
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -113,16 +141,6 @@ def _color_mode(image: Image.Image) -> Image.Image:
         picture = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return image if image.mode == "CMYK" else image.convert("RGB")
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(BytesIO(profile))
-            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            pass  # damaged, or of another colour space than the picture
-    return image.convert("RGB")
 
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], label: str) -> Iterator[Result]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from study.files import atomic_write_json, fresh_directory, read_json, sha256_ar
 
 SPLITS = ("train", "val", "test")
 FILES = ("train.npy", "val.npy", "test.npy", "prior.npy", "world.npz", "manifest.json")
+FROM_VIEWERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave where a person has looked
 # What the other stages write, in the project folder.
 WRITTEN = ("results", "reports", ".cells", ".search", "mlruns")
 
@@ -98,7 +99,7 @@ def _refuse_foreign_files(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise StudyError(f"{folder} is a file, but prepared data belong there: move it away")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in (*FILES, *FROM_VIEWERS))
     if foreign:
         raise StudyError(
             f"{folder} holds {foreign[0]!r}, which study prepare did not write and would delete: move it away"
@@ -112,11 +113,19 @@ def _record_path(name: str, root: Path) -> Path:
 
 def _record(study: Study, root: Path) -> dict[str, str]:
     # What the prepared data follow from, besides the settings: the code, and the state of the source.
-    digest = hashlib.sha256(f"numpy {version('numpy')} pillow {version('pillow')}".encode())
+    libraries = {name: _version(name) for name in ("numpy", "pillow", "pillow-heif")}
+    digest = hashlib.sha256(repr(libraries).encode())
     home = Path(package.__file__).parent
     for path in sorted([*(home / "data").glob("*.py"), *(home / "color").glob("*.py")]):
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return {"code": digest.hexdigest(), "source": LOADERS[study.data.source].state(study.data, root)}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def _manifest(name: str, study: Study, source: Source, prior: np.ndarray) -> dict[str, Any]:
@@ -136,6 +145,7 @@ def _manifest(name: str, study: Study, source: Source, prior: np.ndarray) -> dic
         "data_hash": sha256_array(np.frombuffer("".join(training).encode(), np.uint8)),
         "splits": splits,
         "skipped": [{"name": item.name, "reason": item.reason} for item in source.skipped],
+        "flagged": [{"name": item.name, "reason": item.reason} for item in source.flagged],
         "seen_in_training": seen_in_training(source),
         "facts": source.facts,
     }

@@ -18,7 +18,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was not used, and why."""
+    """A file that was not used, or is used with a doubt, and why."""
 
     name: str
     reason: str
@@ -29,11 +29,13 @@ class Source:
     """What a loader returns.
 
     splits: "train", "val", "test". version: of the loader; a higher one reads or draws other pictures from the same
-    source. facts: JSON values for the manifest. extra: arrays of generated worlds only.
+    source. flagged: pictures that are used although their colours may not be those of a scene. facts: JSON values for
+    the manifest. extra: arrays of generated worlds only.
     """
 
     splits: dict[str, Split]
     version: int
     skipped: list[Skipped] = field(default_factory=list)
+    flagged: list[Skipped] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, np.ndarray] = field(default_factory=dict)

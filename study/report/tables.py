@@ -92,6 +92,12 @@ def arms_of(result: StudyResult) -> list[str]:
     return list(arm_styles(list(result.arms.values()), result.baseline))
 
 
+def in_order(result: StudyResult, rows: list[Any]) -> list[Any]:
+    """Rows of declared arms, in the order in which arms are shown."""
+    place = {arm: index for index, arm in enumerate(arms_of(result))}
+    return sorted((row for row in rows if row.arm in place), key=lambda row: place[row.arm])
+
+
 def paired_table(result: StudyResult) -> Table:
     """Every paired difference to the baseline, with effect size and power."""
     place = {arm: index for index, arm in enumerate(arms_of(result))}
@@ -186,7 +192,7 @@ def theory_table(result: StudyResult) -> Table:
             _pair(row.predicted_a, row.predicted_b), _pair(row.a, row.b), value(row.distance, 1), badge(row.explained),
             value(row.predicted_change, 1, sign=True), value(row.change, 1, sign=True), words(row.note),
         ]
-        for row in theory_rows(result)
+        for row in in_order(result, theory_rows(result))
     ]  # fmt: skip
     chroma, ab, change = "chroma (Lab units)", "a, b", "chroma against plain squared error"
     head = [Column("arm", words=True), Column("region", words=True), Column("predicted", spanner=chroma),
@@ -203,7 +209,7 @@ def _pair(a: float, b: float) -> Cell:
 
 def theory_matrix(result: StudyResult) -> Table:
     """Measured chroma with the predicted one behind it, arm by region, and whether theory explains it."""
-    told = [row for row in theory_rows(result) if row.explained != "no theory"]
+    told = in_order(result, [row for row in theory_rows(result) if row.explained != "no theory"])
     regions = list(dict.fromkeys(row.region for row in told))
     cells = {
         (row.arm, row.region): Cell(number(row.chroma, 1), row.chroma, "number",
@@ -238,7 +244,8 @@ def effect_label(effect: str) -> str:
 def gradients_table(result: StudyResult) -> Table:
     """Each term's weight and its share of the gradient."""
     rows = [[arm_cell(row.arm), words(row.term), Cell("–" if math.isnan(row.weight) else f"{row.weight:g}", row.weight),
-             share(row.first, 1), share(row.last, 1), share(row.mean, 1)] for row in gradient_rows(result)]  # fmt: skip
+             share(row.first, 1), share(row.last, 1), share(row.mean, 1)]
+            for row in in_order(result, gradient_rows(result))]  # fmt: skip
     part = "share of the gradient"
     head = [Column("arm", words=True), Column("term", words=True), Column("weight"), Column("at first", spanner=part),
             Column("at last", spanner=part), Column("on average", spanner=part)]  # fmt: skip
@@ -248,7 +255,7 @@ def gradients_table(result: StudyResult) -> Table:
 def convergence_table(result: StudyResult) -> Table:
     """Whether each validation curve had flattened at the end of training."""
     rows = []
-    for row in result.rows("convergence"):
+    for row in in_order(result, result.rows("convergence")):
         card = result.metrics.get(row.metric)
         decimals = card.decimals if card else decimals_for(row.end)
         rows.append([arm_cell(row.arm), words(card.label if card else row.metric), value(row.end, decimals),

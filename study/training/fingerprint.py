@@ -1,8 +1,8 @@
 """What a number depends on: hashes of code and of settings. Same hash, same numbers.
 
 The code that decides a number is found by following imports: from the file that makes the number, through the rooms of
-this package that compute. Nobody keeps a list. A file counts as its syntax tree without docstrings and comments, so
-words cost nothing.
+this package that compute. Nobody keeps a list. A file counts as its syntax tree without comments, docstrings and the
+texts of errors, so words cost nothing.
 
 - A signature names one cell: its loss, network, training settings, seed, data, device, and all code behind them.
 - A fingerprint names code alone. Scores, search and step times are kept with the fingerprint of what made them.
@@ -104,7 +104,7 @@ def _name(path: Path) -> str:
 
 
 def meaning(file: Path) -> str:
-    """`file` without comments, docstrings and layout; StudyError when it is not Python."""
+    """`file` without comments, docstrings, texts of errors and layout; StudyError when it is not Python."""
     return _without_words(_parsed(file))
 
 
@@ -124,12 +124,24 @@ def _tree(text: str) -> ast.Module:
 def _without_words(shared: ast.Module) -> str:
     tree = copy.deepcopy(shared)
     for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
+        for block in ("body", "orelse", "finalbody"):
+            if isinstance(statements := getattr(node, block, None), list):
+                kept = [one for one in statements if not _is_text(one)]
+                setattr(node, block, kept or ([ast.Pass()] if statements else []))
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            node.exc.args, node.exc.keywords = [], []
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = [one for one in node.decorator_list if not _is_card(one)]
     return ast.unparse(tree)
+
+
+def _is_text(statement: ast.AST) -> bool:
+    """Whether a statement is a string alone: the docstring of a module, class or function, or that of a constant."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _is_card(decorator: ast.expr) -> bool:

@@ -118,7 +118,7 @@ def test_unusable_files_are_skipped_each_with_its_reason(pictures):
 
     source = read(pictures)
     expected = {
-        "cut.png": "damaged", "text.jpg": "not a picture", "empty.jpg": "not a picture", "phone.heic": "not a picture",
+        "cut.png": "damaged", "text.jpg": "not a picture", "empty.jpg": "not a picture", "phone.heic": "HEIC",
         "moving.gif": "2 frames", "pages.tiff": "2 frames", "dot.png": "only 1x1 pixels", "gray.jpg": "grayscale",
         "bilevel.png": "grayscale", "deep.png": "grayscale", "nowhere.jpg": "link to nothing",
         "set0/0.png": "the same file as copy.png", "pipe.jpg": "no regular file",
@@ -129,8 +129,60 @@ def test_unusable_files_are_skipped_each_with_its_reason(pictures):
         assert part in found[name]
         assert "\n" not in found[name]
     assert source.facts == {
-        "picture_files": 53, "other_files": 2, "used": 40, "skipped": 13, "beyond_limit": 0
+        "picture_files": 53, "other_files": {"hidden": 1, ".txt": 1}, "used": 40, "skipped": 13, "beyond_limit": 0,
+        "monochrome": {"train": 0, "val": 0, "test": 0}, "color_spaces": {"sRGB": 40},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "GIF"])
+@pytest.mark.parametrize("suffix", ["", ".jpg_large", ".bin"])
+def test_pictures_without_a_usual_suffix_are_found_by_their_content(pictures, format, suffix):
+    name = f"unusual{suffix}"
+    with Image.open(pictures / "set0" / "0.png") as image:
+        image.save(pictures / name, format)
+    source = read(pictures)
+    assert name in split_of(source)
+    assert source.facts["other_files"] == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"\0\0\0\x18ftypmp42", b"BM, a text", b"RIFF\0\0\0\0WAVE"])
+def test_other_files_are_counted_by_suffix(pictures, content):
+    (pictures / "other.Dat").write_bytes(content)
+    (pictures / "other").write_bytes(content)
+    source = read(pictures)
+    assert source.facts["other_files"] == {".dat": 1, "no suffix": 1}
+    assert source.facts["picture_files"] == 40
+
+
+def test_raw_files_of_cameras_are_skipped_by_name(pictures):
+    with Image.open(pictures / "set0" / "0.png") as preview:
+        preview.save(pictures / "photo.NEF", "TIFF")  # they begin like this
+    source = read(pictures)
+    assert set(reasons(source)) == {"photo.NEF"}
+    assert len(split_of(source)) == 40
+
+
+@pytest.mark.parametrize("setting", ["keep", "flag", "skip"])
+def test_monochrome_pictures_are_used_flagged_or_skipped(pictures, setting):
+    y, x = np.mgrid[:16, :20]
+    for i in range(4):
+        gray = (np.random.default_rng(i).integers(0, 256, (4, 5)).repeat(4, 0).repeat(4, 1) + x + y)[..., None]
+        toned = np.clip(gray * [0.9, 0.75, 0.55], 0, 255).astype(np.uint8)
+        Image.fromarray(toned).save(pictures / f"sepia{i}.png")
+    source = read(pictures, monochrome=setting)
+    names = {f"sepia{i}.png" for i in range(4)}
+    assert names <= set(split_of(source)) or setting == "skip"
+    assert set(reasons(source)) == (names if setting == "skip" else set())
+    assert {item.name for item in source.flagged} == (names if setting == "flag" else set())
+    assert sum(source.facts["monochrome"].values()) == (0 if setting == "skip" else 4)
+
+
+def test_color_spaces_are_counted(pictures):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = 2
+    with Image.open(pictures / "set0" / "0.png") as image:
+        image.save(pictures / "adobe.jpg", exif=exif.tobytes())
+    assert read(pictures).facts["color_spaces"] == {"Adobe RGB": 1, "sRGB": 40}
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read even by root")

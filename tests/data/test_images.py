@@ -8,9 +8,11 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from study.data.images import BadPicture, Picture, decode, in_threads
 
@@ -192,6 +194,53 @@ def test_animations_and_pages_are_refused(format):
     content = encoded(noise(16, 16), format, save_all=True, append_images=[noise(16, 16, seed=1)])
     with pytest.raises(BadPicture, match="2 frames or pages"):
         decode(content, 8)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_with_thumbnails_gives_the_picture_itself(big):
+    file = BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=big) as writer:
+        writer.write(np.zeros((16, 16, 3), np.uint8), photometric="rgb", subfiletype=1)
+        writer.write(np.asarray(two_colors()), photometric="rgb", subfiletype=0)
+        writer.write(np.zeros((32, 32), bool), photometric=4, subfiletype=4)  # a mask
+    upper, lower = halves(file.getvalue())
+    np.testing.assert_array_equal(upper, RED)
+    np.testing.assert_array_equal(lower, BLUE)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+def test_sixteen_bit_color_tiff_keeps_its_color(byteorder, layout):
+    pixels = np.asarray(two_colors()).astype(np.uint16) * 257
+    if layout == "separate":
+        pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    file = BytesIO()
+    tifffile.imwrite(file, pixels, photometric="rgb", planarconfig=layout, byteorder=byteorder)
+    np.testing.assert_array_equal(halves(file.getvalue())[0], RED)
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("float32", "32-bit"), ("float16", "16-bit"), ("uint32", "32-bit")])
+def test_color_tiff_of_unknown_range_is_refused_with_the_reason(dtype, bits):
+    file = BytesIO()
+    tifffile.imwrite(file, (np.asarray(two_colors()) / 255).astype(dtype), photometric="rgb")
+    with pytest.raises(BadPicture, match=bits):
+        decode(file.getvalue(), 8)
+
+
+@pytest.mark.parametrize("zip", [False, True])
+def test_a_png_with_long_texts_is_read(zip):
+    text = PngInfo()
+    for i in range(70 if not zip else 1):
+        text.add_text(f"history {i}", "edited " * 200_000, zip=zip)
+    content = encoded(two_colors(), pnginfo=text)
+    with pytest.raises(ValueError, match="MAX_TEXT"), Image.open(BytesIO(content)) as image:
+        image.load()
+    np.testing.assert_array_equal(halves(content)[0], RED)
+
+
+def test_heic_is_read_where_the_plugin_is_installed():
+    pytest.importorskip("pillow_heif")
+    np.testing.assert_allclose(halves(encoded(two_colors(), "HEIF", quality=95))[0], RED, atol=8)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 7)])

@@ -206,6 +206,13 @@ def test_files_that_prepare_did_not_write_are_never_deleted(untouched, study):
     assert contents(untouched / "data" / "mine") == before
 
 
+def test_what_a_file_manager_left_is_no_file_of_the_user(tmp_path, made):
+    prepare.prepare("tiny", world(), tmp_path)
+    (tmp_path / "data" / "tiny" / ".DS_Store").touch()
+    prepare.prepare("tiny", world(seed=2), tmp_path)
+    assert len(made) == 2
+
+
 def test_pictures_elsewhere_in_the_project_are_fine(tmp_path):
     before = save_pictures(tmp_path / "data" / "photos")
     prepare.prepare("mine", pictures_in("data/photos"), tmp_path)

@@ -116,19 +116,6 @@ def test_a_fresh_clone_finds_its_search_done_also_with_a_loss_that_no_family_use
     assert len(lines) == 2
 
 
-def test_a_fresh_clone_with_other_settings_or_an_incomplete_result_searches(project: Project, tmp_path: Path) -> None:
-    own = clone_of(project, tmp_path / "changed")
-    params = yaml.safe_load((own.root / "params.yaml").read_text())
-    params["studies"]["tiny"]["search"] |= {"trials": 1, "seeds": 1, "fresh_seeds": 1}
-    (own.root / "params.yaml").write_text(yaml.safe_dump(params))
-    own = Project.open(own.root)
-    search(own, "tiny", jobs=1, families=["anti_average", "zhang"], report=lambda line: None)
-    assert trials(own)["trial"].tolist() == [0, 0]
-    found(own, "trials.csv").unlink()
-    search(own, "tiny", jobs=1, report=lambda line: None)
-    assert trials(own)["trial"].tolist() == [0, 0]
-
-
 def content(project: Project) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in found(project, "").iterdir()}
 
@@ -291,7 +278,7 @@ def test_the_recommendation_is_the_middle_or_the_finalist_that_is_better(project
 
 def test_proposed_weights_have_one_significant_digit(project: Project) -> None:
     table = trials(project)
-    proposed = table[table["enqueued"] == ""][["w_saturation", "w_confidence", "d_temperature"]].stack()
+    proposed = table[table["enqueued"] == ""][["w_saturation", "w_confidence", "d_temperature"]].stack().dropna()
     assert all(value == float(f"{value:.0e}") for value in proposed)
 
 
@@ -314,85 +301,6 @@ def test_the_answer_has_the_numbers_of_its_point_and_the_sentence_has_them_too(p
     for part in (use["family"], use["settings"], f"{100 * use['chroma_ratio']:.0f} %", "tiny"):
         assert part in facts["sentence"]
     assert facts["sentences"].keys() == facts["families"].keys()
-
-
-def test_more_trials_go_on_from_what_is_there(project: Project, tmp_path: Path) -> None:
-    fewer = make_project(tmp_path / "fewer")
-    search(fewer, "tiny", jobs=2, trials=3, families=["zhang"], report=lambda line: None)
-    first = trials(fewer)
-    assert first["trial"].tolist() == [0, 1, 2]
-    search(fewer, "tiny", jobs=2, families=["zhang"], report=lambda line: None)
-    expected = trials(project)[trials(project)["family"] == "zhang"].reset_index(drop=True)
-    scored = ["trial", "seeds", *OBJECTIVES, *METRICS]
-    pd.testing.assert_frame_equal(trials(fewer)[scored], expected[scored])
-    pd.testing.assert_frame_equal(trials(fewer)[scored].head(3), first[scored])
-
-
-def test_constrained_search_keeps_results_apart_and_the_limits(project: Project) -> None:
-    before = found(project, "best.yaml").read_text()
-    facts = search(
-        project, "tiny", jobs=2, trials=4, families=["anti_average"], objective="constrained", report=lambda line: None
-    )
-    assert found(project, "best.yaml").read_text() == before
-    folder = project.results("tiny") / "search_constrained"
-    assert len(read_table(folder / "trials.csv", TRIALS)) == 4
-    assert facts["objective"] == {"constrained": {"slack": 0.1}}
-    limit = facts["baseline"]["refit"]
-    choices = facts["families"]["anti_average"]["choices"]
-
-    def within(choice: dict) -> bool:
-        refit = choice["refit"]
-        cheap = refit["ab_rmse"]["mean"] <= 1.1 * limit["ab_rmse"]["mean"]
-        return cheap and refit["diversity"]["mean"] <= limit["diversity"]["mean"]
-
-    kept = [choice for choice in choices.values() if within(choice)]
-    if kept:
-        most_vivid = min(choice["refit"]["vividness"]["mean"] for choice in kept)
-        assert choices["recommended"]["refit"]["vividness"]["mean"] == most_vivid
-
-
-def test_a_diverging_candidate_is_on_record_and_the_search_goes_on(tmp_path: Path) -> None:
-    own = make_project(tmp_path / "exploding", families=["wild"], trials=5, seeds=1)
-    (own.root / "ablations" / "losses" / "wild.py").write_text(
-        "from study.losses import Loss, register\n\n\n"
-        "@register('wild')\nclass Wild(Loss):\n    terms = {'calm': 1.0, 'wild': 1.0}\n\n"
-        "    def compute(self, prediction, target):\n"
-        "        calm = (prediction - target).square().mean()\n"
-        "        return {'calm': calm, 'wild': calm * (1e30 if self.weights['wild'] > 1 else 1.0) ** 3}\n"
-    )
-    (own.root / "ablations" / "wild.yaml").write_text(
-        "description: overflows at large weights\nloss: {name: wild, file: ablations/losses/wild.py}\n"
-    )
-    (own.root / "ablations" / "search_space.yaml").write_text(
-        "families:\n  wild:\n    arm: wild\n    weights: {wild: {low: 0.1, high: 10}}\n"
-        "    enqueue: [{name: too much, weights: {wild: 5}}, {name: fine, weights: {wild: 0.5}}]\n"
-    )
-    facts = search(own, "tiny", jobs=1, report=lambda line: None)
-    table = trials(own)
-    assert (table["state"] == "diverged").tolist() == (table["w_wild"] > 1).tolist()
-    assert table["state"][0] == "diverged"
-    assert table[table["state"] == "diverged"]["fidelity"].isna().all()
-    assert not table[table["state"] == "diverged"]["front"].any()
-    assert facts["families"]["wild"]["diverged"] == (table["state"] == "diverged").sum()
-    assert facts["families"]["wild"]["choices"]["recommended"]["weights"]["wild"] <= 1.0
-
-
-def test_mistakes_are_told_before_anything_is_trained(tmp_path: Path) -> None:
-    own = make_project(tmp_path / "wrong", families=["anti_average", "nobody"])
-    with pytest.raises(StudyError, match="nobody"):
-        search(own, "tiny", jobs=1)
-    assert not own.store.folder.exists()
-    with pytest.raises(StudyError, match="postgresql://"):
-        search(own, "tiny", jobs=1, storage="sqlite:///trials.db")
-    params = yaml.safe_load((own.root / "params.yaml").read_text())
-    params["studies"]["tiny"]["seeds"] = [0, 20_001]
-    (own.root / "params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(StudyError, match="20001"):
-        search(Project.open(own.root), "tiny", jobs=1)
-    del params["studies"]["tiny"]["search"]
-    (own.root / "params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(StudyError, match=r"params\.yaml"):
-        search(Project.open(own.root), "tiny", jobs=1)
 
 
 # `make soak` raises it to twenty.
