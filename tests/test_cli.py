@@ -79,6 +79,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose tiny study went through every step."""
     root = tmp_path_factory.mktemp("trained")
     shutil.copytree(REPOSITORY / "ablations", root / "ablations")
+    (root / ".git").mkdir()
     one_study(root)
     for step in ("prepare", "train", "time", "evaluate", "compare", "track", "report"):
         done = study(step, "tiny", cwd=root)

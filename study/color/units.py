@@ -65,8 +65,8 @@ def wrong_rgb(rgb: Tensor) -> Mistake | None:
 def wrong_ab(ab: Tensor) -> Mistake | None:
     """The mistake in a and b, or None if they may be raw Lab units.
 
-    A mistake is that no |a| or |b| is above 1.1, one is above 0.1, and there are many different ones (ab / 110). Or none
-    is negative and one is above 150 (8 bits, 128 is gray).
+    A mistake is that no |a| or |b| is above 1.1, one is above 0.1, and there are many different ones (ab / 110).
+    Another is that none is negative and one is above 150 (8 bits, 128 is gray).
     """
     found = _range(ab)
     says = f"a and b must be raw Lab units (about -110..110), but they are in {found}"

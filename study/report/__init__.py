@@ -43,7 +43,6 @@ def write_index(reports: Path, order: Sequence[str] = ()) -> Path:
     """Write reports/index.html, which compares the studies and leads to the report of each, and return it.
 
     order: names of studies in the order in which they are shown; others follow by name.
-    Raises StudyError when a report.json cannot be read.
     """
     from study.report.index import render_index
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from study.errors import StudyError
 from study.report.format import interval, number
 from study.report.render import asset, environment, script_hash, style_sheet
 from study.report.result import AMOUNT, ERROR
@@ -20,17 +19,20 @@ MAIN = (AMOUNT, ERROR, "ciede2000")
 _KEYS = ("study", "title", "headline", "answer", "arms", "metrics", "claims", "lengths", "findings")
 
 
-def read_studies(reports: Path, order: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """report.json of every study below `reports`, with its folder: first those of `order`, then by name."""
-    studies = []
+def read_studies(reports: Path, order: Sequence[str] = ()) -> tuple[list[dict[str, Any]], list[str]]:
+    """report.json of every study below `reports`, with its folder: first those of `order`, then by name.
+
+    Beside them the folders whose report.json is damaged or of another version: they keep nobody from the index.
+    """
+    studies, unread = [], []
     for path in sorted(Path(reports).glob("*/report.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             studies.append({key: content[key] for key in _KEYS} | {"folder": path.parent.name})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StudyError(f"{path} is no report ({error!r}): run: study report {path.parent.name}") from error
+        except (OSError, ValueError, KeyError, TypeError):
+            unread.append(path.parent.name)
     places = {name: place for place, name in enumerate(order)}
-    return sorted(studies, key=lambda study: places.get(study["study"], len(places)))
+    return sorted(studies, key=lambda study: places.get(study["study"], len(places))), unread
 
 
 def length_variants(studies: list[dict[str, Any]]) -> dict[str, str]:
@@ -76,10 +78,10 @@ def claims_table(studies: list[dict[str, Any]]) -> Table:
 
 def render_index(reports: Path, order: Sequence[str] = ()) -> str:
     """The page as text."""
-    studies, script = read_studies(reports, order), asset("page.js")
+    (studies, unread), script = read_studies(reports, order), asset("page.js")
     variants = length_variants(studies)
     return environment("html").get_template("index.html.j2").render(
-        studies=[study for study in studies if study["study"] not in variants],
+        studies=[study for study in studies if study["study"] not in variants], unread=unread,
         variants=[(study, variants[study["study"]]) for study in studies if study["study"] in variants],
         numbers=[made for metric in MAIN if (made := numbers_table(studies, metric))], claims=claims_table(studies),
         style=style_sheet(), script=Markup(script), script_hash=script_hash(script),

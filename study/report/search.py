@@ -78,6 +78,11 @@ class Family:
     finalists: tuple[Finalist, ...]
     dominated_by: tuple[Finalist, ...]
 
+    @property
+    def ranged(self) -> tuple[Region, ...]:
+        """The settings of which a range is known."""
+        return tuple(one for one in self.regions if not math.isnan(one.low))
+
 
 def find_families(result: StudyResult) -> list[Family]:
     """Every searched family in the order of its first trial; empty without a search."""

@@ -224,11 +224,11 @@ def _cost(report: Report) -> Section:
 
 def _method(report: Report) -> Section:
     result = report.result
-    meta = {"training": result.meta["training"], "data": result.meta["data"]}
+    meta = {key: result.meta[key] for key in ("model", "training", "data")}
     return Section("method", "Method", _blocks(
         Block("text", "method.intro"), Block("table", tables.arms_table(result)),
         _fold("The metrics", Block("table", tables.metrics_table(result))),
-        _fold("Settings of training and data", Block("table", tables.pairs_table("training", "Settings", meta))),
+        _fold("All settings", Block("table", tables.pairs_table("training", "Settings", meta))),
     ), "method.teaser")  # fmt: skip
 
 

@@ -127,8 +127,8 @@ def build_results(
         _claims(rows)
     rows["metrics"] = [
         {"metric": name, "unit": unit, "low": low, "high": high, "better": better, "target": target, "margin": margin,
-         "says": f"says what {name} is", "weakness": f"says how {name} misleads"}
-        for name, (unit, low, high, better, target, margin, *_) in METRICS.items()
+         "says": f"says what {name} is", "weakness": f"says how {name} misleads", "key": place}
+        for place, (name, (unit, low, high, better, target, margin, *_)) in enumerate(METRICS.items())
     ]  # fmt: skip
     for name, schema in TABLES.items():
         same = {"study": STUDY} if "study" in schema.names else {}
@@ -253,7 +253,8 @@ def _meta(arms: Sequence[MadeArm], seeds: int, size: int, pictures: str, known: 
                   "tuned": one.tuned} for one in arms]  # fmt: skip
     return {
         "study": STUDY, "title": "A made-up study", "baseline": arms[0].name, "seeds": list(range(seeds)),
-        "arms": described, "training": {"images": 15_360, "batch": 64, "learning_rate": 0.002, "steps": 240},
+        "arms": described, "model": {"name": "unet", "options": {"width": 16, "levels": 2}},
+        "training": {"images": 15_360, "batch": 64, "learning_rate": 0.002, "steps": 240},
         "data": {"source": "palette_world", "counts": {"train": 2000, "test": 400}, "size": size, "skipped": 3},
         "color_distribution": distribution() if known else None, "pictures": pictures,
         "lpips": {"measured": False, "reason": "its weights are not at hand"}, "bootstrap": {"resamples": 100},

@@ -206,8 +206,7 @@ def test_index_leads_to_every_report(full, tmp_path):
     assert f'href="{STUDY}/index.html"' in index and "tuned" in index
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "report.json").write_text("{}")
-    with pytest.raises(StudyError, match="study report x"):
-        write_index(tmp_path)
+    assert "study report x" in write_index(tmp_path).read_text()  # of another version: it keeps nobody from the index
 
 
 def test_index_without_reports_and_in_the_order_of_the_studies(full, tmp_path):

@@ -108,7 +108,7 @@ def test_an_enqueued_point_keeps_its_digits(project: Project, saturation: float,
     study.enqueue_trial(family.params(point))
     proposed = family.settings(family.suggest(study.ask()))  # the sampler sees it where it is
     for term, value in asked.items():
-        assert proposed[f"w_{term}"] == pytest.approx(value, rel=0.5)
+        assert value / 2 <= proposed[f"w_{term}"] <= 2 * value  # one digit on the sampler's grid
 
 
 def test_proposals_fill_the_declared_ranges_with_one_significant_digit(project: Project) -> None:
