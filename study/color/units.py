@@ -5,8 +5,9 @@ and b by 110, or keeps pictures in 0..255 or in -1..1. Such values raise no erro
 catch what cannot be meant.
 
 What may be meant passes: black pictures, gray pictures, fewer than 64 pixels, and tensors that ask for a gradient (a
-network predicts nearly gray at first). Gray pictures with noise of a level or two have a and b within -1..1 as well,
-but few different ones, because a level of 255 makes a Lab unit. Colours that were divided have many.
+network predicts nearly gray at first). Dark or evenly gray pictures with noise of one level of 255 keep a and b within
+-1..1 as well, but hold few different colours; colours that were divided are many. A gray photograph with such noise
+holds many too: it is reported, though nothing but its colour is wrong.
 """
 
 from __future__ import annotations
@@ -126,9 +127,10 @@ class UnitWatch:
             return
         pictures, _, rows, columns = colors.shape
         seen = colors[:: -(-pictures // _PICTURES), :, :: -(-rows // _LINES), :: -(-columns // _LINES)]
-        if self.judge(seen) is None:
+        mistake = self.judge(seen)
+        if mistake is None:
             self.passed(seen)
-        elif (mistake := self.judge(colors)) is not None and mistake.kind not in self.told:
+        elif mistake.kind not in self.told and (mistake := self.judge(colors)) is not None:
             self.told.add(mistake.kind)
             warnings.warn(f"{self.caller}: {mistake.says}", UnitWarning, stacklevel=self.stacklevel)
 

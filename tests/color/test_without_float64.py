@@ -18,7 +18,6 @@ from torch.utils._pytree import tree_leaves
 
 from study.color import bins, chroma, dispatch, hue, lab_to_rgb, rgb_to_lab
 from study.color.bins import AB_BINS, annealed_mean, soft_encode
-from study.color.nearest_bins import candidates
 
 SINGLE = np.finfo(np.float32).eps
 
@@ -40,14 +39,12 @@ class NoFloat64(TorchDispatchMode):
 
 @contextmanager
 def device_without_float64() -> Iterator[None]:
-    """This processor passes for such a device. Tables that a device keeps are made anew."""
+    """This processor passes for such a device."""
     with pytest.MonkeyPatch.context() as patch, NoFloat64():
         patch.setattr(dispatch, "has_float64", lambda device: False)
         for name in ("study.color.bins", "study.color.nearest_bins"):
             patch.setattr(f"{name}.has_float64", lambda device: False)
-        candidates.cache_clear()
         yield
-    candidates.cache_clear()
 
 
 def test_the_pretended_device_refuses_float64() -> None:

@@ -32,22 +32,6 @@ class Squared(Loss):
         return {"lab": (prediction - target).square().mean()}
 
 
-class Scaled(torch.autograd.Function):
-    """The identity, with `factor` times its gradient."""
-
-    @staticmethod
-    def forward(x: Tensor, factor: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
-        ctx.save_for_backward(inputs[1])
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        return grad * ctx.saved_tensors[0].to(grad), None
-
-
 def test_a_sound_loss_passes_and_keeps_its_weights() -> None:
     assert failed(Squared()) == {}
     assert [check.what for check in check_loss(Squared)] == [check.what for check in check_loss(Squared())]
@@ -138,62 +122,6 @@ def test_weights_that_the_total_does_not_follow() -> None:
 
     assert set(failed(Fixed())) == {"total is the weighted sum", "weight 0 contributes nothing"}
     assert set(failed(Leaking())) == {"weight 0 contributes nothing"}
-
-
-def test_a_wrong_gradient_of_a_custom_function() -> None:
-    class Wrong(Squared):
-        factor = torch.tensor(3.0)
-
-        def broken(self, prediction, target):
-            return super().broken(Scaled.apply(prediction, self.factor), target)
-
-    class NearlyRight(Wrong):
-        factor = torch.tensor([1.0, 0.99]).view(2, 1, 1)
-
-    class Backwards(Wrong):
-        factor = torch.tensor(-1.0)
-
-    assert set(failed(Wrong())) == {"gradient is right"}
-    assert set(failed(NearlyRight())) == {"gradient is right"}
-    assert set(failed(Backwards())) == {"gradient is right", "it can be learned"}
-
-
-def test_a_wrong_gradient_of_a_term_that_hardly_weighs() -> None:
-    class Small(Squared):
-        terms = {"lab": 1.0, "absolute": 1e-9}
-
-        def broken(self, prediction, target):
-            wrong = Scaled.apply(prediction, torch.tensor(3.0))
-            return {**super().broken(prediction, target), "absolute": (wrong - target).abs().mean()}
-
-    found = failed(Small())
-    assert set(found) == {"gradient is right"}
-    assert "absolute" in found["gradient is right"]
-
-
-def test_a_right_gradient_with_single_precision_inside_passes() -> None:
-    class Single(Squared):
-        def broken(self, prediction, target):
-            return super().broken(prediction.float(), target.float())
-
-    assert failed(Single()) == {}
-
-
-def test_gradients_that_do_not_reach_the_prediction() -> None:
-    class Detached(Squared):
-        def broken(self, prediction, target):
-            return super().broken(prediction.detach(), target)
-
-    class FirstOnly(Squared):
-        def broken(self, prediction, target):
-            return super().broken(prediction[:1], target[:1])
-
-    found = failed(Detached())
-    unreached = {"gradient reaches the prediction", "gradient is right", "it can be learned"}
-    assert set(found) == {*unreached, "a gradient may be written into"}
-    found = failed(FirstOnly())
-    assert set(found) == {"gradient reaches the prediction", "batch order does not matter"}
-    assert "1 of 3" in found["gradient reaches the prediction"]
 
 
 def test_dependence_on_the_order_of_the_batch() -> None:
