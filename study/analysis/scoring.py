@@ -28,8 +28,19 @@ DESCRIPTIONS: dict[str, Callable[[dict[str, Any], Tensor], Tensor]] = {
     "true_chroma": lambda inputs, mask: mean_chroma(inputs["target_ab"], mask),
     "a_mean": lambda inputs, mask: pixel_mean(inputs["ab"][:, 0], mask),
     "b_mean": lambda inputs, mask: pixel_mean(inputs["ab"][:, 1], mask),
+    "spread": lambda inputs, mask: _spread(inputs["ab"], mask),
 }
-"""What tells how a kind of region looks, beside the metrics that are measured on it. Lab units."""
+"""What tells how a kind of region looks, beside the metrics that are measured on it. Lab units.
+
+spread: root mean squared distance of the predicted colours to their mean, over a kind's pixels in one picture. The
+truth of one region has a single colour. So a large spread is confetti.
+"""
+
+
+def _spread(ab: Tensor, mask: Tensor) -> Tensor:
+    a, b = (pixel_mean(ab[:, channel].double().square(), mask) for channel in (0, 1))
+    mean_a, mean_b = (pixel_mean(ab[:, channel].double(), mask) for channel in (0, 1))
+    return (a + b - mean_a.square() - mean_b.square()).clamp(min=0).sqrt()
 
 
 @dataclass(frozen=True)
