@@ -38,7 +38,7 @@ def check_arm(project: Project, name: str) -> list[Check]:
 
 
 def examine(project: Project) -> list[Check]:
-    """All checks, in the order in which a person would mend what fails."""
+    """All checks, in the order in which a person would fix what fails."""
     return [
         _python(),
         _packages(),

@@ -23,7 +23,7 @@ from study.errors import StudyError
 
 
 @contextmanager
-def full_disk_named(path: Path) -> Iterator[None]:
+def explain_full_disk(path: Path) -> Iterator[None]:
     """Turn "no space left" and "read-only" while writing `path` into a StudyError that says what to do."""
     try:
         yield
@@ -39,22 +39,24 @@ def full_disk_named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def damage_told(path: Path, mend: str) -> Iterator[None]:
-    """Turn what reading a file of the pipeline's own at `path` raises when it is damaged into a StudyError that says
-    what mends it."""
+def explain_damage(path: Path, fix_hint: str) -> Iterator[None]:
+    """Turn what reading a damaged file of the pipeline's own raises into a StudyError.
+
+    path: the file. fix_hint: what to do, the end of the message.
+    """
     try:
         yield
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         found = " ".join(str(error).split())[:120] or type(error).__name__
-        raise StudyError(f"{path} is damaged ({found}): {mend}") from error
+        raise StudyError(f"{path} is damaged ({found}): {fix_hint}") from error
 
 
-def read_json(path: Path, mend: str) -> dict[str, Any]:
-    """The JSON object in a file of the pipeline's own; StudyError that says what mends it when it is damaged.
+def read_json(path: Path, fix_hint: str) -> dict[str, Any]:
+    """The JSON object in a file of the pipeline's own.
 
-    FileNotFoundError when there is none.
+    fix_hint: what to do when it is damaged. Raises StudyError where it is, FileNotFoundError when there is none.
     """
-    with damage_told(path, mend):
+    with explain_damage(path, fix_hint):
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"a {type(content).__name__} in place of an object")
@@ -68,7 +70,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     Raises StudyError when the disk is full or not writable.
     """
     path = Path(path)
-    with full_disk_named(path):
+    with explain_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -115,7 +117,7 @@ def fresh_directory(path: Path) -> Iterator[Path]:
     writer of the same `path`, in this process or another, waits for the first.
     """
     path = Path(path)
-    with full_disk_named(path):
+    with explain_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _only_writer(path):
             _clear_up_after_the_dead(path)

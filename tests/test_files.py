@@ -20,8 +20,8 @@ from study.files import (
     atomic_write,
     atomic_write_json,
     atomic_write_text,
+    explain_full_disk,
     fresh_directory,
-    full_disk_named,
     sha256_array,
     sha256_file,
 )
@@ -154,7 +154,7 @@ def test_of_two_writers_one_waits_for_the_other(tmp_path: Path, monkeypatch: pyt
 def test_a_full_disk_is_told_in_one_line_with_what_to_do() -> None:
     with (
         pytest.raises(StudyError, match=r"no space left on the disk.*free some space"),
-        full_disk_named(Path("x")),
+        explain_full_disk(Path("x")),
         open("/dev/full", "w") as file,
     ):
         file.write("x" * 100_000)

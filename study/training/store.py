@@ -82,9 +82,9 @@ def collect(cells: list[Cell], store: CellStore, out: Path, search: str | None =
             (target / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def check_collected(out: Path, mend: str) -> None:
-    """Whether the cells in the folder of an arm can be read; StudyError that names a damaged file and what mends it."""
+def check_collected(out: Path, fix_hint: str) -> None:
+    """Whether the cells in the folder of an arm can be read; StudyError that names a damaged file and what to do."""
     for record in sorted(out.glob("seed-*/record.json")):
         model = record.with_name("model.pt")
-        if read_json(record, mend).get("status") == "finished" and not zipfile.is_zipfile(model):
-            raise StudyError(f"{model} is damaged or missing: {mend}")
+        if read_json(record, fix_hint).get("status") == "finished" and not zipfile.is_zipfile(model):
+            raise StudyError(f"{model} is damaged or missing: {fix_hint}")
