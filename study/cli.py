@@ -284,13 +284,17 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
 
     A killed run goes on where it was. A finished one is never trained twice. An arm that fails stops no other.
     """
+    from study.files import refuse_foreign_files
     from study.training.executor import run_cells
-    from study.training.store import collect
+    from study.training.store import COLLECTED, collect
 
     own = project()
     chosen = own.arms(study, arms)
     searches = {arm.name: own.search_digest(study, arm) for arm in chosen}  # now: another may end meanwhile
     cells = own.cells(study, chosen, own.seeds(study, seeds))
+    runs = own.results(study) / "runs"
+    for arm in () if seeds else chosen:
+        refuse_foreign_files(runs / arm.name, COLLECTED)
     failures = []
     try:
         run_cells(cells, own.store, _jobs(jobs))
@@ -306,8 +310,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     done = [arm for arm in chosen if own.store.done(cells_of[arm.name])]
     if not seeds:
         for arm in done:
-            runs = own.results(study) / "runs" / arm.name
-            collect(cells_of[arm.name], own.store, runs, searches[arm.name])
+            collect(cells_of[arm.name], own.store, runs / arm.name, searches[arm.name])
     _raise_failures(failures, some_done=bool(done))
 
 

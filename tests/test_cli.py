@@ -295,6 +295,31 @@ def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, 
     assert "left out" not in study("compare", "tiny", cwd=root).stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [
+        (("prepare", "tiny", "--again"), "data/tiny"),
+        (("train", "tiny", "mse"), "results/tiny/runs/mse/seed-0"),
+        (("report", "tiny"), "reports/tiny/figures"),
+        (("track", "tiny", "mse", "--tensorboard"), "tensorboard/tiny/mse/seed-0"),
+    ],
+)
+def test_a_file_that_a_person_put_where_a_step_replaces_a_folder_is_refused_and_kept(
+    trained: Path, tmp_path: Path, command: tuple[str, ...], folder: str
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    if not (root / folder).exists():
+        assert study(*command, cwd=root).returncode == 0
+    mine = root / folder / "mine.png"
+    mine.write_bytes(b"mine")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert "mine.png" in fails(*command, cwd=root)
+    assert before == {
+        path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"
+    }
+
+
 def test_steps_in_the_wrong_order_say_what_to_run_first(root: Path) -> None:
     one_study(root)
     assert "study prepare tiny" in fails("train", "tiny", cwd=root)

@@ -20,6 +20,8 @@ from study.files import fresh_directory, read_json
 from study.training.cell import Cell
 
 KEPT = ("record.json", "history.csv", "model.pt")
+COLLECTED = tuple(f"seed-*/{name}" for name in KEPT)
+"""The files of an arm in results/<study>/runs/<arm>/."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class CellStore:
 def collect(cells: list[Cell], store: CellStore, out: Path, search: str | None = None) -> None:
     """Copy what is kept of finished `cells` (one arm, all its seeds) to `out`/seed-<k>/, replacing `out` as a whole.
 
+    StudyError when a person put a file of another name there.
     search: digest of the search that a tuned arm took its weights from, noted in its records.
     """
-    with fresh_directory(out) as folder:
+    with fresh_directory(out, COLLECTED) as folder:
         for cell in cells:
             target = folder / f"seed-{cell.seed}"
             target.mkdir()
