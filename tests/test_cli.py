@@ -160,6 +160,14 @@ def test_help_is_there_for_every_command(trained: Path) -> None:
         assert f"study {command}" in done.stdout.splitlines()[-1]  # the help ends with an example
 
 
+def test_help_needs_none_of_the_large_libraries(tmp_path: Path) -> None:
+    code = "import sys; from study.cli import main; main(['--help'])\nprint(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].startswith("  Example: study")
+    assert {"click", "study.cli"} <= set(done.stderr.split())
+    assert not {"torch", "numpy", "pandas", "pydantic", "yaml", "optuna", "mlflow"} & set(done.stderr.split())
+
+
 @pytest.mark.parametrize("command", ["plan", "prepare", "train", "time", "evaluate", "compare", "report", "track"])
 def test_unknown_study(trained: Path, command: str) -> None:
     line = fails(command, "tinny", cwd=trained)
