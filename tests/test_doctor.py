@@ -13,7 +13,7 @@ from study.config.arms import arm_names
 from study.doctor import check_arm
 from study.errors import StudyError
 from study.project import Project
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 from tests.test_cli import fails, study
 
 
@@ -108,6 +108,18 @@ def test_the_loss_that_the_docs_show_passes(root: Path) -> None:
     (root / file).write_text(python)
     (root / "ablations" / "shown.yaml").write_text(arm)
     assert [check for check in check_arm(Project.open(root), "shown") if not check.passed] == []
+
+
+def test_pictures_where_a_step_writes_are_found_in_every_study(root: Path) -> None:
+    (root / ".git").mkdir()
+    own = {"source": "folder", "size": 32, "val": 0.2, "test": 0.2}
+    places = {"tiny": "photos", "inside": "results/photos", "above": "."}
+    studies = {name: TINY_STUDY | {"data": own | {"path": path}} for name, path in places.items()}
+    write_params(root, {"pipeline": {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}, "studies": studies})
+    done = study("doctor", cwd=root)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if "FAIL" in line)
+    assert "data.path of inside" in line and "data.path of above" in line and "of tiny" not in line
 
 
 LEARNABLE = """

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from study.color.lab import rgb_to_lab
-from study.files import atomic_write, atomic_write_json, full_disk_named
+from study.files import atomic_write, atomic_write_json, explain_full_disk
 from study.losses import Loss, build_loss
 from study.models import build_model
 from study.models.features import Features
@@ -103,7 +103,7 @@ class Run:
         try:
             saved = torch.load(self.folder / "checkpoint.pt", map_location=self.device, weights_only=True)
         except FileNotFoundError:
-            with full_disk_named(history):
+            with explain_full_disk(history):
                 history.write_text(HISTORY_HEADER)
             return
         self.model.load_state_dict(saved["model"])
@@ -214,7 +214,7 @@ class Run:
     def _write_rows(self, split: str, values: dict[str, float]) -> None:
         history = self.folder / "history.csv"
         images = self.step * self.settings.batch
-        with full_disk_named(history), open(history, "a", encoding="utf-8") as file:
+        with explain_full_disk(history), open(history, "a", encoding="utf-8") as file:
             file.write("".join(f"{self.step},{images},{split},{name},{value!r}\n" for name, value in values.items()))
 
     def record(self, diverged: dict[str, Any] | None, started: str) -> dict[str, Any]:

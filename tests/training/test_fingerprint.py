@@ -118,7 +118,7 @@ def test_code_behind_every_cell_is_found_from_the_trainer(copy: Path, file: str)
 
 @pytest.mark.parametrize(
     "file",
-    ["cli.py", "config/params.py", "files.py", "report/__init__.py", "search/runner.py", "training/executor.py",
+    ["cli/steps.py", "config/params.py", "files.py", "report/__init__.py", "search/runner.py", "training/executor.py",
      "training/store.py", "losses/hue.py", "losses/classification.py", "analysis/compare.py"],
 )  # fmt: skip
 def test_other_code_leaves_the_cells_of_mse_alone(copy: Path, file: str) -> None:
