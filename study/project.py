@@ -13,6 +13,7 @@ from study.config.arms import Arm, ArmTraining, DecodeSettings, Tuned, load_arm
 from study.config.params import Params, find_root, get_study, load_params
 from study.config.study import Study, TrainSettings
 from study.config.yaml_files import read_yaml
+from study.data.features import make_features
 from study.data.prepared import Prepared, load_prepared
 from study.errors import StudyError
 from study.files import read_json, sha256_file
@@ -184,6 +185,12 @@ class Project:
         file = model_source(settings.model, self.root)
         key = features_key(settings.model, weights, manifest["data_hash"], manifest["splits"]["test"]["sha256"], file)
         return Path(os.environ.get("STUDY_FEATURES") or self.root / ".features") / key
+
+    def make_features(self, study: str, jobs: int) -> None:
+        """Compute the frozen features of the study's pictures, where its network has such and they are missing."""
+        folder, settings = self.features(study), self.study(study)
+        if folder is not None:
+            make_features(settings.model, self.prepared(study), folder, self.root, settings.train.flip, jobs)
 
     def _check_network(self, study: str) -> Path:
         """The file that defines the network of `study`; StudyError unless it can be built and fits the pictures."""
