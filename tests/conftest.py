@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, one job, no telemetry, and a small project in a temporary folder."""
+"""Shared by all tests: one thread, one job, no telemetry, the same examples each time, and a small project."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What may use several cores uses one, in the test's own process, which has torch already: other tests run beside. Those
@@ -23,6 +24,11 @@ from study.losses import registry
 
 REPOSITORY = Path(__file__).parents[1]
 
+# Few examples, the same ones at each run, and no limit of time; `make verify` draws many more at random.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("test", UNHURRIED, max_examples=25, derandomize=True)
+settings.register_profile("verify", UNHURRIED, max_examples=300)
+settings.load_profile("test")
 
 TINY_STUDY = {
     "title": "A world for tests",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
 from torch import Tensor
@@ -45,7 +45,6 @@ def kind_of(mistake: units.Mistake | None) -> str | None:
     return None if mistake is None else mistake.kind
 
 
-@settings(deadline=None, max_examples=200)
 @given(pictures())
 def test_pictures_in_the_right_units_are_never_reported(rgb: Tensor) -> None:
     assert wrong_rgb(rgb) is None
@@ -58,7 +57,6 @@ def test_pictures_in_the_right_units_are_never_reported(rgb: Tensor) -> None:
         assert wrong_ab(colors[:, 1:]) is None
 
 
-@settings(deadline=None, max_examples=200)
 @given(pictures())
 def test_pictures_in_other_units_are_reported_by_kind(rgb: Tensor) -> None:
     assume(rgb.max() > 10 / 255)

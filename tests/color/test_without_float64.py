@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -89,7 +89,6 @@ def test_the_bins_are_those_of_float64_where_no_two_are_tied(neighbors: int) -> 
     assert_nearest(ab, indices)
 
 
-@settings(deadline=None, max_examples=60)
 @given(arrays(np.float32, (6, 2), elements=st.floats(-400, 400, width=32)), st.integers(1, 20))
 def test_any_color_has_its_nearest_bins_and_their_weights(points: np.ndarray, neighbors: int) -> None:
     ab = torch.from_numpy(points)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -68,7 +68,6 @@ def test_the_split_is_the_position_of_the_hash_of_the_bytes(pictures):
         assert split == ("test" if share < 0.3 else "val" if share < 0.5 else "train")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1000, 2000), unique=True, max_size=8))
 def test_adding_files_moves_no_other_file(pictures, seeds):
     before = split_of(read(pictures))

@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
@@ -57,7 +57,6 @@ def test_color_modes_convert_to_rgb(mode):
 
 
 @given(st.integers(8, 80), st.integers(8, 80), st.integers(0, 2**32))
-@settings(max_examples=30, deadline=None)
 def test_shrinking_by_a_whole_factor_is_the_area_mean_of_the_central_square(width, height, seed):
     image = noise(width, height, seed)
     side = min(width, height) // 8 * 8
@@ -276,7 +275,6 @@ def picture_or_reason(content: bytes) -> Picture | str:
         return str(reason)
 
 
-@settings(max_examples=150, deadline=None)
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @given(
     st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import mse_loss
 
@@ -28,7 +28,6 @@ def test_gradient_with_respect_to_the_target(loss):
 
 
 @pytest.mark.parametrize("loss", ALTERNATIVES)
-@settings(max_examples=60, deadline=None)
 @given(awkward_batches(), st.sampled_from(["float32", "float64", "autocast"]))
 def test_values_and_gradients_are_finite_for_any_batch(loss, batch, precision):
     pred, target = batch

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -219,7 +219,6 @@ def awkward_batches(draw) -> tuple[Tensor, Tensor]:
     return batches[0], batches[1]
 
 
-@settings(max_examples=120, deadline=None)
 @given(awkward_batches(), st.sampled_from(["raw", "normalized"]), st.sampled_from(["float32", "float64", "autocast"]))
 def test_values_and_gradients_are_finite_for_any_batch(batch, units, precision):
     pred, target = batch

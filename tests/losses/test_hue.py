@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -31,7 +31,6 @@ def test_is_the_product_of_chromas_times_one_minus_the_cosine_of_the_angle():
     torch.testing.assert_close(HueLoss()(pred, target)["hue"], expected)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-110, 110), min_size=4, max_size=4))
 def test_squared_error_is_chroma_error_plus_hue_error(values):
     pred, target = one(*values[:2]), one(*values[2:])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -265,11 +263,3 @@ def test_a_loss_may_be_composed_of_others():
         ColorizationAntiAverageLoss()(prediction, target)["total"] + 0.3 * HuberLoss(2.0)(prediction, target)["huber"]
     )
     torch.testing.assert_close(out["total"], expected)
-
-
-def test_losses_metrics_and_colours_need_no_tool_of_the_study():
-    heavy = ["pydantic", "pandas", "click", "optuna", "mlflow", "matplotlib", "joblib", "study.config", "study.project"]
-    code = "import sys, study.losses, study.losses.conformance, study.color.bins, study.metrics; "
-    code += f"print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import wasserstein_distance
@@ -53,7 +53,6 @@ def test_along_one_line_it_bounds_scipys_first_wasserstein_distance():
     assert math.sqrt(2 * distance(pred, pred + torch.tensor([7.0, 0]).view(1, 2, 1, 1))) == pytest.approx(7)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 4))
 def test_zero_for_the_same_colours_in_any_order_and_never_above_the_squared_error(seed, height, width):
     pred, target = colors(2, 2, height, width, seed=seed), colors(2, 2, height, width, seed=seed + 1)

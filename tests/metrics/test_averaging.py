@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from study.metrics import averaging_index, excess_error, mode_commitment, reachable_error, regret
@@ -109,7 +109,6 @@ def test_index_equals_a_loop_over_pixels() -> None:
         assert averaging_index(prediction, kind, *WORLD)[image].item() == pytest.approx(np.mean(values))
 
 
-@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_excess_plus_reachable_is_the_expected_error_summed_over_the_modes(seed: int) -> None:
     kind = random_kinds(seed, 2, 3, 3)
@@ -147,7 +146,6 @@ def test_reachable_error_of_opposite_hues_and_of_a_single_color() -> None:
     torch.testing.assert_close(reachable_error(kind, *WORLD), torch.tensor([600.0, 0.0], dtype=torch.float64))
 
 
-@settings(max_examples=40, deadline=None)
 @given(angle=st.floats(-4, 4), seed=st.integers(0, 1000))
 def test_turning_the_world_and_the_prediction_together_changes_nothing(angle: float, seed: int) -> None:
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)

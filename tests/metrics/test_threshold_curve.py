@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from study.color.bins import AB_BINS
@@ -41,7 +41,6 @@ def test_auc_of_a_constant_distance(distance: float, expected: float) -> None:
     assert auc(prediction, torch.zeros(1, 2, 3, 3)).item() == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_whole_number_weights_equal_repeating_pixels(seed: int) -> None:
     prediction, target = random_pair(seed, 1, 2, 1, 12)

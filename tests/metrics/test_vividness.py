@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from study.losses import ColorizationAntiAverageLoss
@@ -71,7 +71,6 @@ def test_gray_pictures_with_strong_contrast_have_no_colorfulness() -> None:
     assert torch.equal(colorfulness(lightness.expand(-1, 3, -1, -1)), torch.zeros(2))
 
 
-@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10_000), shift=st.floats(-0.2, 0.2))
 def test_colorfulness_ignores_brightness_added_and_the_order_of_pixels(seed: int, shift: float) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -87,7 +86,6 @@ def test_mean_chroma_of_known_colors() -> None:
     assert mean_chroma(ab).item() == pytest.approx((5 + 0 + 5 + 50) / 4)
 
 
-@settings(max_examples=50, deadline=None)
 @given(gain=st.floats(0, 4), angle=st.floats(-math.pi, math.pi), seed=st.integers(0, 1000))
 def test_chroma_ratio_is_the_gain_whatever_the_turn_of_hue(gain: float, angle: float, seed: int) -> None:
     target = torch.randn(2, 2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 20
@@ -96,7 +94,6 @@ def test_chroma_ratio_is_the_gain_whatever_the_turn_of_hue(gain: float, angle: f
     torch.testing.assert_close(chroma_ratio(prediction, target), torch.full((2,), gain, dtype=torch.float64))
 
 
-@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_with_the_chroma_of_a_set_the_mean_ratio_is_the_ratio_of_means(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
