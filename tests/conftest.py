@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -60,10 +61,12 @@ def environment_of_a_file() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def left_by_a_test(environment_of_a_file: None) -> Iterator[None]:
-    """And what a test leaves there, and the losses that it registers, are gone after the test: none depends on which
-    ran before it in the same process."""
+    """And what a test leaves there, the losses that it registers, and what it compiles, are gone after the test: none
+    depends on which ran before it in the same process. (A function is compiled a few times a process, no more.)"""
     with patch.dict(os.environ), patch.dict(registry._LOSSES), patch.dict(plugins._LOADED):
         yield
+    if "torch._dynamo" in sys.modules:
+        sys.modules["torch._dynamo"].reset()
 
 
 @pytest.fixture

@@ -91,17 +91,12 @@ def test_a_gray_picture_has_no_diversity_and_a_gradient_that_is_bounded():
             assert gradient.abs().max() == 0
 
 
-def test_gradient_of_the_gradient():
-    pred = colors(2, 2, 2, 2, seed=7).requires_grad_()
-    assert torch.autograd.gradgradcheck(circular_variance, pred)
-
-
 def test_descent_makes_a_picture_of_one_hue_as_diverse_as_the_target():
     target = picture(-60, -20, 20, 60)
     pred = (picture(-2, -1, 1, 2)).requires_grad_()
     loss = CircularDiversityLoss()
     loss.set_weights({"diversity": 1.0})
-    for _ in range(300):
+    for _ in range(150):
         slope = gradient_of(loss(pred, target)["total"], pred)
         with torch.no_grad():
             pred -= 2e4 * slope

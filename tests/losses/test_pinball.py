@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from sklearn.metrics import mean_pinball_loss
 from torch import Tensor
 
@@ -16,15 +17,13 @@ HUE = torch.tensor([0.6, 0.8], dtype=torch.float64)
 
 
 def settled(loss: PinballLoss, chromas: np.ndarray) -> float:
-    """The chroma at which a model that paints every pixel in one colour of the right hue ends by gradient descent."""
+    """The chroma at which a model that paints every pixel in one colour of the right hue has the least loss."""
     target = (torch.from_numpy(chromas) * HUE[:, None]).view(1, 2, 1, -1)
-    chroma = torch.tensor(5.0, dtype=torch.float64, requires_grad=True)
-    for step in range(400):
-        painted = (chroma * HUE).view(1, 2, 1, 1).expand_as(target)
-        (gradient,) = torch.autograd.grad(loss(painted, target)["total"], chroma)
-        with torch.no_grad():
-            chroma -= 20 * 0.99**step * gradient / max(loss.weights.values())
-    return chroma.item()
+
+    def total(chroma: float) -> float:
+        return loss((chroma * HUE).view(1, 2, 1, 1).expand_as(target), target)["total"].item()
+
+    return minimize_scalar(total, bounds=(0, chromas.max()), method="bounded").x
 
 
 def with_weights(lab: float, pinball: float, quantile: float) -> PinballLoss:

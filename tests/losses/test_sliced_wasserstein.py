@@ -82,11 +82,11 @@ def test_descent_on_it_alone_gives_the_targets_colours_somewhere():
     loss = SlicedWassersteinLoss()
     loss.set_weights({"sliced_wasserstein": 1.0})
     start = distance(pred.detach(), target)
-    for _ in range(400):
+    for _ in range(200):
         (gradient,) = torch.autograd.grad(loss(pred, target)["total"], pred)
         with torch.no_grad():
             pred -= 8 * gradient
-    assert distance(pred.detach(), target) < 0.01 * start
+    assert distance(pred.detach(), target) < 0.05 * start
     assert mse_loss(pred, target) > 100  # not in the target's places
 
 
