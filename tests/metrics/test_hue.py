@@ -56,10 +56,6 @@ def test_diversity_gap_does_not_depend_on_the_hues_themselves() -> None:
     assert hue_diversity_gap(opposite, one_hue).item() == pytest.approx(1)
 
 
-def test_diversity_treats_hues_around_180_degrees_like_hues_around_0() -> None:
-    assert hue_diversity(of_hues([177, -177])).item() == pytest.approx(hue_diversity(of_hues([3, -3])).item())
-
-
 @given(angle=st.floats(-7, 7), gain=st.floats(0.01, 5), seed=st.integers(0, 1000))
 def test_diversity_ignores_a_common_turn_of_hue_and_a_gain_of_chroma(angle: float, gain: float, seed: int) -> None:
     ab = random_ab(seed, 2, 2, 7, 6)
