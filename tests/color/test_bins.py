@@ -190,13 +190,6 @@ def test_prior_is_the_mean_soft_target_and_batches_add_up():
     torch.testing.assert_close((halves / halves.sum()).float(), prior)
 
 
-def test_the_neutral_bin_is_the_mode_for_dull_pictures():
-    # A prior whose mode is (-90, 90) comes from 0..255 floats taken for 0..1.
-    dull = torch.randn(2, 2, 30, 30, generator=torch.Generator().manual_seed(0)) * 8
-    for prior in (prior_from_ab(dull), smooth_prior(prior_from_ab(dull))):
-        assert AB_BINS[prior.argmax()].tolist() == [0, 0]
-
-
 def test_smoothing_spreads_a_single_bin_as_a_gaussian_and_leaves_no_zero():
     start = int((AB_BINS == 0).all(1).nonzero())
     single = torch.zeros(313)
@@ -208,11 +201,6 @@ def test_smoothing_spreads_a_single_bin_as_a_gaussian_and_leaves_no_zero():
     squared = (BINS**2).sum(1)
     near = squared <= 500
     np.testing.assert_allclose((smooth / smooth[start]).numpy()[near], np.exp(-squared[near] / 50), rtol=1e-4)
-
-
-def test_narrow_smoothing_changes_nothing():
-    prior = prior_from_ab(colors(2, 64), neighbors=10)
-    torch.testing.assert_close(smooth_prior(prior, sigma=0.1), prior, rtol=1e-4, atol=2e-8)
 
 
 @given(arrays(np.float64, 313, elements=st.floats(1e-6, 1.0)), st.floats(0.0, 1.0))

@@ -80,22 +80,6 @@ def test_pictures_in_other_units_are_reported_by_kind(rgb: Tensor) -> None:
         assert kind_of(wrong_lab(torch.cat([2.55 * light, ab + 128], 1))) == "8-bit Lab"
 
 
-def test_each_kind_of_mistake_is_found_in_bright_colourful_pictures() -> None:
-    rgb = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    light, ab = in_lab(rgb).split([1, 2], 1)
-    for scaled, kind in (
-        ((light, ab), None),
-        ((light, ab / 110), "ab in -1..1"),
-        ((light / 100, ab), "L in 0..1"),
-        ((light / 100, ab / 128), "L in 0..1"),
-        ((light - 50, ab), "L in -50..50"),
-        ((2.55 * light, ab + 128), "8-bit Lab"),
-        ((light, ab + 128), "8-bit Lab"),
-    ):
-        assert kind_of(wrong_lab(torch.cat(scaled, 1))) == kind
-    assert kind_of(wrong_ab(ab + 128)) == "ab in 0..255"
-
-
 @pytest.mark.parametrize("channel", [0, 1, 2])
 @pytest.mark.parametrize("level", [0, 1, 3, 100, 254])
 def test_even_grays_and_black_with_noise_of_one_level_pass(channel: int, level: int) -> None:

@@ -73,11 +73,6 @@ def test_the_central_square_is_kept(width, height):
     np.testing.assert_array_equal(decode(encoded(Image.fromarray(pixels)), 16).pixels, np.full((16, 16, 3), RED))
 
 
-def test_a_picture_of_the_wanted_size_is_returned_as_it_is():
-    image = noise(24, 24)
-    np.testing.assert_array_equal(decode(encoded(image), 24).pixels, np.asarray(image))
-
-
 def test_a_large_jpeg_decoded_at_reduced_size_agrees_with_its_area_mean():
     y, x = np.mgrid[:1024, :1024] / 1024
     image = Image.fromarray((np.stack([x, y, 1 - x], -1) * 255).astype(np.uint8))

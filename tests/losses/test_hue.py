@@ -12,7 +12,6 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from study.losses import ColorizationAntiAverageLoss, HueLoss
-from tests.losses.test_anti_average import colors
 
 
 def one(a: float, b: float) -> Tensor:
@@ -23,13 +22,6 @@ def test_by_hand():
     assert HueLoss()(one(0, 3), one(4, 0))["hue"].item() == pytest.approx(12)  # a right angle: 3 * 4 - 0
     assert HueLoss()(one(-3, 0), one(4, 0))["hue"].item() == pytest.approx(24)  # opposite: 12 + 12
     assert HueLoss()(one(8, 0), one(4, 0))["hue"].item() == 0  # the same hue, another chroma
-
-
-def test_is_the_product_of_chromas_times_one_minus_the_cosine_of_the_angle():
-    pred, target = colors(2, 2, 4, 5, seed=1), colors(2, 2, 4, 5, seed=2)
-    angle = torch.atan2(pred[:, 1], pred[:, 0]) - torch.atan2(target[:, 1], target[:, 0])
-    expected = (pred.norm(dim=1) * target.norm(dim=1) * (1 - angle.cos())).mean()
-    torch.testing.assert_close(HueLoss()(pred, target)["hue"], expected)
 
 
 @given(st.lists(st.floats(-110, 110), min_size=4, max_size=4))

@@ -24,7 +24,6 @@ from study.losses import (
     PinballLoss,
     SlicedWassersteinLoss,
 )
-from study.losses.circular import circular_variance
 
 AB = [MSELoss, HuberLoss, ColorizationAntiAverageLoss, AntiAverageCircularLoss, CircularDiversityLoss, HueLoss,
       PinballLoss, SlicedWassersteinLoss]  # fmt: skip
@@ -97,22 +96,6 @@ def test_a_penalty_on_the_gradient_is_finite_at_gray(kind):
     (second,) = grad(first.square().sum(), asked)
     assert second.isfinite().all()
     assert second.any()
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.97])
-def test_exactly_gray_pixels_do_not_weaken_the_circular_variance(share):
-    generator = torch.Generator().manual_seed(5)
-    ab = 10 + 15 * torch.randn(1, 2, 32, 32, generator=generator, dtype=torch.float64)
-    colored = torch.rand(1, 1, 32, 32, generator=generator) >= share
-    a, b = (ab * colored).unbind(1)
-
-    def plain(ab: Tensor) -> Tensor:  # of the coloured pixels alone: gray ones have no say
-        return 1 - torch.hypot(*ab.sum(1)) / torch.hypot(*ab).sum()
-
-    only = torch.stack([a[colored[:, 0]], b[colored[:, 0]]])
-    exact = gradient(plain, only)
-    found = gradient(lambda ab: circular_variance(ab).sum(), ab * colored)
-    torch.testing.assert_close(found[0][:, colored[0, 0]], exact)
 
 
 @pytest.mark.parametrize("kind", [CircularDiversityLoss, AntiAverageCircularLoss])

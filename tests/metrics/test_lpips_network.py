@@ -117,17 +117,6 @@ def test_a_path_wins_over_the_variable_the_variable_over_the_folder_and_that_ove
     assert find_weights("alex").file == cached
 
 
-@pytest.mark.parametrize(("net", "file"), [("alex", "alexnet_features.pth"), ("vgg", "vgg16_features.pth")])
-def test_the_convolutional_part_alone_is_enough(
-    net: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trunk = build_lpips(net, None).net.state_dict()
-    torch.save({f"features.{name.split('.', 1)[1]}": 0.5 * value for name, value in trunk.items()}, tmp_path / file)
-    monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path))
-    loaded = build_lpips(net, find_weights(net)).net.state_dict()
-    assert all(torch.equal(loaded[name], 0.5 * value) for name, value in trunk.items())
-
-
 def test_the_trunk_computes_what_torchvisions_network_computes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = torchvision.models.squeezenet1_1(weights=None).eval()
@@ -224,15 +213,6 @@ def test_weights_are_downloaded_once_and_checked(
     assert trunk.cached.read_bytes() == content
     assert find_weights("alex").file == trunk.cached  # the server is gone
     assert perceptual_availability() == (True, "")
-
-
-def test_half_a_download_is_not_kept(promised: Callable[[bytes], Trunk], monkeypatch: pytest.MonkeyPatch) -> None:
-    trunk = promised(b"half")
-    with serving(b"half", 8) as address:
-        monkeypatch.setattr(lpips_network, "DOWNLOADS", address)
-        with pytest.raises(StudyError, match="alexnet"):
-            find_weights("alex")
-    assert not trunk.cached.exists()
 
 
 def test_a_cache_that_cannot_be_written_is_told_without_its_path(

@@ -143,6 +143,7 @@ def test_the_real_network_gives_a_generated_pair_the_values_that_it_gave(monkeyp
     assert found == pytest.approx([0.5714, 0.3668, 0.0374], abs=1e-4)
 
 
+@pytest.mark.verify
 @pytest.mark.skipif(not (REAL / "vgg16_features.pth").is_file(), reason="needs VGG16's weights in STUDY_DATA_DIR")
 def test_the_real_network_gives_the_value_in_the_documentation_of_torchmetrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """0.3493: for LPIPS (vgg) of random pictures that are drawn after the layers of that network."""
