@@ -72,12 +72,17 @@ def left_by_a_test(environment_of_a_file: None) -> Iterator[None]:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with the repository's arms and one study, `tiny`; it is the working directory."""
-    shutil.copytree(REPOSITORY / "ablations", tmp_path / "ablations")
-    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse"}
-    write_params(tmp_path, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STUDY_CELLS", raising=False)
-    return tmp_path
+    return make_root(tmp_path)
+
+
+def make_root(folder: Path) -> Path:
+    """Make a project with the repository's arms and one study, `tiny`, in `folder`."""
+    shutil.copytree(REPOSITORY / "ablations", folder / "ablations")
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse"}
+    write_params(folder, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY}})
+    return folder
 
 
 def write_params(root: Path, params: dict) -> None:

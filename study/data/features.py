@@ -57,7 +57,7 @@ def make_features(spec: ModelSettings, prepared: Prepared, folder: Path, root: P
         ]
         with tqdm(total=len(blocks) * BLOCK, desc="frozen features", unit="img", delay=2, disable=None) as bar:
             tasks = (
-                delayed(_compute)(spec, root, partial, name, prepared.folder / f"{names[name]}.npy", block)
+                delayed(_compute)(spec, root, partial, name, prepared.folder / f"{names[name]}.npy", BLOCK, block)
                 for name, block in blocks
             )
             for _ in Parallel(n_jobs=min(jobs, max(1, len(blocks))), return_as="generator_unordered")(tasks):
@@ -104,8 +104,8 @@ def _missing(folder: Path, name: str, model: Colorizer, images: np.ndarray) -> I
         yield from np.flatnonzero(~np.load(_flags(folder, name)))
 
 
-def _compute(spec: ModelSettings, root: Path, folder: Path, name: str, file: Path, block: int) -> None:
-    part = slice(block * BLOCK, (block + 1) * BLOCK)
+def _compute(spec: ModelSettings, root: Path, folder: Path, name: str, file: Path, size: int, block: int) -> None:
+    part = slice(block * size, (block + 1) * size)
     images = np.load(file, mmap_mode="r")[part]
     lightness = _lightness(np.asarray(images))
     if name == MIRRORED:

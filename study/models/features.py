@@ -24,7 +24,7 @@ class Features:
 
     def of(self, name: str) -> np.ndarray:
         """float16 (N,...), mapped into memory, of "train", "train_mirrored", "val" or "test"."""
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return np.load(self.folder / f"{name}.npy", mmap_mode="c")
 
     def fit(self, trunk: Trunk) -> None:
         """Give a new trunk what was fitted to the training pictures."""
