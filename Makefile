@@ -64,7 +64,7 @@ lint: install
 # Universal: one lock for Linux and macOS, Python 3.11 and newer.
 lock: install
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra study --extra dev --extra bench --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements.lock
 
 clean:
