@@ -159,6 +159,14 @@ def test_help_is_there_for_every_command(trained: Path) -> None:
         assert f"study {command}" in done.stdout.splitlines()[-1]  # the help ends with an example
 
 
+def test_help_needs_none_of_the_large_libraries(tmp_path: Path) -> None:
+    code = "import sys; from study.cli import main; main(['--help'])\nprint(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].startswith("  Example: study")
+    assert {"click", "study.cli"} <= set(done.stderr.split())
+    assert not {"torch", "numpy", "pandas", "pydantic", "yaml", "optuna", "mlflow"} & set(done.stderr.split())
+
+
 @pytest.mark.parametrize("command", ["plan", "prepare", "train", "time", "evaluate", "compare", "report", "track"])
 def test_unknown_study(trained: Path, command: str) -> None:
     line = fails(command, "tinny", cwd=trained)
@@ -280,6 +288,31 @@ def test_another_decoding_needs_a_new_evaluation_but_no_training(copy: Path) -> 
     after = json.loads((copy / "results/tiny/metrics/zhang.json").read_text())
     assert abs(after["chroma"] - before["chroma"]) > 0.01
     assert "left out" not in study("compare", "tiny", cwd=copy).stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [
+        (("prepare", "tiny", "--again"), "data/tiny"),
+        (("train", "tiny", "mse"), "results/tiny/runs/mse/seed-0"),
+        (("report", "tiny"), "reports/tiny/figures"),
+        (("track", "tiny", "mse", "--tensorboard"), "tensorboard/tiny/mse/seed-0"),
+    ],
+)
+def test_a_file_that_a_person_put_where_a_step_replaces_a_folder_is_refused_and_kept(
+    trained: Path, tmp_path: Path, command: tuple[str, ...], folder: str
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    if not (root / folder).exists():
+        assert study(*command, cwd=root).returncode == 0
+    mine = root / folder / "mine.png"
+    mine.write_bytes(b"mine")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert "mine.png" in fails(*command, cwd=root)
+    assert before == {
+        path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"
+    }
 
 
 def test_steps_in_the_wrong_order_say_what_to_run_first(root: Path) -> None:

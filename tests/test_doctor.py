@@ -12,7 +12,7 @@ from study.config.arms import arm_names
 from study.doctor import check_arm
 from study.errors import StudyError
 from study.project import Project
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 from tests.test_cli import fails, study
 
 
@@ -97,6 +97,18 @@ def test_the_prior_of_prepared_data_is_used_when_there_is_one(root: Path) -> Non
     assert uniform["terms"] != prepared["terms"]
     with pytest.raises(StudyError, match="'sepia'"):
         check_arm(Project.open(root), "sepia")
+
+
+def test_pictures_where_a_step_writes_are_found_in_every_study(root: Path) -> None:
+    (root / ".git").mkdir()
+    own = {"source": "folder", "size": 32, "val": 0.2, "test": 0.2}
+    places = {"tiny": "photos", "inside": "results/photos", "above": "."}
+    studies = {name: TINY_STUDY | {"data": own | {"path": path}} for name, path in places.items()}
+    write_params(root, {"pipeline": {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}, "studies": studies})
+    done = study("doctor", cwd=root)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if "FAIL" in line)
+    assert "data.path of inside" in line and "data.path of above" in line and "of tiny" not in line
 
 
 LEARNABLE = """

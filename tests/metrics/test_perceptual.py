@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision
 
+from study import pretrained
 from study.errors import StudyError
 from study.files import sha256_file
 from study.metrics import lpips_distance, lpips_facts, lpips_model, lpips_network, perceptual
@@ -26,8 +27,8 @@ def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("STUDY_LPIPS_WEIGHTS", raising=False)
     monkeypatch.delenv("STUDY_DATA_DIR", raising=False)
-    monkeypatch.setattr(lpips_network, "DOWNLOADS", "http://127.0.0.1:9")
-    path = lpips_network.TRUNKS["alex"].cached
+    monkeypatch.setattr(pretrained, "DOWNLOADS", "http://127.0.0.1:9")
+    path = lpips_network.TRUNKS["alex"].published.cached
     path.parent.mkdir(parents=True)
     return path
 
@@ -96,8 +97,8 @@ def test_auto_without_weights_measures_nothing_and_says_what_to_do_without_a_pat
     assert module is None
     assert set(facts) == {"measured", "reason"}
     assert not facts["measured"]
-    assert lpips_network.TRUNKS["alex"].file in facts["reason"]
-    assert ("STUDY_LPIPS_WEIGHTS" in facts["reason"]) == (case != "broken cache")
+    assert lpips_network.TRUNKS["alex"].published.file in facts["reason"]
+    assert ("STUDY_LPIPS_WEIGHTS" in facts["reason"]) == ("variable" in case)
     assert str(tmp_path) not in facts["reason"]
 
 

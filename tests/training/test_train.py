@@ -23,8 +23,9 @@ from study.data.prepare import prepare
 from study.errors import StudyError
 from study.project import Project
 from study.training.cell import Cell
+from study.training.digest import weights_digest
 from study.training.executor import run_cell, run_cells
-from study.training.networks import load_network, weights_digest
+from study.training.networks import load_network
 from study.training.schedule import step_count
 from study.training.store import CellStore, collect
 from study.training.trainer import ParentGone
