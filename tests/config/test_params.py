@@ -114,10 +114,6 @@ def test_arm_names_cannot_leave_the_folder(root: Path) -> None:
         ("seeds", [], "seeds"),
         ("seeds", 3, "seeds"),
         ("seeds", [1, 1], "seeds"),
-        ("data__size", 33, "data"),
-        ("data", {"source": "cifar"}, "data"),
-        ("evaluate__show", "everything", "evaluate.show"),
-        ("epochs", 3, "epochs"),
         ("title", 5, "title"),
     ],
 )
@@ -156,6 +152,10 @@ def test_missing_and_unreadable_files_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"studies__tiny__data__size": 33}, "studies.tiny.data"),
+        ({"studies__tiny__data": {"source": "cifar"}}, "palette_world"),
+        ({"studies__tiny__evaluate__show": "everything"}, "studies.tiny.evaluate.show"),
+        ({"studies__tiny__epochs": 3}, "studies.tiny.epochs"),
         ({"pipeline__baseline": "huber"}, "baseline 'huber' is not among the arms"),
         ({"pipeline__studies": ["paris"]}, "names 'paris'"),
         ({"pipeline__arms": ["mse", "mse"]}, "pipeline.arms"),
