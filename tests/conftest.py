@@ -20,6 +20,8 @@ os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
+import torch
+
 from study import plugins
 from study.losses import registry
 
@@ -63,6 +65,7 @@ def environment_of_a_file() -> Iterator[None]:
 def left_by_a_test(environment_of_a_file: None) -> Iterator[None]:
     """And what a test leaves there, the losses that it registers, and what it compiles, are gone after the test: none
     depends on which ran before it in the same process. (A function is compiled a few times a process, no more.)"""
+    torch.manual_seed(0)
     with patch.dict(os.environ), patch.dict(registry._LOSSES), patch.dict(plugins._LOADED):
         yield
     if "torch._dynamo" in sys.modules:

@@ -48,18 +48,23 @@ def run(cwd: str, arguments: list[str], environment: dict[str, str], streams: li
 
 
 def serve(folder: Path) -> None:
-    """Start commands, one after the other, until this process is killed."""
+    """Start commands, one after the other, until this process is killed or left alone."""
+    parent = os.getppid()
     importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     for name in USED:
         importlib.import_module(f"study.{name}")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket"))
         listener.listen()
+        listener.settimeout(1)
         command = folder / "study"
         command.write_text(COMMAND.format(python=sys.executable, address=str(folder / "socket")))
         command.chmod(0o755)
-        while True:
-            connection, _ = listener.accept()
+        while os.getppid() == parent:
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
             with connection:
                 content, streams, *_ = socket.recv_fds(connection, 1, 3)
                 while more := connection.recv(1 << 16):
