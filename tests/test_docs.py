@@ -106,8 +106,9 @@ def test_the_loss_of_your_own_passes_the_checks(root: Path) -> None:
     assert result["total"] == pytest.approx(1.0)
 
 
-def test_the_losses_lift_into_other_training() -> None:
-    (code,) = (code for code in code_blocks("own_loss.md", "python") if "ColorizationAntiAverageLoss" in code)
+@pytest.mark.parametrize("page", ["own_loss.md", "../README.md"])
+def test_the_losses_lift_into_other_training(page: str) -> None:
+    (code,) = (code for code in code_blocks(page, "python") if "ColorizationAntiAverageLoss" in code)
     names: dict = {}
     exec(code, names)
     assert names["predicted_ab"].grad.isfinite().all()

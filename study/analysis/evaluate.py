@@ -17,10 +17,10 @@ from study.analysis.predictions import kept_pictures, no_pictures, predict
 from study.analysis.runs import SCORES, scoring_digest
 from study.analysis.scoring import EVERYWHERE, TestSet, score_table
 from study.config.arms import Arm
-from study.data.prepared import Prepared
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json, read_json
 from study.metrics import lpips_facts, lpips_model
+from study.models.features import Features
 from study.project import Project
 from study.training.machine import prepare_torch, resolve_device
 from study.training.networks import load_network
@@ -49,8 +49,8 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
         "evaluate": settings.evaluate.model_dump(),
         "baseline": arm.name == project.params.pipeline.baseline,
     }
-    known = lpips_facts(settings.evaluate.lpips, settings.data.size, download=False)
-    kept = _kept(_files(results, arm), stamp, scoring_digest(project, study, known))
+    facts = lpips_facts(settings.evaluate.lpips, settings.data.size, download=False)
+    kept = _kept(_files(results, arm), stamp, scoring_digest(project, study, facts))
     if kept is not None:
         return Evaluated(kept, fresh=False)
 
@@ -60,6 +60,7 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
     stamp["scoring"] = scoring_digest(project, study, stamp["lpips"])
     test = load_test_set(project, study)
     truth = PooledTruth.of(test)
+    validation = load_test_set(project, study, "val") if stamp["baseline"] else None
     tables, pictures, bases = [], None, {}
     for record in records:
         if record["status"] == "diverged":
@@ -69,7 +70,7 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
         columns = {"study": study, "arm": arm.name, "seed": record["seed"], "signature": record["signature"]}
         parts = [score_table(ab, test, lpips), pooled_rows(ab, truth)]
         if stamp["baseline"] and bool(ab.isfinite().all()):
-            base = ab * _best_gain(model, project.prepared(study), arm.decode.temperature, device)
+            base = ab * best_gain(predict(model, validation, arm.decode.temperature, device), validation.lab[:, 1:])
             parts.append(pooled_rows(base, truth, base=True))
             bases[str(record["seed"])] = base_facts(base, truth)
         tables += [part.assign(**columns) for part in parts]
@@ -85,19 +86,15 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
     return Evaluated(scores, fresh=True)
 
 
-def _best_gain(model: torch.nn.Module, prepared: Prepared, temperature: float, device: torch.device) -> float:
-    """The gain that minimises the squared error of a network on the validation pictures."""
-    pictures = TestSet.of(prepared.images("val"), [], prepared.prior)
-    return best_gain(predict(model, pictures, temperature, device), pictures.lab[:, 1:])
-
-
-def load_test_set(project: Project, study: str) -> TestSet:
-    """The prepared test pictures of `study`, with its colour distribution where that is known."""
+def load_test_set(project: Project, study: str, split: str = "test") -> TestSet:
+    """The prepared test pictures of `study`, or those of `split`, with its colour distribution where that is known."""
     prepared = project.prepared(study)
-    names = prepared.manifest["splits"]["test"]["names"]
+    names = prepared.manifest["splits"][split]["names"]
     known = prepared.color_distribution
-    regions = prepared.regions("test") if known else None
-    return TestSet.of(prepared.images("test"), names, prepared.prior, known, regions)
+    regions = prepared.regions(split) if known else None
+    folder = project.features(study)
+    frozen = Features(folder).of(split) if folder else None
+    return TestSet.of(prepared.images(split), names, prepared.prior, known, regions, frozen)
 
 
 class _Files(NamedTuple):

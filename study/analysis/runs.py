@@ -17,7 +17,7 @@ import pandas as pd
 
 from study.analysis.pooled import POOLED
 from study.config.arms import Arm
-from study.files import damage_told, read_json, sha256_array
+from study.files import explain_damage, read_json, sha256_array
 from study.metrics import METRICS
 from study.project import Project
 from study.training.cell import Cell
@@ -95,7 +95,7 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
             if state.scores is not None:
                 kept.append(state.scores)
                 records[arm.name, cell.seed] = record
-                with damage_told(run / "history.csv", f"run: study train {study} {arm.name}"):
+                with explain_damage(run / "history.csv", f"run: study train {study} {arm.name}"):
                     histories[arm.name, cell.seed] = pd.read_csv(run / "history.csv")
             states.append(
                 {
@@ -157,7 +157,7 @@ def _read_record(path: Path, mend: str) -> dict[str, Any] | None:
 def _read_scores(path: Path, mend: str) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=[*SCORES, "signature"])
-    with damage_told(path, mend):
+    with explain_damage(path, mend):
         table = pd.read_parquet(path)
     # Plain objects: arms have different categories, and text columns take ten times as long to make.
     texts = [name for name in ("arm", "image", "region", "metric") if name in table]

@@ -10,8 +10,9 @@ import heapq
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from torch import Tensor
+
+from study.errors import StudyError
 
 MOST_COLORS = 1000
 """A set of colours is merged into at most this many before the exact solver takes it."""
@@ -47,6 +48,7 @@ def ab_distance(pred_ab: Tensor | np.ndarray, target_ab: Tensor | np.ndarray) ->
     distance of 2, and 0.3 at a distance of 1, for Gaussian laws with closed forms. 8 million pixels take 1.5 s.
 
     pred_ab: (P, 2). target_ab: (Q, 2). NaN where a colour is not finite. ValueError for other shapes and empty sets.
+    StudyError without the package POT.
     """
     pred, target = _checked("pred_ab", pred_ab), _checked("target_ab", target_ab)
     if not (np.isfinite(pred).all() and np.isfinite(target).all()):
@@ -113,15 +115,13 @@ def coupling(
     pred: np.ndarray, pred_shares: np.ndarray, target: np.ndarray, target_shares: np.ndarray
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """The optimal coupling (P, Q) of two weighted sets of points, and what POT tells of it."""
-    import ot  # seconds to import, and not every user of the metrics needs it
-
-    return ot.emd(
-        pred_shares / pred_shares.sum(),
-        target_shares / target_shares.sum(),
-        cdist(pred, target, "sqeuclidean"),
-        numItermax=100_000_000,
-        log=True,
-    )
+    try:
+        import ot  # here, because it takes seconds, and losses and most metrics do without
+    except ImportError as error:
+        raise StudyError("ab_distance needs the package POT: pip install pot") from error
+    shares = (pred_shares / pred_shares.sum(), target_shares / target_shares.sum())
+    cost = sum(np.square(pred[:, None, k] - target[None, :, k]) for k in range(2))
+    return ot.emd(*shares, cost, numItermax=100_000_000, log=True)
 
 
 def _checked(name: str, ab: Tensor | np.ndarray) -> np.ndarray:

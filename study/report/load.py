@@ -62,7 +62,7 @@ def read_predictions(results: Path, arm: str, prefix: str) -> tuple[Pictures | N
     path = results / "predictions" / f"{arm}.npz"
     if not path.is_file():
         return None
-    with files.damage_told(path, f"run: study evaluate {results.name} {arm}"), np.load(path) as archive:
+    with files.explain_damage(path, f"run: study evaluate {results.name} {arm}"), np.load(path) as archive:
         return _pictures(archive, prefix), _color_use(archive)
 
 

@@ -17,7 +17,7 @@ from study.search.fingerprints import made_from
 from study.search.front import hypervolume
 from study.search.objectives import FORMULAS, METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
-from study.search.schemas import FINALISTS, TRIALS
+from study.search.schemas import FILES, FINALISTS, TRIALS
 from study.tables import write_table
 
 
@@ -28,7 +28,7 @@ def write_results(search: Search, selected: dict[str, dict[str, Any]], baseline:
     """
     judged = {name: search.open(name).finished(search.settings.trials) for name in selected}
     content = _content(search, selected, judged, baseline)
-    with fresh_directory(folder) as fresh:
+    with fresh_directory(folder, FILES) as fresh:
         write_table(fresh / "trials.csv", TRIALS, pd.DataFrame(_trials(search, judged)))
         write_table(fresh / "finalists.csv", FINALISTS, FINALISTS.frame(_finalists(search, selected, judged)))
         atomic_write_text(fresh / "best.yaml", _best(search, selected, content))

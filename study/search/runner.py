@@ -16,6 +16,7 @@ from study.config.arms import Arm, load_arm
 from study.config.search_space import Space, load_space
 from study.config.study import SearchSettings, TrainSettings
 from study.errors import StudyError
+from study.models.features import Features
 from study.project import Project
 from study.search.candidates import Candidate, Candidates, SearchStorage
 from study.search.front import clearly_dominated, knee, non_dominated, paired_noise
@@ -91,13 +92,14 @@ class Search:
     def open(self, name: str) -> Candidates:
         """The candidates of the family `name` so far."""
         if name not in self.families:
-            prepared = self.project.prepared(self.study)
+            prepared, folder = self.project.prepared(self.study), self.project.features(self.study)
             start = Start(
                 self.project.study(self.study).model,
                 self.full,
                 prepared.images("train"),
                 self.training.device,
                 SEARCH_SEEDS,
+                Features(folder) if folder else None,
             )
             space = open_family(name, self.space, prepared.prior, self.project.root, start)
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)

@@ -25,7 +25,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.pool import NullPool
 
 from study.errors import StudyError
-from study.files import full_disk_named
+from study.files import explain_full_disk
 from study.search.candidates import SearchStorage
 
 DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
@@ -59,7 +59,7 @@ class _Embedded:
 @contextmanager
 def _embedded(folder: Path, study: str) -> Iterator[_Embedded]:
     log = folder / f"{study}.log"
-    with full_disk_named(log):
+    with explain_full_disk(log):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / f"{study}.busy", timeout=0):

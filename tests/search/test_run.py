@@ -83,6 +83,17 @@ def test_changed_settings_and_missing_files_are_searched_for_anew(own: Project) 
     assert search(changed, "tiny", jobs=1, report=quiet)["budget"]["trials"] == 5
 
 
+def test_a_file_that_a_person_put_into_the_results_is_refused_before_any_work_and_kept(own: Project) -> None:
+    search(own, "tiny", jobs=1, report=quiet)
+    mine = own.results("tiny") / "search" / "notes.txt"
+    mine.write_text("mine")
+    shutil.rmtree(own.root / ".search")
+    with pytest.raises(StudyError, match=r"notes\.txt"):
+        search(own, "tiny", jobs=1, report=quiet, again=True)
+    assert mine.read_text() == "mine"
+    assert not (own.root / ".search").exists()
+
+
 def test_on_a_shared_storage_a_process_claims_no_more_than_it_trains_at_once(
     own: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
