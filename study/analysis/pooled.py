@@ -108,15 +108,16 @@ def best_gain(ab: Tensor, truth: Tensor) -> float:
 def base_facts(ab: Tensor, truth: PooledTruth) -> dict[str, Any]:
     """What the limits need of the rescaled baseline's predictions ab (N,2,H,W), beside its `pooled_rows`.
 
-    chroma: the mean chroma of each of QUANTILES parts of the pixels, sorted by chroma. curves: name -> rows (parameter,
+    chroma: the mean chroma of each of QUANTILES equal parts of the pixels, sorted by chroma. curves: name -> rows (parameter,
     mean chroma, distance, squared error per channel) of what a constant gain, and a constant lift of the chroma, make
     of the prediction.
     """
-    length = torch.linalg.vector_norm(ab, dim=1)
-    parts = np.array_split(np.sort(length.double().numpy().ravel()), min(QUANTILES, length.numel()))
-    mean, true = float(length.double().mean()), float(truth.chroma.mean())
+    chroma = np.sort(torch.linalg.vector_norm(ab, dim=1).double().numpy().ravel())
+    so_far = np.concatenate([[0.0], np.cumsum(chroma)]) / len(chroma)
+    edges = np.interp(np.linspace(0, 1, QUANTILES + 1), np.linspace(0, 1, len(so_far)), so_far)
+    mean, true = float(chroma.mean()), float(truth.chroma.mean())
     return {
-        "chroma": [round(float(part.mean()), 4) for part in parts],
+        "chroma": (QUANTILES * np.diff(edges)).tolist(),
         "curves": {
             "gain": _gain_curve(ab, truth, np.linspace(0, max(2.0, 1.25 * true / max(mean, 1e-6)), CURVE_POINTS)),
             "lift": _lift_curve(ab, truth, np.linspace(0, 1.25 * max(true - mean, 4.0), CURVE_POINTS)),
