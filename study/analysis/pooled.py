@@ -108,9 +108,9 @@ def best_gain(ab: Tensor, truth: Tensor) -> float:
 def base_facts(ab: Tensor, truth: PooledTruth) -> dict[str, Any]:
     """What the limits need of the rescaled baseline's predictions ab (N,2,H,W), beside its `pooled_rows`.
 
-    chroma: the mean chroma of each of QUANTILES equal parts of the pixels, sorted by chroma. curves: name -> rows (parameter,
-    mean chroma, distance, squared error per channel) of what a constant gain, and a constant lift of the chroma, make
-    of the prediction.
+    chroma: the mean chroma of each of QUANTILES equal parts of the pixels, sorted by chroma. curves: name -> rows
+    (parameter, mean chroma, distance, squared error per channel) of what a constant gain, and a constant lift of the
+    chroma, make of the prediction.
     """
     chroma = np.sort(torch.linalg.vector_norm(ab, dim=1).double().numpy().ravel())
     so_far = np.concatenate([[0.0], np.cumsum(chroma)]) / len(chroma)
