@@ -143,13 +143,8 @@ def test_the_network_that_the_docs_show_trains_under_both_heads(root: Path, monk
     (python,) = code_blocks("networks.md", "python")
     model = next(yaml.safe_load(block)["model"] for block in code_blocks("networks.md", "yaml") if "file:" in block)
     (root / model["file"]).write_text(python)
-    write_params(
-        root,
-        {
-            "pipeline": {"studies": ["tiny"], "arms": ["mse", "zhang"], "baseline": "mse"},
-            "studies": {"tiny": TINY_STUDY | {"model": model}},
-        },
-    )
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "zhang"], "baseline": "mse"}
+    write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY | {"model": model}}})
     project = Project.open(root)
     prepare("tiny", project.study("tiny"), root)
     cells = project.cells("tiny", project.arms("tiny", ("mse", "zhang")), [0])
