@@ -1,4 +1,4 @@
-"""Damaged files of the pipeline's own: one line that names the file and the command that mends it, and it does."""
+"""Damaged files of the pipeline's own: one line that names the file and the command that fixes it, and it does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "command", "mend"),
+    ("file", "command", "fix"),
     [
         ("data/tiny/manifest.json", "train", "study prepare tiny"),
         ("data/tiny/prior.npy", "train", "study prepare tiny"),
@@ -39,8 +39,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 @pytest.mark.parametrize("damage", ["half", "empty"])
-def test_a_damaged_file_is_named_with_the_command_that_mends_it(
-    compared: Path, tmp_path: Path, file: str, command: str, mend: str, damage: str
+def test_a_damaged_file_is_named_with_the_command_that_fixes_it(
+    compared: Path, tmp_path: Path, file: str, command: str, fix: str, damage: str
 ) -> None:
     root = tmp_path / "own"
     shutil.copytree(compared, root)
@@ -51,8 +51,8 @@ def test_a_damaged_file_is_named_with_the_command_that_mends_it(
         path.write_bytes(before + b'"')
     said = fails(command, "tiny", cwd=root)
     assert str(path) in said
-    assert said.endswith(f": run: {mend}")
-    done = study(*mend.split()[1:], cwd=root)
+    assert said.endswith(f": run: {fix}")
+    done = study(*fix.split()[1:], cwd=root)
     assert done.returncode == 0, done.stderr
     done = study(command, "tiny", cwd=root)
     assert done.returncode == 0, done.stderr
