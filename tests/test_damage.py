@@ -25,6 +25,12 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture
+def root(compared: Path, tmp_path: Path) -> Path:
+    """A copy of that study, to damage."""
+    return Path(shutil.copytree(compared, tmp_path / "own"))
+
+
 @pytest.mark.parametrize(
     ("file", "command", "fix"),
     [
@@ -38,29 +44,22 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("results/tiny/scores/mse.parquet", "compare", "study evaluate tiny mse"),
     ],
 )
-@pytest.mark.parametrize("damage", ["half", "empty"])
-def test_a_damaged_file_is_named_with_the_command_that_fixes_it(
-    compared: Path, tmp_path: Path, file: str, command: str, fix: str, damage: str
-) -> None:
-    root = tmp_path / "own"
-    shutil.copytree(compared, root)
+def test_a_damaged_file_is_named_with_the_command_that_fixes_it(root: Path, file: str, command: str, fix: str) -> None:
     path = root / file
     before = path.read_bytes()
-    path.write_bytes(before[: len(before) // 2].rstrip(b"}]\n") if damage == "half" else b"")
-    if path.name == "history.csv" and damage == "half":
-        path.write_bytes(before + b'"')
-    said = fails(command, "tiny", cwd=root)
-    assert str(path) in said
-    assert said.endswith(f": run: {fix}")
+    cut = before + b'"' if path.suffix == ".csv" else before[: len(before) // 2].rstrip(b"}]\n")
+    for content in (cut, b""):
+        path.write_bytes(content)
+        said = fails(command, "tiny", cwd=root)
+        assert str(path) in said
+        assert said.endswith(f": run: {fix}")
     done = study(*fix.split()[1:], cwd=root)
     assert done.returncode == 0, done.stderr
     done = study(command, "tiny", cwd=root)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_damaged_cell_is_named_with_the_folder_to_delete(compared: Path, tmp_path: Path) -> None:
-    root = tmp_path / "own"
-    shutil.copytree(compared, root)
+def test_a_damaged_cell_is_named_with_the_folder_to_delete(root: Path) -> None:
     (cell,) = (path for path in (root / ".cells").iterdir() if path.is_dir())
     digest = (cell / "record.json").read_text()
     (cell / "record.json").write_text("[]")
@@ -73,9 +72,7 @@ def test_a_damaged_cell_is_named_with_the_folder_to_delete(compared: Path, tmp_p
     assert [line for line in again.splitlines() if key in line] == [line for line in digest.splitlines() if key in line]
 
 
-def test_a_damaged_checkpoint_is_named_with_the_folder_to_delete(compared: Path, tmp_path: Path) -> None:
-    root = tmp_path / "own"
-    shutil.copytree(compared, root)
+def test_a_damaged_checkpoint_is_named_with_the_folder_to_delete(root: Path) -> None:
     (cell,) = (path for path in (root / ".cells").iterdir() if path.is_dir())
     model = (cell / "model.pt").read_bytes()
     (cell / "record.json").unlink()

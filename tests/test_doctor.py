@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 from tests.test_cli import fails, study
 
 
+@pytest.mark.verify  # every loss has the same checks in tests/losses
 @pytest.mark.parametrize("name", arm_names(REPOSITORY))
 def test_every_arm_that_ships_passes(name: str, root: Path) -> None:
     if name == "anti_average_lpips":  # the same arm, but its trunk needs no weights from the network
@@ -97,17 +97,6 @@ def test_the_prior_of_prepared_data_is_used_when_there_is_one(root: Path) -> Non
     assert uniform["terms"] != prepared["terms"]
     with pytest.raises(StudyError, match="'sepia'"):
         check_arm(Project.open(root), "sepia")
-
-
-def test_the_loss_that_the_docs_show_passes(root: Path) -> None:
-    text = (REPOSITORY / "docs" / "own_loss.md").read_text()
-    (python,) = (code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "@register" in code)
-    (arm,) = (code for code in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "file:" in code)
-    file = yaml.safe_load(arm)["loss"]["file"]
-    assert (root / file).parent.is_dir()
-    (root / file).write_text(python)
-    (root / "ablations" / "shown.yaml").write_text(arm)
-    assert [check for check in check_arm(Project.open(root), "shown") if not check.passed] == []
 
 
 def test_pictures_where_a_step_writes_are_found_in_every_study(root: Path) -> None:

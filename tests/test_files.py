@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
 from study.errors import StudyError
@@ -223,7 +223,6 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-@settings(deadline=None)
 @given(arrays.arrays(np.uint8, (2, 3)))
 def test_hash_depends_on_values_shape_and_type(array: np.ndarray) -> None:
     assert sha256_array(array) == sha256_array(array.copy())

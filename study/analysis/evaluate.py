@@ -19,6 +19,7 @@ from study.config.arms import Arm
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json, read_json
 from study.metrics import lpips_facts, lpips_model
+from study.models.features import Features
 from study.project import Project
 from study.training.machine import prepare_torch, resolve_device
 from study.training.networks import load_network
@@ -82,7 +83,9 @@ def load_test_set(project: Project, study: str) -> TestSet:
     names = prepared.manifest["splits"]["test"]["names"]
     known = prepared.color_distribution
     regions = prepared.regions("test") if known else None
-    return TestSet.of(prepared.images("test"), names, prepared.prior, known, regions)
+    folder = project.features(study)
+    features = Features(folder) if folder else None
+    return TestSet.of(prepared.images("test"), names, prepared.prior, known, regions, features)
 
 
 class _Files(NamedTuple):

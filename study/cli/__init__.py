@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from study.cli import overview, steps
+from study.cli import networks, overview, steps
 from study.cli.group import study
 from study.errors import StudyError
 
-__all__ = ["main", "overview", "steps", "study"]
+__all__ = ["main", "networks", "overview", "steps", "study"]
 
 # Read by the libraries when they are imported; set here so that no command of ours ever phones home.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -38,11 +38,15 @@ def run(context: click.Context, study: str) -> None:
 @STUDY
 @click.option("--again", is_flag=True, help="Make them anew even when they are up to date.")
 def prepare(study: str, again: bool = False) -> None:
-    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date."""
+    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date.
+
+    Where the study's network has a frozen part, what that makes of the pictures is computed too: .features/.
+    """
     from study.data.prepare import prepare
 
     own = project()
     manifest = prepare(study, own.study(study), own.root, again)
+    own.make_features(study, jobs_of(None))
     counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
     click.echo(f"data/{study}: {counts}")
     for split, seen in manifest["seen_in_training"].items():
@@ -135,6 +139,7 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     runs = own.results(study) / "runs"
     for arm in () if seeds else chosen:
         refuse_foreign_files(runs / arm.name, COLLECTED)
+    own.make_features(study, jobs_of(jobs))
     failures = []
     try:
         run_cells(cells, own.store, jobs_of(jobs))
@@ -168,6 +173,7 @@ def time_(study: str, again: bool = False) -> None:
 
     own = project()
     cells = own.first_cells(study, own.arms(study))
+    own.make_features(study, jobs_of(None))
     for arm, times in time_steps(cells, own.study(study).timing, own.step_times_file(study), again).items():
         found = "no times: its loss does not stay finite"
         if times:
@@ -187,6 +193,7 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
     from study.training.store import check_collected
 
     own, done, failures = project(), 0, []
+    own.make_features(study, jobs_of(None))
     for arm in own.arms(study, arms):
         try:
             check_collected(own.results(study) / "runs" / arm.name, f"run: study train {study} {arm.name}")

@@ -59,6 +59,7 @@ def search(
         return recorded
 
     refuse_foreign_files(folder, FILES)
+    project.make_features(study, jobs)
     # Optuna and scikit-learn are loaded only where there is something to search.
     from study.search.whole import search_families
 

@@ -16,6 +16,7 @@ from study.config.arms import Arm, load_arm
 from study.config.search_space import Space, load_space
 from study.config.study import SearchSettings, TrainSettings
 from study.errors import StudyError
+from study.models.features import Features
 from study.project import Project
 from study.search.candidates import Candidate, Candidates
 from study.search.front import clearly_dominated, non_dominated, paired_noise
@@ -79,9 +80,10 @@ class Search:
     def open(self, name: str) -> Candidates:
         """The candidates of the family `name` so far."""
         if name not in self.families:
-            prepared = self.project.prepared(self.study)
+            prepared, folder = self.project.prepared(self.study), self.project.features(self.study)
+            features = Features(folder) if folder else None
             model, images = self.project.study(self.study).model, prepared.images("train")
-            start = Start(model, self.full, images, self.training.device, SEARCH_SEEDS)
+            start = Start(model, self.full, images, self.training.device, SEARCH_SEEDS, features)
             space = open_family(name, self.space, prepared.prior, self.project.root, start)
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)
             facts = {

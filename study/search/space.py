@@ -20,6 +20,7 @@ from study.config.study import ModelSettings, TrainSettings
 from study.errors import StudyError
 from study.losses import build_loss
 from study.models import build_model
+from study.models.features import Features
 from study.search.axes import Axis
 from study.training.schedule import BatchOrder
 from study.training.validation import loss_inputs
@@ -181,7 +182,7 @@ class FamilySpace:
 class Start:
     """The network before training, at which gradients are measured.
 
-    images: uint8 (N,S,S,3) training pictures.
+    images: uint8 (N,S,S,3) training pictures. features: of a network with a frozen part.
     """
 
     model: ModelSettings
@@ -189,6 +190,7 @@ class Start:
     images: np.ndarray
     device: str
     seed: int
+    features: Features | None = None
 
 
 def open_family(name: str, space: Space, prior: np.ndarray, root: Path, start: Start) -> FamilySpace:
@@ -235,7 +237,10 @@ def gradient_norms(template: Arm, terms: list[str], prior: np.ndarray, root: Pat
     Measured on the first training batch of the seed. It is how hard a term of weight 1 pulls on the colours.
     """
     loss = build_loss(template.loss, prior, root).to(start.device)
-    model = build_model(start.model, loss.head, start.seed, root).to(start.device)
+    model = build_model(start.model, loss.head, start.seed, root)
+    if start.features:
+        start.features.fit(model.trunk)
+    model.to(start.device)
     order = BatchOrder(len(start.images), start.train.batch, start.seed)
     lab = rgb_to_lab(images_to_tensor(start.images[order.indices(0)], start.device))
     with torch.no_grad():

@@ -13,9 +13,12 @@ import torch
 
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json, atomic_write_text
+from study.models import AbHead
+from study.models.features import Features
 from study.training.cell import Cell
+from study.training.digest import weights_digest
 from study.training.machine import prepare_torch
-from study.training.networks import load_network, weights_digest
+from study.training.networks import load_network
 from study.training.store import CellStore
 from study.training.trainer import HISTORY_HEADER
 from study.training.validation import Validation
@@ -41,7 +44,8 @@ def make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
             return record
     networks = [load_network(store.path(source.signature), cell.root, cell.device) for source in cell.sources]
     model = networks[0]
-    validation = Validation(np.load(cell.data / "val.npy"), cell.device)
+    features = Features(cell.features) if cell.features else None
+    validation = Validation(np.load(cell.data / "val.npy"), cell.device, features)
     gain = _gain(cell, networks, validation)
     with torch.no_grad():
         model.head.weight *= gain
@@ -58,7 +62,7 @@ def make_control(cell: Cell, folder: Path, store: CellStore) -> dict[str, Any]:
 def _gain(cell: Cell, networks: list[torch.nn.Module], validation: Validation) -> float:
     """The gain that gives the mean chroma of what is matched on the validation pictures; 0 for gray."""
     control = cell.arm.control
-    if networks[0].head_kind != "ab":
+    if not isinstance(networks[0].head, AbHead):
         raise StudyError(f"the control {cell.arm.name} needs an arm that predicts colours; {control.of} predicts bins")
     if control.match == "gray":
         return 0.0

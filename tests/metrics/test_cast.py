@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from study.metrics import purple_cast, sepia_cast
@@ -50,7 +50,6 @@ def test_what_the_truth_has_is_no_cast_and_what_is_missing_does_not_count_negati
     assert cast(half, GRAY).item() == pytest.approx(10)
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_equals_a_count_pixel_by_pixel(seed: int) -> None:
     rng = np.random.default_rng(seed)

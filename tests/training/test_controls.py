@@ -22,8 +22,15 @@ from study.training.networks import load_network
 from tests.conftest import TINY_STUDY, write_params
 
 
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one test trained, no other trains again."""
+    return tmp_path_factory.mktemp("cells")
+
+
 @pytest.fixture
-def project(root: Path) -> Project:
+def project(root: Path, cells: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("STUDY_CELLS", str(cells))
     own = Project.open(root)
     prepare("tiny", own.study("tiny"), root)
     return own
@@ -123,7 +130,11 @@ def test_a_control_that_cannot_be_made_is_told_in_one_line(project: Project, tex
     assert "\n" not in str(caught.value)
 
 
-def test_no_gain_for_a_network_that_paints_gray_is_told_in_one_line(project: Project) -> None:
+def test_no_gain_for_a_network_that_paints_gray_is_told_in_one_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STUDY_CELLS")  # cells of its own, to spoil
+    project = Project.open(project.root)
     (mse,) = project.cells("tiny", project.arms("tiny", ("mse",)), [0])
     run_cells([mse], project.store, jobs=1)
     weights = project.store.path(mse.signature) / "model.pt"
