@@ -256,8 +256,8 @@ def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(copy: Path) 
     assert study("prepare", "tiny", cwd=copy).returncode == 0
     assert "study evaluate tiny mse" in fails("compare", "tiny", cwd=copy)
     assert study("evaluate", "tiny", "mse", cwd=copy).returncode == 0
-    said = study("compare", "tiny", cwd=copy).stdout
-    assert said.count("study evaluate tiny zhang") == 2
+    told = study("compare", "tiny", cwd=copy).stdout
+    assert told.count("study evaluate tiny zhang") == 2
 
 
 def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(copy: Path) -> None:
@@ -295,16 +295,18 @@ def test_another_decoding_needs_a_new_evaluation_but_no_training(copy: Path) -> 
     ],
 )
 def test_a_file_that_a_person_put_where_a_step_replaces_a_folder_is_refused_and_kept(
-    copy: Path, command: tuple[str, ...], folder: str
+    trained: Path, tmp_path: Path, command: tuple[str, ...], folder: str
 ) -> None:
-    if not (copy / folder).exists():
-        assert study(*command, cwd=copy).returncode == 0
-    mine = copy / folder / "mine.png"
+    root = tmp_path / "copy"
+    shutil.copytree(trained, root)
+    if not (root / folder).exists():
+        assert study(*command, cwd=root).returncode == 0
+    mine = root / folder / "mine.png"
     mine.write_bytes(b"mine")
-    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*") if path.is_file() and path.suffix != ".lock"}
-    assert "mine.png" in fails(*command, cwd=copy)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert "mine.png" in fails(*command, cwd=root)
     assert before == {
-        path: path.stat().st_mtime_ns for path in copy.rglob("*") if path.is_file() and path.suffix != ".lock"
+        path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"
     }
 
 

@@ -17,7 +17,7 @@ from study.color.tensors import images_to_tensor
 from study.data.color_distribution import ColorDistribution
 from study.metrics import METRICS, mean_chroma, picture_inputs, scores
 from study.metrics.base import pixel_mean
-from study.models.features import Features, features_tensor
+from study.models.features import features_tensor
 from study.statistics import chroma_ratio_influence
 
 BATCH = 100
@@ -29,8 +29,19 @@ DESCRIPTIONS: dict[str, Callable[[dict[str, Any], Tensor], Tensor]] = {
     "true_chroma": lambda inputs, mask: mean_chroma(inputs["target_ab"], mask),
     "a_mean": lambda inputs, mask: pixel_mean(inputs["ab"][:, 0], mask),
     "b_mean": lambda inputs, mask: pixel_mean(inputs["ab"][:, 1], mask),
+    "spread": lambda inputs, mask: _spread(inputs["ab"], mask),
 }
-"""What tells how a kind of region looks, beside the metrics that are measured on it. Lab units."""
+"""What tells how a kind of region looks, beside the metrics that are measured on it. Lab units.
+
+spread: root mean squared distance of the predicted colours to their mean, over a kind's pixels in one picture. The
+truth of one region has a single colour. So a large spread is confetti.
+"""
+
+
+def _spread(ab: Tensor, mask: Tensor) -> Tensor:
+    a, b = (pixel_mean(ab[:, channel].double().square(), mask) for channel in (0, 1))
+    mean_a, mean_b = (pixel_mean(ab[:, channel].double(), mask) for channel in (0, 1))
+    return (a + b - mean_a.square() - mean_b.square()).clamp(min=0).sqrt()
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,11 @@ class TestSet:
         prior: np.ndarray,
         distribution: ColorDistribution | None = None,
         kinds: np.ndarray | None = None,
-        features: Features | None = None,
+        frozen: np.ndarray | None = None,
     ) -> TestSet:
-        """From arrays as `study prepare` writes them: images uint8 (N,H,W,3), kinds (N,H,W)."""
+        """From arrays as `study prepare` writes them: images uint8 (N,H,W,3), kinds (N,H,W), frozen features."""
         lab = rgb_to_lab(images_to_tensor(images))
         indices = None if kinds is None else torch.from_numpy(kinds.astype(np.int64))
-        frozen = features.of("test") if features else None
         return cls(lab, names, torch.from_numpy(prior), distribution, indices, frozen)
 
     @cached_property

@@ -81,9 +81,14 @@ class Search:
         """The candidates of the family `name` so far."""
         if name not in self.families:
             prepared, folder = self.project.prepared(self.study), self.project.features(self.study)
-            features = Features(folder) if folder else None
-            model, images = self.project.study(self.study).model, prepared.images("train")
-            start = Start(model, self.full, images, self.training.device, SEARCH_SEEDS, features)
+            start = Start(
+                self.project.study(self.study).model,
+                self.full,
+                prepared.images("train"),
+                self.training.device,
+                SEARCH_SEEDS,
+                Features(folder) if folder else None,
+            )
             space = open_family(name, self.space, prepared.prior, self.project.root, start)
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)
             facts = {
