@@ -240,7 +240,7 @@ def test_a_tuned_arm_notes_the_search_that_it_was_trained_with_not_one_that_ende
     assert json.loads(record.read_text())["search"] == before
 
 
-def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(copy: Path) -> None:
+def test_outdated_and_missing_cells_are_listed_with_the_command_that_fixes_them(copy: Path) -> None:
     arm = copy / "ablations" / "zhang.yaml"
     arm.write_text(arm.read_text().replace("rebalance: 0.5", "rebalance: 0.9"))
     done = study("compare", "tiny", cwd=copy)
