@@ -212,7 +212,7 @@ class Project:
         by_source = [self.cells(study, [source], seeds, train) for source in arms]
         found = []
         for sources in zip(*by_source, strict=True):
-            signature = control_signature(arm.control.match, [source.signature for source in sources], *matched)
+            signature = control_signature(arm.control, [source.signature for source in sources], *matched)
             found.append(replace(sources[0], arm=arm, signature=signature, sources=sources))
         return found
 

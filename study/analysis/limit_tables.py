@@ -188,7 +188,7 @@ def arm_rows(pooled: PooledScores, baseline: str, law: Law | None, weights: Boot
 
     Holm's family is the arms that are compared on the same measure with the same thing.
     """
-    own = {arm: _measures(pooled.pairs(arm)) for arm in pooled.arms if pooled.pairs(arm)}
+    own = {arm: _stacked(pooled.pairs(arm)) for arm in pooled.arms if pooled.pairs(arm)}
     rows = [
         _estimate(arm, name, values, weights)
         for arm, found in own.items()
@@ -213,8 +213,11 @@ def arm_rows(pooled: PooledScores, baseline: str, law: Law | None, weights: Boot
     return rows
 
 
-def curve_rows(pooled: PooledScores, law: Law | None) -> list[Row]:
-    """Rows of limit_curves.csv, means over the seeds: both limits, and what a gain or a lift make of the base."""
+def curve_rows(pooled: PooledScores, law: Law | None, strengths: Mapping[str, float] | None = None) -> list[Row]:
+    """Rows of limit_curves.csv, means over the seeds: both limits, and what a gain or a lift make of the base.
+
+    strengths: arm -> strength of its transport. These arms, and the baseline, are the points of the curve "transport".
+    """
     bases = list(pooled.bases.values())
     if not bases:
         return []
@@ -229,6 +232,11 @@ def curve_rows(pooled: PooledScores, law: Law | None) -> list[Row]:
     for name in dict.fromkeys(name for base in bases for name in base.curves):
         curves = np.mean([base.curves[name] for base in bases if name in base.curves], axis=0)
         rows += [_point(name, *curve) for curve in curves]
+    for arm, strength in sorted((strengths or {}).items(), key=lambda one: one[1]):
+        own = [one for _, one, _ in pooled.pairs(arm)]
+        if own:
+            means = [np.mean([getattr(one, name).mean() for one in own]) for name in ("chroma", "distance", "error")]
+            rows.append(_point("transport", strength, *means))
     if law is not None:
         rows += [_point("chroma_limit_exact", one, one, None, law.error_at_chroma(one)) for one in chromas]
         rows += [_way("distance_limit_exact", share, [(law.error, law.distance)]) for share in shares]
@@ -254,22 +262,23 @@ def _pooled(rows: pd.DataFrame, prefix: str) -> Pooled:
     return Pooled(*(rows[name].to_numpy() for name in (*own, "gray_error", "true_chroma")))
 
 
-def _measures(pairs: list[tuple[int, Pooled, Base]]) -> dict[str, np.ndarray]:
-    """Measure -> (S, I), whose mean over pictures is the value of a seed."""
-    found: dict[str, list[np.ndarray]] = {}
-    for _, own, base in pairs:
-        values = {
-            "error": own.error,
-            "chroma": own.chroma,
-            "ab_distance": own.distance,
-            "excess_at_chroma": _excess(own.error, base.at_chroma(own.chroma)),
-            "excess_at_distance": _excess(own.error, base.at_distance(own.distance)),
-            "error_against_gain": _excess(own.error, base.scaled_to_chroma(own.chroma)),
-            "distance_against_gain": own.distance - base.scaled_to_error(own.error),
-        }
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {name: np.stack(values) for name, values in found.items()}
+def measures(own: Pooled, base: Base) -> dict[str, np.ndarray]:
+    """Measure -> (I,): the value of one network on the set, with every picture's influence on it."""
+    return {
+        "error": own.error,
+        "chroma": own.chroma,
+        "ab_distance": own.distance,
+        "excess_at_chroma": _excess(own.error, base.at_chroma(own.chroma)),
+        "excess_at_distance": _excess(own.error, base.at_distance(own.distance)),
+        "error_against_gain": _excess(own.error, base.scaled_to_chroma(own.chroma)),
+        "distance_against_gain": own.distance - base.scaled_to_error(own.error),
+    }
+
+
+def _stacked(pairs: list[tuple[int, Pooled, Base]]) -> dict[str, np.ndarray]:
+    """Measure -> (S, I)."""
+    found = [measures(own, base) for _, own, base in pairs]
+    return {name: np.stack([one[name] for one in found]) for name in found[0]}
 
 
 def _excess(error: np.ndarray, least: np.ndarray) -> np.ndarray:

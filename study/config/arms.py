@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from study.config.study import TrainSettings
 from study.config.yaml_files import NAME, Real, Strict, checked, read_yaml
@@ -58,13 +58,25 @@ class ArmTraining(Strict):
 
 
 class Control(Strict):
-    """An arm without training of its own: the networks of the arm `of`, their colours times one gain.
+    """An arm without training of its own: the networks of the arm `of`, their colours changed by one rule.
 
+    by: "gain" multiplies all colours by one number, "lift" adds the same number of Lab units to every chroma, and
+    "transport" moves colours along the optimal transport to the true ones, a share `strength` of the way.
     match: "gray" (gain 0), "truth", or an arm: the gain that gives the same mean chroma on the validation pictures.
     """
 
     of: str
     match: str
+    by: Literal["gain", "lift", "transport"] = "gain"
+    strength: Annotated[Real, Field(ge=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Control:
+        if self.by != "gain" and self.match != "truth":
+            raise ValueError(f"by {self.by!r} asks for match: truth, got {self.match!r}")
+        if self.by != "transport" and self.strength != 1:
+            raise ValueError(f"strength belongs to by: transport, not to {self.by!r}")
+        return self
 
 
 class Tuned(Strict):

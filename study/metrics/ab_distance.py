@@ -86,13 +86,13 @@ class ColorSet:
 
 def color_transport(pred: ColorSet, target: ColorSet) -> Plan:
     """The optimal transport behind `ab_distance`, with the influence of every colour."""
-    own, true = _merged(pred, target, MOST_COLORS)
+    own, true = merged(pred, target, MOST_COLORS)
     squared, u, v = transport(*own.points, *true.points)
     plan = Plan(squared, u[own.place[pred.index]], v[true.place[target.index]])
     inside = own.inside + true.inside
     if not inside:
         return plan
-    coarse, coarse_true = _merged(pred, target, MOST_COLORS // 2)
+    coarse, coarse_true = merged(pred, target, MOST_COLORS // 2)
     more = coarse.inside + coarse_true.inside - inside
     slope = (transport(*coarse.points, *coarse_true.points)[0] - squared) / more
     exact = max(squared - slope * inside, 0.0)
@@ -130,7 +130,7 @@ def _checked(name: str, ab: Tensor | np.ndarray) -> np.ndarray:
     return ab.detach().cpu().double().numpy() if isinstance(ab, Tensor) else ab
 
 
-class _Merged(NamedTuple):
+class Merged(NamedTuple):
     """A set whose bins are merged: mean colours with shares, variance inside, and which one each bin went to."""
 
     points: tuple[np.ndarray, np.ndarray]
@@ -138,7 +138,7 @@ class _Merged(NamedTuple):
     place: np.ndarray
 
 
-def _merged(pred: ColorSet, target: ColorSet, most: int) -> tuple[_Merged, _Merged]:
+def merged(pred: ColorSet, target: ColorSet, most: int) -> tuple[Merged, Merged]:
     """Both sets with the same bins merged, into at most `most`.
 
     The merged bin with the largest weight x variance is split in two at its mean, again and again.
@@ -173,10 +173,10 @@ def _merged(pred: ColorSet, target: ColorSet, most: int) -> tuple[_Merged, _Merg
     return _reduced(pred, label[place[:first]]), _reduced(target, label[place[first:]])
 
 
-def _reduced(colors: ColorSet, label: np.ndarray) -> _Merged:
+def _reduced(colors: ColorSet, label: np.ndarray) -> Merged:
     names, place = np.unique(label, return_inverse=True)
     shares = np.bincount(place, colors.shares)
     weighted = colors.means * colors.shares[:, None]
     means = np.stack([np.bincount(place, row, minlength=len(names)) for row in weighted.T], axis=1) / shares[:, None]
     inside = float(colors.shares @ np.square(colors.means - means[place]).sum(1)) if len(names) < len(label) else 0.0
-    return _Merged((means, shares), inside, place)
+    return Merged((means, shares), inside, place)

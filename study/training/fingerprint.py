@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from study.config.arms import Arm
+from study.config.arms import Arm, Control
 from study.config.study import ModelSettings, TrainSettings
 from study.errors import StudyError
 
@@ -73,13 +73,18 @@ def cell_signature(
     )
 
 
-def control_signature(match: str, sources: list[str], temperature: float | None = None) -> str:
+def control_signature(control: Control, sources: list[str], temperature: float | None = None) -> str:
     """Signature (16 hex digits) of a control made from the cells with the signatures `sources`.
 
     temperature: at which the matched arm decodes; None where it predicts no bins.
     """
     return _short_hash(
-        {"control": match, "sources": sources, "temperature": temperature, "code": code_fingerprint(CONTROLS)}
+        {
+            "control": control.model_dump(exclude={"of"}),
+            "sources": sources,
+            "temperature": temperature,
+            "code": code_fingerprint(CONTROLS),
+        }
     )
 
 

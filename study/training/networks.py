@@ -11,6 +11,7 @@ from study.config.arms import LossSettings
 from study.config.study import ModelSettings
 from study.losses import head_of
 from study.models import Colorizer, build_model
+from study.models.recolor import recolor_of
 
 
 def load_network(run: Path, root: Path, device: str = "cpu") -> Colorizer:
@@ -23,5 +24,6 @@ def load_network(run: Path, root: Path, device: str = "cpu") -> Colorizer:
     state = torch.load(run / "model.pt", map_location=device, weights_only=True)
     head = head_of(LossSettings.model_validate(record["loss_settings"]), root)
     model = build_model(ModelSettings.model_validate(record["model_settings"]), head, 0, root)
+    model.recolor = recolor_of(state)
     model.load_state_dict(state)
     return model.to(device, memory_format=torch.channels_last).eval()
