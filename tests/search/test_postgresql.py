@@ -78,7 +78,7 @@ def lock_of_candidate(project: Project, index: int) -> Path:
     study = project.study("tiny")
     train = study.train.model_copy(update={"images": study.search.images, "validations": 1})
     (cell,) = project.cells("tiny", [arm], [SEARCH_SEEDS], train)
-    project.store.folder.mkdir()
+    project.store.folder.mkdir(exist_ok=True)
     return project.store.folder / f"{cell.signature}.lock"
 
 
