@@ -105,7 +105,7 @@ class Project:
             update={
                 "loss": loss,
                 "decode": DecodeSettings.model_validate(arm.decode.model_dump() | found["decode"]),
-                "train": ArmTraining.model_validate(found["train"]),
+                "train": ArmTraining.model_validate(arm.train.model_dump(exclude_none=True) | found["train"]),
             }
         )
 
@@ -168,7 +168,7 @@ class Project:
             if wrong := broken_name(loss) or untrained_parameter(loss):
                 raise StudyError(f"loss {arm.loss.name!r}: {wrong}")
             files = (network, source_of(arm.loss, self.root))
-            own = common.model_copy(update=arm.train.model_dump(exclude_none=True))
+            own = arm.train.applied(common)
             for seed in seeds:
                 signature = cell_signature(arm, settings.model, own, seed, data_hash, device, files, weights)
                 own_cell = Cell(study, arm, seed, settings.model, own, prepared.folder, device, signature, self.root)

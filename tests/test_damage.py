@@ -1,4 +1,4 @@
-"""Damaged files of the pipeline's own: one line that names the file and the command that mends it, and it does."""
+"""Damaged files of the pipeline's own: one line that names the file and the command that fixes it, and it does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def root(compared: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "command", "mend"),
+    ("file", "command", "fix"),
     [
         ("data/tiny/manifest.json", "train", "study prepare tiny"),
         ("data/tiny/prior.npy", "train", "study prepare tiny"),
@@ -44,7 +44,7 @@ def root(compared: Path, tmp_path: Path) -> Path:
         ("results/tiny/scores/mse.parquet", "compare", "study evaluate tiny mse"),
     ],
 )
-def test_a_damaged_file_is_named_with_the_command_that_mends_it(root: Path, file: str, command: str, mend: str) -> None:
+def test_a_damaged_file_is_named_with_the_command_that_fixes_it(root: Path, file: str, command: str, fix: str) -> None:
     path = root / file
     before = path.read_bytes()
     cut = before + b'"' if path.suffix == ".csv" else before[: len(before) // 2].rstrip(b"}]\n")
@@ -52,8 +52,8 @@ def test_a_damaged_file_is_named_with_the_command_that_mends_it(root: Path, file
         path.write_bytes(content)
         said = fails(command, "tiny", cwd=root)
         assert str(path) in said
-        assert said.endswith(f": run: {mend}")
-    done = study(*mend.split()[1:], cwd=root)
+        assert said.endswith(f": run: {fix}")
+    done = study(*fix.split()[1:], cwd=root)
     assert done.returncode == 0, done.stderr
     done = study(command, "tiny", cwd=root)
     assert done.returncode == 0, done.stderr

@@ -60,12 +60,13 @@ def test_torch_2_11_is_still_allowed() -> None:
 def test_losses_metrics_colours_and_networks_need_the_light_install_alone() -> None:
     allowed = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
     barred = {canonicalize_name(requirement.name) for requirement in WANTED} - allowed - {"torchvision"}
+    barred |= {"sklearn", "skimage", "pil", "yaml", "ot"}
     code = f"""
 import sys, importlib.abc
 import torch, numpy, filelock
 class Barred(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0].lower().replace("_", "-") in {sorted(barred | {"sklearn", "skimage", "PIL", "yaml", "ot"})}:
+        if name.split(".")[0].lower().replace("_", "-") in {sorted(barred)}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Barred())
 from study.losses import ColorizationAntiAverageLoss, ClassificationLoss, SlicedWassersteinLoss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,10 +14,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pandas as pd
 import pytest
 import yaml
 
+from study.cli import steps
 from tests.conftest import REPOSITORY
 
 ARMS = ["mse", "zhang"]
@@ -63,6 +66,33 @@ class Pipeline:
 
 def arms_of(pipeline: Pipeline, table: str) -> set[str]:
     return set(pd.read_csv(pipeline.tables() / table)["arm"])
+
+
+# They read settings, find and write files, or tell a person what is wrong: no number comes from them.
+WITHOUT_NUMBERS = {"cli", "config", "cores", "errors", "files", "plugins", "project"}
+GRAPH = grimp.build_graph("study", cache_dir=None)
+GRAPH.remove_module("study.project")
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+
+
+def entries(command: str) -> set[str]:
+    """The modules that a command imports."""
+    (own,) = (
+        node
+        for node in ast.parse(Path(steps.__file__).read_text()).body
+        if isinstance(node, ast.FunctionDef) and f"command('{command}'" in ast.unparse(node.decorator_list[0])
+    )
+    return {node.module for node in ast.walk(own) if isinstance(node, ast.ImportFrom)} & GRAPH.modules
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_rooms_that_a_stage_depends_on_are_those_that_its_code_imports(stage: str) -> None:
+    modules = entries(STAGES[stage]["cmd"].split()[1])
+    modules |= set().union(*map(GRAPH.find_upstream_modules, modules))
+    rooms = {module.split(".")[1] for module in modules if "." in module} - WITHOUT_NUMBERS
+    declared = {Path(path).stem for path in STAGES[stage]["deps"] if path.startswith("study/")}
+    assert rooms == declared
+    assert all((REPOSITORY / path).exists() for path in STAGES[stage]["deps"] if path.startswith("study/"))
 
 
 @pytest.fixture(scope="module")

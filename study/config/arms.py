@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from study.config.study import TrainSettings
 from study.config.yaml_files import NAME, Real, Strict, checked, read_yaml
 from study.errors import StudyError, did_you_mean
 
@@ -42,9 +43,18 @@ class DecodeSettings(Strict):
 
 
 class ArmTraining(Strict):
-    """What an arm may train with differently from its study: the peak learning rate."""
+    """What an arm may train with differently from its study.
+
+    learning_rate: the peak; learning_rate_times: a factor on the peak that it would train with otherwise.
+    """
 
     learning_rate: Annotated[Real, Field(gt=0, le=1)] | None = None
+    learning_rate_times: Annotated[Real, Field(gt=0, le=100)] | None = None
+
+    def applied(self, train: TrainSettings) -> TrainSettings:
+        """The settings of a study as this arm trains with them."""
+        rate = (self.learning_rate or train.learning_rate) * (self.learning_rate_times or 1.0)
+        return train.model_copy(update={"learning_rate": rate})
 
 
 class Control(Strict):

@@ -158,7 +158,7 @@ def test_missing_and_unreadable_files_are_told(tmp_path: Path) -> None:
         ({"studies__tiny__epochs": 3}, "studies.tiny.epochs"),
         ({"pipeline__baseline": "huber"}, "baseline 'huber' is not among the arms"),
         ({"pipeline__studies": ["paris"]}, "names 'paris'"),
-        ({"pipeline__arms": ["mse", "mse"]}, "pipeline.arms"),
+        ({"pipeline__arms": ["mse", "mse"]}, "listed twice in arms"),
         ({"studies__tiny__data": {"source": "folder", "path": "x", "val": 0.6, "test": 0.4}}, "a share for training"),
         ({"pipeline__search": ["paris"]}, "search names 'paris'"),
         ({"pipeline__search": ["tiny"]}, "studies.tiny has no search block"),
