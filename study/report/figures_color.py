@@ -11,25 +11,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import Polygon
 from skimage.color import lab2rgb
 
+from study.report import plot as p
 from study.report.format import number, slug
-from study.report.plot import (
-    BAND,
-    GRID,
-    INK,
-    MUTED,
-    Plot,
-    dot,
-    drawing,
-    finish,
-    heading,
-    panels,
-    put,
-    scales,
-    stroke,
-    width_of,
-    write,
-    write_rows,
-)
+from study.report.plot import BAND, GRID, INK, MUTED, Plot
 from study.report.result import ColorUse, StudyResult
 from study.report.styles import Style
 
@@ -87,7 +71,7 @@ def bars(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
     truth = next(iter(used.values())).true_ab
     rows = [("truth", truth), *((name, own.ab) for name, own in used.items())]
     names = ["truth", *(styles[name].label for name in used)]
-    with drawing(760, 21 * len(rows), left=width_of(names), top=6, bottom=6) as (figure, axes):
+    with p.drawing(760, 21 * len(rows), left=p.width_of(names), top=6, bottom=6) as (figure, axes):
         for place, (name, counts) in enumerate(rows):
             half = 0.44 if place == 0 else 0.36
             picture = axes.imshow(bar_of_colors(counts), extent=(0, 1, place + half, place - half), aspect="auto")
@@ -95,10 +79,10 @@ def bars(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
                 picture.set_gid(f"arm-{styles[name].index}")
         axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
         axes.set_axis_off()
-        write_rows(axes, names)
+        p.write_rows(axes, names)
         told = "; ".join(f"{name} {number(100 * gray_share(counts), 0)} %" for name, counts in rows)
         alt = f"All test pixels sorted by colour, a bar for the truth and for each arm. Share of gray pixels: {told}."
-        return finish(figure, "colour-bars", "All colours, sorted", alt)
+        return p.finish(figure, "colour-bars", "All colours, sorted", alt)
 
 
 def gray_share(counts: np.ndarray) -> float:
@@ -123,20 +107,20 @@ def truth_card(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
 
 def _card(name: str, use: ColorUse, style: Style | None) -> Plot:
     """Three small pictures in one pair of axes that counts pixels; three pairs would take ten times as long."""
-    with drawing(430, 150, left=6, right=6, top=26, bottom=20) as (figure, axes):
+    with p.drawing(430, 150, left=6, right=6, top=26, bottom=20) as (figure, axes):
         axes.set(xlim=(0, 418), ylim=(0, 150))
         axes.set_axis_off()
-        heading(axes, style.label if style else name)
+        p.heading(axes, style.label if style else name)
         _plane_of(axes, use, (0, 150))
         _rose(axes, use, (216, 75), 70)
         _chroma(axes, use, style, (298, 404))
         for x, text in ((75, "a →"), (216, "hue"), (298, "0"), (351, "chroma"), (404, "100")):
-            write(axes, x, -5, text, ha="center", va="top", color=MUTED)
-        write(axes, 2, 148, "b ↑", va="top", color=MUTED)
+            p.write(axes, x, -5, text, ha="center", va="top", color=MUTED)
+        p.write(axes, 2, 148, "b ↑", va="top", color=MUTED)
         own, true = (mean_chroma(counts) for counts in (use.chroma, use.true_chroma))
         alt = (f"Colours of {name}: histogram over a and b, hue rose and distribution of chroma. "
                f"Mean chroma {number(own, 1)}, that of the truth {number(true, 1)}.")  # fmt: skip
-        return finish(figure, slug("colours", name if style else "the truth"), name, alt)
+        return p.finish(figure, slug("colours", name if style else "the truth"), name, alt)
 
 
 def _plane_of(axes: Any, use: ColorUse, ends: tuple[float, float]) -> None:
@@ -150,8 +134,8 @@ def _plane_of(axes: Any, use: ColorUse, ends: tuple[float, float]) -> None:
     axes.imshow(picture.transpose(1, 0, 2), origin="lower", extent=(*ends, *ends), aspect="auto", zorder=2)
     axes.set(xlim=limits[0], ylim=limits[1])
     middle = sum(ends) / 2
-    stroke(axes, ends, [middle] * 2, color=GRID, lw=0.7)
-    stroke(axes, [middle] * 2, ends, color=GRID, lw=0.7)
+    p.stroke(axes, ends, [middle] * 2, color=GRID, lw=0.7)
+    p.stroke(axes, [middle] * 2, ends, color=GRID, lw=0.7)
 
 
 def mean_chroma(counts: np.ndarray) -> float:
@@ -168,9 +152,9 @@ def _rose(axes: Any, use: ColorUse, center: tuple[float, float], radius: float) 
     corners = np.stack([np.cos(edges), np.sin(edges)], axis=-1)
     pairs = np.stack([corners[:-1], corners[1:]], axis=1)  # (36,2,2): where each sector begins and ends
     sectors = [np.vstack([[0, 0], size * pair]) + center for size, pair in zip(own, pairs, strict=True) if size > 0]
-    put(axes, PolyCollection(sectors, facecolors=_shown(lab[None])[0][own > 0] / 255, linewidths=0))
+    p.put(axes, PolyCollection(sectors, facecolors=_shown(lab[None])[0][own > 0] / 255, linewidths=0))
     outline = (true[:, None, None] * pairs).reshape(-1, 2) + center
-    put(axes, Polygon(outline, fill=False, edgecolor=INK, lw=1.1, zorder=3))
+    p.put(axes, Polygon(outline, fill=False, edgecolor=INK, lw=1.1, zorder=3))
 
 
 def _chroma(axes: Any, use: ColorUse, style: Style | None, ends: tuple[float, float]) -> None:
@@ -180,9 +164,9 @@ def _chroma(axes: Any, use: ColorUse, style: Style | None, ends: tuple[float, fl
     x = np.linspace(*ends, 41).repeat(2)
     own, true = (np.concatenate([[0], heights.clip(max=top).repeat(2) / top * 140, [0]]) for heights in (own, true))
     if style:
-        put(axes, Polygon(np.stack([x, own], axis=-1), color=style.color, alpha=0.55, lw=0))
-    stroke(axes, x, true, color=INK, lw=1.1)
-    stroke(axes, ends, [0, 0], color=GRID, lw=0.7)
+        p.put(axes, Polygon(np.stack([x, own], axis=-1), color=style.color, alpha=0.55, lw=0))
+    p.stroke(axes, x, true, color=INK, lw=1.1)
+    p.stroke(axes, ends, [0, 0], color=GRID, lw=0.7)
 
 
 def not_crowded(styles: dict[str, Style], arms: list[str]) -> list[str]:
@@ -204,28 +188,28 @@ def chroma_by_region(result: StudyResult, styles: dict[str, Style]) -> Plot | No
     regions.sort(key=lambda name: math.hypot(*palettes[name]["mean"]) - palettes[name]["mean_chroma"])
     lane = len(arms) + 2
     key = [styles[arm] for arm in arms]
-    with drawing(760, 8.5 * lane * len(regions), left=width_of(regions), key=key) as (figure, axes):
+    with p.drawing(760, 8.5 * lane * len(regions), left=p.width_of(regions), key=key) as (figure, axes):
         for place, region in enumerate(regions):
             truth, mean = palettes[region]["mean_chroma"], math.hypot(*palettes[region]["mean"])
             ends = [place * lane, (place + 1) * lane - 1]
             axes.fill_betweenx(ends, mean, truth, color=BAND, lw=0, zorder=0)
-            stroke(axes, [truth] * 2, ends, color=INK, lw=2.4, solid_capstyle="butt", zorder=2)
-            stroke(axes, [mean] * 2, ends, color=INK, lw=1.2, ls=(0, (2, 2)), zorder=2)
+            p.stroke(axes, [truth] * 2, ends, color=INK, lw=2.4, solid_capstyle="butt", zorder=2)
+            p.stroke(axes, [mean] * 2, ends, color=INK, lw=1.2, ls=(0, (2, 2)), zorder=2)
             for line, arm in enumerate(arms):
                 if own := values.get((arm, region)):
                     y = ends[0] + line + 0.5
                     if own.has_interval:
-                        stroke(axes, [own.low, own.high], [y, y], styles[arm], lw=1.5)
-                    dot(axes, own.mean, y, styles[arm], 5.5, zorder=4)
+                        p.stroke(axes, [own.low, own.high], [y, y], styles[arm], lw=1.5)
+                    p.dot(axes, own.mean, y, styles[arm], 5.5, zorder=4)
         reach = [own.mean for (arm, _), own in values.items() if arm in arms] + [
             p["mean_chroma"] for p in palettes.values()
         ]
         axes.set(ylim=(lane * len(regions), -0.5), xlim=(0, 1.06 * max(reach)))
-        scales(axes, "mean chroma (Lab units), better: nearer the solid line", y=None)
-        write_rows(axes, regions, [(place + 0.5) * lane for place in range(len(regions))])
+        p.scales(axes, "mean chroma (Lab units), better: nearer the solid line", y=None)
+        p.write_rows(axes, regions, [(place + 0.5) * lane for place in range(len(regions))])
         told = "; ".join(f"{name} palette {number(palettes[name]['mean_chroma'], 1)}, its average colour "
                          f"{number(math.hypot(*palettes[name]['mean']), 1)}" for name in regions)  # fmt: skip
-        return finish(figure, "chroma-by-region", "Chroma by region", f"Mean chroma of each arm by region: {told}.")
+        return p.finish(figure, "chroma-by-region", "Chroma by region", f"Mean chroma of each arm by region: {told}.")
 
 
 def ab_planes(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
@@ -239,7 +223,7 @@ def ab_planes(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
                  if not math.isnan(row.predicted_a)}  # fmt: skip
     arms = not_crowded(styles, [arm for arm in styles if any(name == arm for name, _ in a_values)])
     key = [styles[arm] for arm in arms]
-    with panels(760, len(palettes), key=key) as (figure, made):
+    with p.panels(760, len(palettes), key=key) as (figure, made):
         for axes, one in zip(made, palettes, strict=True):
             region = one["region"]
             spots = {arm: (a_values[arm, region].mean, b_values[arm, region].mean) for arm in arms
@@ -247,7 +231,7 @@ def ab_planes(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
             _ab_plane(axes, one, spots, predicted, styles)
         told = ", ".join(f"{one['region']} with {len(one['modes'])} colours" for one in palettes)
         alt = f"The ab plane of {told}: the palette, its average, and the mean colour that each arm paints."
-        return finish(figure, "ab-planes", "The plane of colours by region", alt)
+        return p.finish(figure, "ab-planes", "The plane of colours by region", alt)
 
 
 def _ab_plane(axes: Any, one: dict, spots: dict, predicted: dict, styles: dict[str, Style]) -> None:
@@ -259,9 +243,9 @@ def _ab_plane(axes: Any, one: dict, spots: dict, predicted: dict, styles: dict[s
     axes.scatter(modes[:, 0], modes[:, 1], s=40 + 420 * chances, c=fills, edgecolors=INK, linewidths=1, zorder=1)
     for arm, (a, b) in spots.items():
         if goal := predicted.get((arm, one["region"])):
-            stroke(axes, [goal[0], a], [goal[1], b], styles[arm], lw=1.2, zorder=2)
-        dot(axes, a, b, styles[arm])
-    stroke(axes, *([value] for value in one["mean"]), color=INK, marker="x", ms=9, mew=2, zorder=4)
+            p.stroke(axes, [goal[0], a], [goal[1], b], styles[arm], lw=1.2, zorder=2)
+        p.dot(axes, a, b, styles[arm])
+    p.stroke(axes, *([value] for value in one["mean"]), color=INK, marker="x", ms=9, mew=2, zorder=4)
     axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
-    heading(axes, one["region"])
-    scales(axes, "a", "b")
+    p.heading(axes, one["region"])
+    p.scales(axes, "a", "b")

@@ -6,26 +6,9 @@ import math
 
 import numpy as np
 
+from study.report import plot as p
 from study.report.format import SIGNS, interval, number, slug
-from study.report.plot import (
-    BAND,
-    INK,
-    MUTED,
-    PAPER,
-    Plot,
-    beside,
-    dot,
-    drawing,
-    finish,
-    heading,
-    scales,
-    signed,
-    stroke,
-    width_of,
-    write,
-    write_labels,
-    write_rows,
-)
+from study.report.plot import BAND, INK, MUTED, PAPER, Plot
 from study.report.result import AMOUNT, ERROR, Comparison, Metric, StudyResult
 from study.report.styles import Style
 
@@ -61,29 +44,29 @@ def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) ->
     others = [style for arm, style in styles.items() if arm in inside and arm not in shown]
     outside = [f"{styles[arm].label} ({number(x.mean, 2)}, {number(y.mean, 1)})"
                for arm, (x, y) in points.items() if arm not in inside]  # fmt: skip
-    with drawing(760, 360, top=44 if outside else 24, key=others) as (figure, axes):
+    with p.drawing(760, 360, top=44 if outside else 24, key=others) as (figure, axes):
         axes.axvline(across.target, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
-        write(
+        p.write(
             axes, across.target, 1, "truth", frame=axes.get_xaxis_transform(), shift=(0, 10), ha="center", color=MUTED
         )
         corners = sorted((inside[arm][0].mean, inside[arm][1].mean) for arm in front)
-        stroke(axes, *zip(*corners, strict=True), color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
+        p.stroke(axes, *zip(*corners, strict=True), color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
         for arm, (x, y) in inside.items():
             own = styles[arm]
             if x.has_interval and y.has_interval:
-                stroke(axes, [x.low, x.high], [y.mean] * 2, own, lw=1.3, alpha=0.6)
-                stroke(axes, [x.mean] * 2, [y.low, y.high], own, lw=1.3, alpha=0.6)
-            dot(axes, x.mean, y.mean, own, 8)
+                p.stroke(axes, [x.low, x.high], [y.mean] * 2, own, lw=1.3, alpha=0.6)
+                p.stroke(axes, [x.mean] * 2, [y.low, y.high], own, lw=1.3, alpha=0.6)
+            p.dot(axes, x.mean, y.mean, own, 8)
         axes.set(xlim=x_ends, ylim=y_ends)
         error = f"error: {up.label}{up.unit_label}, lower is better"
-        scales(axes, "share of the truth’s chroma (chroma ratio)", error, nx=7, ny=6)
-        write_labels(axes, [(styles[arm].label, inside[arm][0].mean, inside[arm][1].mean) for arm in shown])
+        p.scales(axes, "share of the truth’s chroma (chroma ratio)", error, nx=7, ny=6)
+        p.write_labels(axes, [(styles[arm].label, inside[arm][0].mean, inside[arm][1].mean) for arm in shown])
         if outside:
-            heading(axes, "Outside: " + ", ".join(outside), 24, fontsize=9.5, color=MUTED)
+            p.heading(axes, "Outside: " + ", ".join(outside), 24, fontsize=9.5, color=MUTED)
         told = "; ".join(f"{arm} {number(x.mean, across.decimals)}, {number(y.mean, up.decimals)}"
                          for arm, (x, y) in points.items())  # fmt: skip
         alt = f"Share of the truth's chroma (across) against {up.label} (up) of every arm: {told}."
-        return finish(figure, "tradeoff", "Error against amount of colour", alt)
+        return p.finish(figure, "tradeoff", "Error against amount of colour", alt)
 
 
 def _around(values: list[float], always: list[float]) -> tuple[float, float]:
@@ -109,28 +92,28 @@ def _forest(result: StudyResult, styles: dict[str, Style], card: Metric) -> Plot
     seeds = _seed_differences(result, card.name)
     low, high = _limits(card, list(rows.values()))
     names = [styles[arm].label for arm in rows]
-    with drawing(370, 20 * len(rows), left=width_of(names), right=26, top=26) as (figure, axes):
+    with p.drawing(370, 20 * len(rows), left=p.width_of(names), right=26, top=26) as (figure, axes):
         if 0 < card.margin < math.inf:
             axes.axvspan(max(-card.margin, low), min(card.margin, high), color=BAND, lw=0, zorder=0)
         ends = [-0.6, len(rows) - 0.4]
-        stroke(axes, [0, 0], ends, color=MUTED, lw=1, zorder=1)
+        p.stroke(axes, [0, 0], ends, color=MUTED, lw=1, zorder=1)
         base = result.estimates.get((result.baseline, card.name))
         if card.better == "target" and base and low < card.target - base.mean < high:
-            stroke(axes, [card.target - base.mean] * 2, ends, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
+            p.stroke(axes, [card.target - base.mean] * 2, ends, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
         for place, (arm, found) in enumerate(rows.items()):
             _row(axes, place, found, styles[arm], (low, high), card, seeds.get(arm, []))
-            beside(axes, place, SIGNS[found.verdict][0])
+            p.beside(axes, place, SIGNS[found.verdict][0])
         axes.set(xlim=(low, high), ylim=ends[::-1])
-        scales(axes, f"change in {card.label}{card.unit_label}", x=signed, y=None, nx=4)
-        write_rows(axes, names)
+        p.scales(axes, f"change in {card.label}{card.unit_label}", x=p.signed, y=None, nx=4)
+        p.write_rows(axes, names)
         where = {"higher": "right is better", "lower": "left is better", "target": "better: nearer the dashed line"}
-        heading(axes, f"{card.label}  ·  {where[card.better]}" if card.better else card.label)
+        p.heading(axes, f"{card.label}  ·  {where[card.better]}" if card.better else card.label)
         told = "; ".join(
             f"{arm} {number(c.mean, card.decimals, True)} {interval(c.low, c.high, card.decimals, True)} {c.verdict}"
             for arm, c in rows.items()
         )
         alt = f"Change in {card.label} from {result.baseline}, with 95 % intervals: {told}."
-        return finish(figure, slug("difference", card.name), card.label, alt)
+        return p.finish(figure, slug("difference", card.name), card.label, alt)
 
 
 def _row(axes, place: int, found: Comparison, own: Style, ends: tuple[float, float], card: Metric, seeds: list) -> None:
@@ -140,14 +123,14 @@ def _row(axes, place: int, found: Comparison, own: Style, ends: tuple[float, flo
         right = found.mean >= high
         text = number(found.mean, max(0, card.decimals - 1), sign=True)
         edge, side = (high, "right") if right else (low, "left")
-        write(axes, edge, place, f"{text} →" if right else f"← {text}", own, ha=side)
+        p.write(axes, edge, place, f"{text} →" if right else f"← {text}", own, ha=side)
         return
     dots = [one for one in seeds if low < one < high]
-    stroke(axes, dots, [place + 0.26] * len(dots), own, ls="none", marker="o", ms=2.6, mew=0, alpha=0.7)
+    p.stroke(axes, dots, [place + 0.26] * len(dots), own, ls="none", marker="o", ms=2.6, mew=0, alpha=0.7)
     if found.has_interval:
-        stroke(axes, [max(found.low, low), min(found.high, high)], [place] * 2, own, lw=2, zorder=3)
+        p.stroke(axes, [max(found.low, low), min(found.high, high)], [place] * 2, own, lw=2, zorder=3)
     undecided = found.verdict in ("inconclusive", "within tolerance")
-    dot(axes, found.mean, place, own, 6.5, mec=own.color, mew=1.5, zorder=4, mfc=PAPER if undecided else own.color)
+    p.dot(axes, found.mean, place, own, 6.5, mec=own.color, mew=1.5, zorder=4, mfc=PAPER if undecided else own.color)
 
 
 def _seed_differences(result: StudyResult, metric: str) -> dict[str, list[float]]:

@@ -16,6 +16,9 @@ from study.report.result import ColorUse, Pictures, Search, StudyResult
 from study.search.schemas import FINALISTS, TRIALS
 from study.tables import read_table
 
+OPTIONAL = ("calibration", "limits", "limits_arms", "limit_curves")
+"""Tables without which there is a report, because an earlier `study compare` did not write them."""
+
 
 def load_result(results: Path) -> StudyResult:
     """Read results/<study>/: tables/*.csv, tables/study.json, search/, predictions/*.npz.
@@ -24,7 +27,10 @@ def load_result(results: Path) -> StudyResult:
     """
     results = Path(results)
     meta = read_metadata(results / "tables" / "study.json")
-    tables = {name: read_table(results / "tables" / f"{name}.csv", schema) for name, schema in TABLES.items()}
+    tables = {
+        name: read_table(path, schema) for name, schema in TABLES.items()
+        if (path := results / "tables" / f"{name}.csv").is_file() or name not in OPTIONAL
+    }  # fmt: skip
     prefix = "showcase_" if meta["pictures"] == "showcase" else ""
     pictures: dict[str, Pictures] = {}
     color_use: dict[str, ColorUse] = {}

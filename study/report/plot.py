@@ -99,19 +99,9 @@ class Plot:
 
 @contextmanager
 def drawing(
-    width: float,
-    height: float,
-    rows: int = 1,
-    columns: int = 1,
-    *,
-    left: float = ROOM,
-    right: float = 12,
-    top: float = 12,
-    bottom: float = 42,
-    gap: tuple[float, float] = (0, 0),
-    key: Sequence[Style] = (),
-    **options: Any,
-) -> Iterator[tuple]:
+    width: float, height: float, rows: int = 1, columns: int = 1, *, left: float = ROOM, right: float = 12,
+    top: float = 12, bottom: float = 42, gap: tuple[float, float] = (0, 0), key: Sequence[Style] = (), **options: Any,
+) -> Iterator[tuple]:  # fmt: skip
     """A figure in the style, and its axes (one, or a flat list); all sizes in pixels.
 
     width: of the whole; height: of one panel; left, right, top, bottom: room around the panels for what is written
@@ -135,17 +125,9 @@ def drawing(
 
 @contextmanager
 def panels(
-    width: float,
-    many: int,
-    columns: int = 3,
-    *,
-    height: float = 0,
-    left: float = ROOM,
-    top: float = 28,
-    bottom: float = 42,
-    gap: tuple[float, float] | None = None,
-    **options: Any,
-) -> Iterator[tuple]:
+    width: float, many: int, columns: int = 3, *, height: float = 0, left: float = ROOM, top: float = 28,
+    bottom: float = 42, gap: tuple[float, float] | None = None, **options: Any,
+) -> Iterator[tuple]:  # fmt: skip
     """A figure of `many` small panels, and their axes as a list. They are square unless a height is given."""
     columns = min(columns, many)
     gap = gap or (left + 8, top + bottom)

@@ -62,7 +62,7 @@ def environment() -> Environment:
         "number": text.number, "interval": text.interval, "percent": text.percent, "amount": text.amount,
         "count": text.count, "duration": text.duration, "slug": text.slug, "listed": listed, "few": few,
         "paragraphs": paragraphs, "themed": themed, "md": markdown_escape, "svg": Markup, "breakable": breakable,
-        "code": code, "strong": strong,
+        "code": code, "strong": strong, "picture_uri": picture_uri,
     }  # fmt: skip
     env.globals |= {"SIGNS": text.SIGNS, "kind": "html"}
     return env
@@ -138,6 +138,11 @@ def render_html(report: Report, raw: Callable[[str], str], link: Callable[[str],
 def data_uri(content: str) -> str:
     """A table as a data: URI."""
     return f"data:text/csv;charset=utf-8,{quote(content, safe=' ,;:/()[]')}".replace(" ", "%20")
+
+
+def picture_uri(png: bytes) -> str:
+    """A PNG as a data: URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def asset(name: str) -> str:
