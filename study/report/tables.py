@@ -42,8 +42,9 @@ HEADS = {
     "convergence.change": "change in the last quarter", "says": "what it is", "weakness": "how it misleads",
     "seconds": "time",
 }  # fmt: skip
-SIGNED = ("delta", "effect", "estimate", "change", "predicted_change")
-WRITTEN = {"p_t_holm": p_value, "seconds": duration, "seed": str, "weight": lambda own: amount(own, 2)}
+SIGNED = ("delta", "estimate", "change", "predicted_change")
+WRITTEN = {"p_t_holm": p_value, "seconds": duration, "seed": str, "weight": lambda own: amount(own, 2),
+           "effect": lambda own: number(own, 1, sign=True), "seeds_needed": lambda own: number(own, 0)}  # fmt: skip
 VERDICT_COLUMNS = ("verdict", "explained", "flattened", "status")
 OF_METRIC = ("delta", "detectable", "end", "change", "margin", "mean", "estimate")
 
