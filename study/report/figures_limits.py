@@ -17,6 +17,7 @@ LINES = {
     "limit": {"color": INK, "lw": 2},
     "gain": {"color": MUTED, "lw": 1.2, "ls": (0, (4, 2))},
     "lift": {"color": MUTED, "lw": 1.2, "ls": (0, (1, 1.5))},
+    "exact law": {"color": MUTED, "lw": 2},
     "transport": {"color": MUTED, "lw": 1.2, "ls": (0, (6, 2, 1, 2))},
 }
 """How curves are drawn. Each panel has one limit; the others are ways to change the baseline's colours afterwards."""
@@ -48,24 +49,25 @@ def _panel(
     places = [getattr(spot, quantity).mean for spot in shown.values()]
     room = 0.12 * (max(places) - min(places) or 1)
     low, high = max(0.0, min(places) - room), max(places) + room
-    own = "chroma_limit" if quantity == "chroma" else "distance_limit"
+    own, named = "chroma_limit" if quantity == "chroma" else "distance_limit", {}
     for name, curve in found.curves.items():
         kind = name.removesuffix("_exact")
-        if kind.endswith("limit") and kind != own:
+        if kind != own and (kind.endswith("limit") or name.endswith("_exact")):
             continue
         x, y = curve[quantity], curve["error"]
         inside = np.isfinite(x) & np.isfinite(y)
         if not inside.any():
             continue
-        look = LINES["limit" if kind == own else kind] | ({"color": MUTED} if name.endswith("_exact") else {})
+        if name.endswith("_exact"):
+            kind = "exact law"
+        look = LINES["limit" if kind == own else kind]
         p.stroke(axes, x[inside], y[inside], **look, zorder=2)
-        seen = inside & (x > low) & (x < high) & (y > ends[0]) & (y < ends[1])
-        if seen.any():
-            last = np.flatnonzero(seen)[-1]
-            text = "least error" if kind == own else kind
-            text += ", exact law" if name.endswith("_exact") else ""
-            p.write(axes, x[last], y[last], text, shift=(4, 6), color=MUTED, ha="right" if x[last] > (low + high) / 2
-                  else "left", va="baseline")  # fmt: skip
+        named["least error" if kind == own else kind] = look
+    # Left of the truth's chroma, and at a large distance, little error is needed: there is room above.
+    for place, (name, look) in enumerate(named.items()):
+        left, up = 0.04 if quantity == "chroma" else 0.68, 0.96 - 0.055 * place
+        p.stroke(axes, [left, left + 0.08], [up, up], **look, transform=axes.transAxes)
+        p.write(axes, left + 0.1, up, name, frame=axes.transAxes, color=MUTED)
     for arm, spot in shown.items():
         x, y = getattr(spot, quantity), spot.error
         style = styles.get(arm) or Style(-1, INK, "X", "exact law")

@@ -9,7 +9,7 @@ from typing import Any
 from study.analysis.schemas import TABLES
 from study.report.evidence import gradient_rows, theory_rows
 from study.report.findings import Findings
-from study.report.format import VERDICTS, count, decimals_for, duration, number, p_value, percent
+from study.report.format import VERDICTS, amount, count, decimals_for, duration, number, p_value, percent
 from study.report.limits import MEASURES, Limits
 from study.report.result import AMOUNT, ERROR, SEPIA, Metric, StudyResult
 from study.report.search import Family, objective_label
@@ -42,7 +42,9 @@ HEADS = {
     "convergence.change": "change in the last quarter", "says": "what it is", "weakness": "how it misleads",
     "seconds": "time",
 }  # fmt: skip
-SIGNED = ("delta", "effect", "estimate", "change", "predicted_change")
+SIGNED = ("delta", "estimate", "change", "predicted_change")
+WRITTEN = {"p_t_holm": p_value, "seconds": duration, "seed": str, "weight": lambda own: amount(own, 2),
+           "effect": lambda own: number(own, 1, sign=True), "seeds_needed": lambda own: number(own, 0)}  # fmt: skip
 VERDICT_COLUMNS = ("verdict", "explained", "flattened", "status")
 OF_METRIC = ("delta", "detectable", "end", "change", "margin", "mean", "estimate")
 
@@ -143,12 +145,14 @@ def detail_table(result: StudyResult, name: str) -> Table:
     types = {column.name: column.type for column in TABLES[name].columns}
     head = [Column(HEADS.get(f"{name}.{column}") or HEADS.get(column) or column.replace("_", " "),
                    words=types[column] == "text") for column in columns]  # fmt: skip
-    rows = [[_detail(result, row, column) for column in wanted.split()] for row in chosen]
+    digits = {column: decimals_for(*(getattr(row, column) for row in chosen)) for column in columns
+              if types[column] in ("number", "integer")}  # fmt: skip
+    rows = [[_detail(result, row, column, digits) for column in wanted.split()] for row in chosen]
     return table(name, heading, head, rows, name, tex=name == "paired")
 
 
-def _detail(result: StudyResult, row: Any, column: str) -> Cell:
-    """One field: words by what they are, numbers with the digits of their metric, or with three that count."""
+def _detail(result: StudyResult, row: Any, column: str, digits: dict[str, int]) -> Cell:
+    """One field: words by what they are, numbers with the digits of their metric or of their column."""
     name = column.rstrip("+%")
     own, card = getattr(row, name), result.metrics.get(getattr(row, "metric", ""))
     if isinstance(own, str):
@@ -159,9 +163,9 @@ def _detail(result: StudyResult, row: Any, column: str) -> Cell:
         return kinds.get(name, words)(told)
     if column.endswith("%"):
         return share(own, 1 if name in ("first", "last", "mean") else 0)
-    if name in ("p_t_holm", "seconds", "seed"):
-        return Cell({"p_t_holm": p_value, "seconds": duration, "seed": str}[name](own), own)
-    decimals = card.decimals if card and name in OF_METRIC else decimals_for(own)
+    if name in WRITTEN:
+        return Cell(WRITTEN[name](own), own)
+    decimals = card.decimals if card and name in OF_METRIC else digits[name]
     ends = (math.nan, math.nan)
     if column.endswith("+"):
         starts = (f"{name}_", f"{name.split('_')[0]}_", "")

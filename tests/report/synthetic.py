@@ -64,11 +64,7 @@ METRICS = {
     "mode_commitment": ("1", 0, 1, "higher", None, 0.02, 0.05, 0.5, 0.012),
     "lpips": ("distance", 0, 1, "lower", None, 0.005, None, None, None),  # never measured
 }
-PALETTES = {
-    "sky": [(-6, -22), (12, -48), (-4, -10)],
-    "flower": [(62, 40), (60, -30), (4, 78)],
-    "roof": [(30, 26)],
-}
+PALETTES = {"sky": [(-6, -22), (12, -48), (-4, -10)], "flower": [(62, 40), (60, -30), (4, 78)], "roof": [(30, 26)]}
 
 
 def distribution() -> dict[str, Any]:
