@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from study.data.prepared import Prepared
 from study.metrics import purple_cast, sepia_cast
 from study.project import Project
 from study.statistics import FEWEST_IMAGES
+from study.training.machine import processor_kind
 from study.training.schedule import step_count
 
 
@@ -63,6 +65,9 @@ def study_metadata(
             "counts": {name: split["count"] for name, split in manifest["splits"].items()},
             "hashes": {name: split["sha256"] for name, split in manifest["splits"].items()},
             "skipped": len(manifest["skipped"]),
+            "flagged": len(manifest.get("flagged", ())),  # prepared by an earlier version, as below
+            "monochrome": manifest["facts"].get("monochrome", {}),
+            "color_spaces": manifest["facts"].get("color_spaces", {}),
             "seen_in_training": manifest.get("seen_in_training", {}).get("test", 0),  # prepared by an earlier version
         },
         "color_distribution": _color_distribution(prepared),
@@ -75,6 +80,8 @@ def study_metadata(
             "revision": revision(project.root),
             "python": platform.python_version(),
             **{key: records[0]["environment"][key] for key in ("torch", "platform", "cpu", "cores", "device")},
+            "processors": processors(records),
+            "compared_on": processor_kind(),
             "started": min(record["started"] for record in records),
             "finished": max(record["finished"] for record in records),
             # Of the search whose weights the tuned arms have: another search makes another report.
@@ -106,6 +113,13 @@ def training_seconds(records: list[dict[str, Any]]) -> float:
     """Seconds that training the networks of these cells took. A network that arms share counts once, a control not."""
     trained = [record for record in records if not record["arm_settings"].get("control")]
     return sum({record["signature"]: record["seconds"] for record in trained}.values())
+
+
+def processors(records: list[dict[str, Any]]) -> dict[str, int]:
+    """Kind of processor -> how many of the networks of these cells it trained."""
+    trained = {record["signature"]: record for record in records if not record["arm_settings"].get("control")}
+    kinds = Counter(record["environment"].get("processor", "unknown") for record in trained.values())
+    return dict(sorted(kinds.items()))
 
 
 def casts_of_averages(prepared: Prepared) -> dict[str, float]:

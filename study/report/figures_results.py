@@ -6,27 +6,14 @@ import math
 
 import numpy as np
 
+from study.report import plot as p
 from study.report.format import SIGNS, interval, number, slug
-from study.report.plot import (
-    BAND,
-    INK,
-    MUTED,
-    PAPER,
-    Plot,
-    drawing,
-    finish,
-    legend_of,
-    mark_arm,
-    signed,
-    thin_ticks,
-    write_labels,
-)
+from study.report.plot import BAND, INK, MUTED, PAPER, Plot
 from study.report.result import AMOUNT, ERROR, Comparison, Metric, StudyResult
 from study.report.styles import Style
 
-ALL_NAMED = (
-    12  # arms whose names all stand in the figure; of more, only those that the answer names or that stand apart
-)
+ALL_NAMED = 12
+"""Arms whose names all stand in the figure; of more, only those that the answer names or that stand apart."""
 
 
 def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) -> Plot | None:
@@ -51,36 +38,35 @@ def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) ->
     worth = {arm: (across.badness(x.mean), y.mean) for arm, (x, y) in inside.items()}
     front = [arm for arm, own in worth.items()
              if not any(o[0] <= own[0] and o[1] <= own[1] and o != own for o in worth.values())]  # fmt: skip
-    with drawing(760, 480) as (figure, axes):
+    base = result.estimates.get((result.baseline, AMOUNT))
+    far = [arm for arm, (x, _) in inside.items() if base and abs(x.mean - base.mean) > 2 * across.margin]
+    shown = [arm for arm in inside if len(inside) <= ALL_NAMED or arm in named or arm in far]
+    others = [style for arm, style in styles.items() if arm in inside and arm not in shown]
+    outside = [f"{styles[arm].label} ({number(x.mean, 2)}, {number(y.mean, 1)})"
+               for arm, (x, y) in points.items() if arm not in inside]  # fmt: skip
+    with p.drawing(760, 360, top=44 if outside else 24, key=others) as (figure, axes):
         axes.axvline(across.target, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
-        axes.annotate("truth", (across.target, 1), (0, 4), xycoords=("data", "axes fraction"), ha="center",
-                      textcoords="offset points", color=MUTED)  # fmt: skip
+        p.write(
+            axes, across.target, 1, "truth", frame=axes.get_xaxis_transform(), shift=(0, 10), ha="center", color=MUTED
+        )
         corners = sorted((inside[arm][0].mean, inside[arm][1].mean) for arm in front)
-        axes.plot(*zip(*corners, strict=True), color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
+        p.stroke(axes, *zip(*corners, strict=True), color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
         for arm, (x, y) in inside.items():
             own = styles[arm]
             if x.has_interval and y.has_interval:
-                lines = [axes.plot([x.low, x.high], [y.mean] * 2), axes.plot([x.mean] * 2, [y.low, y.high])]
-                for (line,) in lines:
-                    line.set(color=own.color, lw=1.3, alpha=0.6)
-                    mark_arm(line, own)
-            mark_arm(axes.plot(x.mean, y.mean, own.marker, color=own.color, ms=8 * own.size, mec=PAPER, zorder=3), own)
-        axes.set(xlim=x_ends, ylim=y_ends, xlabel="share of the truth’s chroma (chroma ratio)",
-                 ylabel=f"error: {up.label}{up.unit_label}, lower is better")  # fmt: skip
-        thin_ticks(axes, 7, 6)
-        base = result.estimates.get((result.baseline, AMOUNT))
-        far = [arm for arm, (x, _) in inside.items() if base and abs(x.mean - base.mean) > 2 * across.margin]
-        shown = [arm for arm in inside if len(inside) <= ALL_NAMED or arm in named or arm in far]
-        legend_of(figure, [style for arm, style in styles.items() if arm in inside and arm not in shown], 6)
-        write_labels(axes, [(styles[arm].label, inside[arm][0].mean, inside[arm][1].mean) for arm in shown])
-        outside = [f"{styles[arm].label} ({number(x.mean, 2)}, {number(y.mean, 1)})"
-                   for arm, (x, y) in points.items() if arm not in inside]  # fmt: skip
+                p.stroke(axes, [x.low, x.high], [y.mean] * 2, own, lw=1.3, alpha=0.6)
+                p.stroke(axes, [x.mean] * 2, [y.low, y.high], own, lw=1.3, alpha=0.6)
+            p.dot(axes, x.mean, y.mean, own, 8)
+        axes.set(xlim=x_ends, ylim=y_ends)
+        error = f"error: {up.label}{up.unit_label}, lower is better"
+        p.scales(axes, "share of the truth’s chroma (chroma ratio)", error, nx=7, ny=6)
+        p.write_labels(axes, [(styles[arm].label, inside[arm][0].mean, inside[arm][1].mean) for arm in shown])
         if outside:
-            axes.set_title("Outside: " + ", ".join(outside), fontsize=9.5, color=MUTED, pad=18)
+            p.heading(axes, "Outside: " + ", ".join(outside), 24, fontsize=9.5, color=MUTED)
         told = "; ".join(f"{arm} {number(x.mean, across.decimals)}, {number(y.mean, up.decimals)}"
                          for arm, (x, y) in points.items())  # fmt: skip
         alt = f"Share of the truth's chroma (across) against {up.label} (up) of every arm: {told}."
-        return finish(figure, "tradeoff", "Error against amount of colour", alt)
+        return p.finish(figure, "tradeoff", "Error against amount of colour", alt)
 
 
 def _around(values: list[float], always: list[float]) -> tuple[float, float]:
@@ -105,31 +91,29 @@ def _forest(result: StudyResult, styles: dict[str, Style], card: Metric) -> Plot
     rows = {arm: result.comparisons[arm, card.name] for arm in styles if (arm, card.name) in result.comparisons}
     seeds = _seed_differences(result, card.name)
     low, high = _limits(card, list(rows.values()))
-    with drawing(370, 62 + 20 * len(rows)) as (figure, axes):
-        axes.grid(False)
+    names = [styles[arm].label for arm in rows]
+    with p.drawing(370, 20 * len(rows), left=p.width_of(names), right=26, top=26) as (figure, axes):
         if 0 < card.margin < math.inf:
             axes.axvspan(max(-card.margin, low), min(card.margin, high), color=BAND, lw=0, zorder=0)
-        axes.axvline(0, color=MUTED, lw=1, zorder=1)
+        ends = [-0.6, len(rows) - 0.4]
+        p.stroke(axes, [0, 0], ends, color=MUTED, lw=1, zorder=1)
         base = result.estimates.get((result.baseline, card.name))
         if card.better == "target" and base and low < card.target - base.mean < high:
-            axes.axvline(card.target - base.mean, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
+            p.stroke(axes, [card.target - base.mean] * 2, ends, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
         for place, (arm, found) in enumerate(rows.items()):
-            own = styles[arm]
-            _row(axes, place, found, own, (low, high), card, seeds.get(arm, []))
-            axes.annotate(SIGNS[found.verdict][0], (1, place), (8, 0), xycoords=("axes fraction", "data"), va="center",
-                          textcoords="offset points", annotation_clip=False)  # fmt: skip
-        axes.set(xlim=(low, high), ylim=(len(rows) - 0.4, -0.6), xlabel=f"change in {card.label}{card.unit_label}")
-        axes.set_yticks(range(len(rows)), [styles[arm].label for arm in rows], color=INK)
-        axes.xaxis.set_major_formatter(signed)
-        axes.locator_params(axis="x", nbins=4)
+            _row(axes, place, found, styles[arm], (low, high), card, seeds.get(arm, []))
+            p.beside(axes, place, SIGNS[found.verdict][0])
+        axes.set(xlim=(low, high), ylim=ends[::-1])
+        p.scales(axes, f"change in {card.label}{card.unit_label}", x=p.signed, y=None, nx=4)
+        p.write_rows(axes, names)
         where = {"higher": "right is better", "lower": "left is better", "target": "better: nearer the dashed line"}
-        axes.set_title(f"{card.label}  ·  {where[card.better]}" if card.better else card.label)
+        p.heading(axes, f"{card.label}  ·  {where[card.better]}" if card.better else card.label)
         told = "; ".join(
             f"{arm} {number(c.mean, card.decimals, True)} {interval(c.low, c.high, card.decimals, True)} {c.verdict}"
             for arm, c in rows.items()
         )
         alt = f"Change in {card.label} from {result.baseline}, with 95 % intervals: {told}."
-        return finish(figure, slug("difference", card.name), card.label, alt)
+        return p.finish(figure, slug("difference", card.name), card.label, alt)
 
 
 def _row(axes, place: int, found: Comparison, own: Style, ends: tuple[float, float], card: Metric, seeds: list) -> None:
@@ -138,17 +122,15 @@ def _row(axes, place: int, found: Comparison, own: Style, ends: tuple[float, flo
     if not low < found.mean < high:
         right = found.mean >= high
         text = number(found.mean, max(0, card.decimals - 1), sign=True)
-        mark_arm(axes.annotate(f"{text} →" if right else f"← {text}", (high if right else low, place), va="center",
-                               ha="right" if right else "left", fontsize=9.5, color=INK), own)  # fmt: skip
+        edge, side = (high, "right") if right else (low, "left")
+        p.write(axes, edge, place, f"{text} →" if right else f"← {text}", own, ha=side)
         return
     dots = [one for one in seeds if low < one < high]
-    mark_arm(axes.plot(dots, [place + 0.26] * len(dots), "o", color=own.color, ms=2.6, mew=0, alpha=0.7), own)
+    p.stroke(axes, dots, [place + 0.26] * len(dots), own, ls="none", marker="o", ms=2.6, mew=0, alpha=0.7)
     if found.has_interval:
-        ends_ = [max(found.low, low), min(found.high, high)]
-        mark_arm(axes.plot(ends_, [place] * 2, color=own.color, lw=2, zorder=3), own)
-    open_ = found.verdict in ("inconclusive", "within tolerance")
-    mark_arm(axes.plot(found.mean, place, own.marker, ms=6.5 * own.size, mec=own.color, mew=1.5, zorder=4,
-                       mfc=PAPER if open_ else own.color), own)  # fmt: skip
+        p.stroke(axes, [max(found.low, low), min(found.high, high)], [place] * 2, own, lw=2, zorder=3)
+    undecided = found.verdict in ("inconclusive", "within tolerance")
+    p.dot(axes, found.mean, place, own, 6.5, mec=own.color, mew=1.5, zorder=4, mfc=PAPER if undecided else own.color)
 
 
 def _seed_differences(result: StudyResult, metric: str) -> dict[str, list[float]]:

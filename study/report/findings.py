@@ -10,9 +10,8 @@ from typing import Any
 from study.report.result import AMOUNT, COMMITMENT, ERROR, SEPIA, Comparison, StudyResult
 
 FIDELITY = (ERROR, "ciede2000")
-SQUARED_ERROR = "ab_mse"
-HARDLY = {SQUARED_ERROR: 0.2, ERROR: 0.1}
-"""Metric -> share of gray's error below which a baseline that removes no more knows next to nothing."""
+PILOT = 0.2
+"""A baseline that removes a smaller share of gray's pooled squared error knows next to nothing."""
 MOST_ROWS = 7
 CLOSE = 0.1
 """A verdict is close when moving its interval by this share of its half-width would change it."""
@@ -39,19 +38,6 @@ class Candidate:
     memory_ratio: float
     commitment: float
     sepia: float
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """How much the baseline knows: the share of gray's error that it removes, on one metric."""
-
-    metric: str
-    share: float
-
-    @property
-    def hardly(self) -> bool:
-        """Whether it hardly beats gray, so that the study is a pilot."""
-        return self.share < HARDLY[self.metric]
 
 
 @dataclass(frozen=True)
@@ -95,7 +81,8 @@ class Findings:
 
     outcome: "unmeasured" (no amount of colour), "none" (no trained arm restores the truth's chroma), "free" (one does
     without more error or sepia) or "priced". closest and most_faithful are over all arms, references included.
-    rows: the arms of the first table, at most seven. farther_than_gray: metrics on which the recommended arm is surely
+    rows: the arms of the first table, at most seven. share_removed: how much of gray's pooled squared error the
+    baseline removes, None where it is not known. farther_than_gray: metrics on which the recommended arm is surely
     farther from the truth than no colour at all.
     """
 
@@ -114,12 +101,17 @@ class Findings:
     published_verdicts: dict[str, int] = field(default_factory=dict)
     farther_than_gray: tuple[str, ...] = ()
     gray_better: tuple[str, ...] = ()
-    knowledge: Knowledge | None = None
+    share_removed: float | None = None
     verdicts: dict[str, int] = field(default_factory=dict)
     close: tuple[CloseCall, ...] = ()
     unfinished: dict[str, dict[str, int]] = field(default_factory=dict)
     unmeasured: tuple[str, ...] = ()
     threats: tuple[Threat, ...] = ()
+
+    @property
+    def pilot(self) -> bool:
+        """Whether the baseline hardly beats gray, so that the study can show little."""
+        return self.share_removed is not None and self.share_removed < PILOT
 
 
 def find(result: StudyResult) -> Findings:
@@ -128,7 +120,7 @@ def find(result: StudyResult) -> Findings:
     known = [one for one in all_.values() if not math.isnan(one.gap)]
     counted = [found for key, found in result.comparisons.items() if key[0] not in result.twins]
     rest = {
-        "knowledge": knowledge(result),
+        "share_removed": share_removed(result),
         "verdicts": dict(Counter(found.verdict for found in counted)),
         "close": close_calls(result),
         "unfinished": _unfinished(result),
@@ -270,14 +262,11 @@ def _gray_better(result: StudyResult) -> tuple[str, ...]:
                  if (found := result.comparisons.get((gray, metric))) and found.verdict == "better")  # fmt: skip
 
 
-def knowledge(result: StudyResult) -> Knowledge | None:
-    """Share of gray's error that the baseline removes, of the squared error where that is measured."""
-    gray = _gray(result)
-    for metric in (SQUARED_ERROR, ERROR):
-        own, none = result.estimates.get((result.baseline, metric)), result.estimates.get((gray, metric))
-        if own and none and none.mean > 0:
-            return Knowledge(metric, 1 - own.mean / none.mean)
-    return None
+def share_removed(result: StudyResult) -> float | None:
+    """Share of gray's pooled squared error that the baseline removes, mean over seeds; None where it is not known."""
+    shares = [row.share_removed for row in result.rows("calibration")
+              if row.arm == result.baseline and not math.isnan(row.share_removed)]  # fmt: skip
+    return sum(shares) / len(shares) if shares else None
 
 
 def is_close(found: Comparison, margin: float) -> bool:
@@ -321,8 +310,9 @@ def threats(result: StudyResult) -> tuple[Threat, ...]:
     many, found = len(result.seeds), []
     if many < 6:
         found.append(Threat("one_seed" if many == 1 else "few_seeds", {"seeds": many}))
-    if known := knowledge(result):
-        found += [Threat("pilot", {"knowledge": known})] if known.hardly else []
+    removed = share_removed(result)
+    if removed is not None and removed < PILOT:
+        found.append(Threat("pilot", {"share": removed}))
     if training.get("images"):
         train = (data.get("counts") or {}).get("train")
         passes = training["images"] / train if train else math.nan
@@ -343,6 +333,12 @@ def threats(result: StudyResult) -> tuple[Threat, ...]:
         Threat(one["name"], {key: value for key, value in one.items() if key != "name"}) for one in meta["threats"]
     ]
     found += [Threat(kind, {"many": data[kind]}) for kind in ("seen_in_training", "skipped") if data.get(kind)]
+    if monochrome := {split: many for split, many in (data.get("monochrome") or {}).items() if many}:
+        found.append(Threat("monochrome", {"splits": monochrome, "flagged": data.get("flagged", 0)}))
+    if converted := {space: many for space, many in (data.get("color_spaces") or {}).items() if space != "sRGB"}:
+        found.append(Threat("converted", {"spaces": converted}))
+    if len(kinds := meta["provenance"].get("processors") or {}) > 1:
+        found.append(Threat("mixed_processors", {"kinds": kinds}))
     if result.pictures:
         found.append(Threat("pictures"))
     return tuple(found)

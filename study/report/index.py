@@ -80,7 +80,7 @@ def render_index(reports: Path, order: Sequence[str] = ()) -> str:
     """The page as text."""
     (studies, unread), script = read_studies(reports, order), asset("page.js")
     variants = length_variants(studies)
-    return environment("html").get_template("index.html.j2").render(
+    return environment().get_template("index.html.j2").render(
         studies=[study for study in studies if study["study"] not in variants], unread=unread,
         variants=[(study, variants[study["study"]]) for study in studies if study["study"] in variants],
         numbers=[made for metric in MAIN if (made := numbers_table(studies, metric))], claims=claims_table(studies),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from study.report.result import ColorUse, Pictures, Search, StudyResult
 from study.search.schemas import FINALISTS, TRIALS
 from study.tables import read_table
 
+OPTIONAL = ("calibration", "limits", "limits_arms", "limit_curves")
+"""Tables without which there is a report, because an earlier `study compare` did not write them."""
+
 
 def load_result(results: Path) -> StudyResult:
     """Read results/<study>/: tables/*.csv, tables/study.json, search/, predictions/*.npz.
@@ -23,11 +27,17 @@ def load_result(results: Path) -> StudyResult:
     """
     results = Path(results)
     meta = read_metadata(results / "tables" / "study.json")
-    tables = {name: read_table(results / "tables" / f"{name}.csv", schema) for name, schema in TABLES.items()}
+    tables = {
+        name: read_table(path, schema) for name, schema in TABLES.items()
+        if (path := results / "tables" / f"{name}.csv").is_file() or name not in OPTIONAL
+    }  # fmt: skip
     prefix = "showcase_" if meta["pictures"] == "showcase" else ""
-    found = {arm["name"]: read_predictions(results, arm["name"], prefix) for arm in meta["arms"]}
-    pictures = {name: one[0] for name, one in found.items() if one and one[0]}
-    color_use = {name: one[1] for name, one in found.items() if one and one[1]}
+    pictures: dict[str, Pictures] = {}
+    color_use: dict[str, ColorUse] = {}
+    for arm in (arm["name"] for arm in meta["arms"]):
+        shown, used = read_predictions(results, arm, prefix, next(iter(pictures.values()), None))
+        pictures |= {arm: shown} if shown else {}
+        color_use |= {arm: used} if used else {}
     return StudyResult(meta, tables, pictures, color_use, read_search(results / "search"))
 
 
@@ -57,23 +67,30 @@ def read_search(folder: Path) -> Search | None:
     return Search(trials, finalists, meta, best)
 
 
-def read_predictions(results: Path, arm: str, prefix: str) -> tuple[Pictures | None, ColorUse | None] | None:
-    """Pictures that may be shown, and how the arm uses colour over the whole test set; None when it has no file."""
+def read_predictions(
+    results: Path, arm: str, prefix: str, known: Pictures | None = None
+) -> tuple[Pictures | None, ColorUse | None]:
+    """Pictures that may be shown, and how the arm uses colour over the whole test set; None for what it lacks.
+
+    known: pictures of another arm. Where the names are the same, so are the gray input and the truth.
+    """
     path = results / "predictions" / f"{arm}.npz"
     if not path.is_file():
-        return None
+        return None, None
     with files.explain_damage(path, f"run: study evaluate {results.name} {arm}"), np.load(path) as archive:
-        return _pictures(archive, prefix), _color_use(archive)
+        return _pictures(archive, prefix, known), _color_use(archive)
 
 
-def _pictures(archive: Any, prefix: str) -> Pictures | None:
-    if f"{prefix}prediction" not in archive or not len(archive[f"{prefix}prediction"]):
+def _pictures(archive: Any, prefix: str, known: Pictures | None) -> Pictures | None:
+    if f"{prefix}prediction" not in archive or not len(prediction := archive[f"{prefix}prediction"]):
         return None
-    gray, truth, prediction = (archive[prefix + part] for part in ("gray", "truth", "prediction"))
     names = tuple(str(name) for name in archive[f"{prefix}names"])
-    credited = tuple(str(credit) for credit in archive[f"{prefix}credits"]) if prefix else ()
-    chosen = archive["grid"] if not prefix and "grid" in archive else range(len(names))
-    return Pictures(names, gray, truth, prediction, credited, tuple(int(index) for index in chosen))
+    if known is None or known.names != names:
+        credited = tuple(str(credit) for credit in archive[f"{prefix}credits"]) if prefix else ()
+        chosen = archive["grid"] if not prefix and "grid" in archive else range(len(names))
+        gray, truth = (archive[prefix + part] for part in ("gray", "truth"))
+        known = Pictures(names, gray, truth, prediction, credited, tuple(int(index) for index in chosen))
+    return replace(known, prediction=prediction)
 
 
 def _color_use(archive: Any) -> ColorUse | None:

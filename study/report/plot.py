@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-import matplotlib.style
+import matplotlib
 from adjustText import adjust_text
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D, IdentityTransform
 
 from study.report.styles import DARK, Style
 
@@ -26,6 +32,7 @@ TONES = {"ink": "#1f2124", "muted": "#63666b", "grid": "#dcdcd8", "band": "#efee
 DARK_TONES = {"ink": "#e7e5e0", "muted": "#a0a3a8", "grid": "#454a51", "band": "#24282d", "paper": "#15171a"}
 INK, MUTED, GRID, BAND, PAPER = TONES.values()
 SANS = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+LINE, ROOM = 16, 46  # pixels from line to line of a legend, and for the numbers and the name of an axis
 _STYLE = Path(__file__).with_name("study.mplstyle")
 _SVG, _LINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
 _THEMED = re.compile("|".join((*TONES.values(), *DARK)))
@@ -42,6 +49,21 @@ def dark_rule() -> str:
     values = [f"--arm-{light[1:]}: {dark};" for light, dark in DARK.items()]
     values += [f"--{name}: {color};" for name, color in DARK_TONES.items()]
     return f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {' '.join(values)} }} }}\n"
+
+
+def plain(value: float) -> str:
+    """A number of an axis."""
+    return f"{value:.6g}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A difference."""
+    return "0" if abs(value) < 1e-12 else f"{value:+.6g}".replace("-", "−")
+
+
+def thousands(value: float) -> str:
+    """A count of pictures."""
+    return f"{value / 1000:g}k" if value else "0"
 
 
 @dataclass(frozen=True)
@@ -76,20 +98,52 @@ class Plot:
 
 
 @contextmanager
-def drawing(width: float, height: float, rows: int = 1, columns: int = 1, **options: object) -> Iterator[tuple]:
-    """A figure of width x height pixels in the style, and its axes (one, or a flat list); constrained layout."""
-    with matplotlib.style.context(_STYLE):
-        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
+def drawing(
+    width: float, height: float, rows: int = 1, columns: int = 1, *, left: float = ROOM, right: float = 12,
+    top: float = 12, bottom: float = 42, gap: tuple[float, float] = (0, 0), key: Sequence[Style] = (), **options: Any,
+) -> Iterator[tuple]:  # fmt: skip
+    """A figure in the style, and its axes (one, or a flat list); all sizes in pixels.
+
+    width: of the whole; height: of one panel; left, right, top, bottom: room around the panels for what is written
+    there; gap: between panels, across and down. key: arms of the legend below, for which there is more room.
+    """
+    key_columns = max(1, int(width // 150))
+    lines = math.ceil(len(key) / key_columns)
+    bottom += LINE * lines + (6 if lines else 0)
+    high = top + bottom + rows * height + (rows - 1) * gap[1]
+    wide = (width - left - right - (columns - 1) * gap[0]) / columns
+    # A layout that measures every text would take most of the time of a report; so the room is told.
+    places = {"left": left / width, "right": 1 - right / width, "bottom": bottom / high, "top": 1 - top / high,
+              "wspace": gap[0] / wide, "hspace": gap[1] / height}  # fmt: skip
+    with matplotlib.rc_context(_style()):
+        figure = Figure(figsize=(width / 72, high / 72))
         FigureCanvasSVG(figure)
-        axes = figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
+        axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=places, **options).ravel().tolist()
+        write_key(figure, key, 6, LINE * (lines - 0.5), key_columns, (width - 6) / key_columns)
         yield figure, axes[0] if rows == columns == 1 else axes
 
 
-def settle(figure: Figure) -> None:
-    """Lay the figure out once; it would be done anew with every drawing."""
-    if engine := figure.get_layout_engine():
-        engine.execute(figure)
-        figure.set_layout_engine("none")
+@contextmanager
+def panels(
+    width: float, many: int, columns: int = 3, *, height: float = 0, left: float = ROOM, top: float = 28,
+    bottom: float = 42, gap: tuple[float, float] | None = None, **options: Any,
+) -> Iterator[tuple]:  # fmt: skip
+    """A figure of `many` small panels, and their axes as a list. They are square unless a height is given."""
+    columns = min(columns, many)
+    gap = gap or (left + 8, top + bottom)
+    width = min(width, left + 12 + columns * 300)
+    height = height or (width - left - 12 - (columns - 1) * gap[0]) / columns
+    with drawing(width, height, math.ceil(many / columns), columns, left=left, top=top, bottom=bottom, gap=gap,
+                 **options) as (figure, made):  # fmt: skip
+        made = made if isinstance(made, list) else [made]
+        for axes in made[many:]:
+            axes.remove()
+        yield figure, made[:many]
+
+
+@cache
+def _style() -> dict[str, Any]:
+    return dict(matplotlib.rc_params_from_file(_STYLE, use_default_template=False))
 
 
 def finish(figure: Figure, name: str, title: str, alt: str) -> Plot:
@@ -98,8 +152,8 @@ def finish(figure: Figure, name: str, title: str, alt: str) -> Plot:
     What carries the id "arm-<index>" gets data-arm instead, so that a page can light up one arm.
     """
     file = io.BytesIO()
-    settle(figure)
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    # Not savefig, which draws twice.
+    figure.canvas.print_svg(file, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = ElementTree.fromstring(file.getvalue())
     used = {part for node in root.iter() for value in node.attrib.values() for part in re.findall(r"#([\w-]+)", value)}
     for node in root.iter():
@@ -121,42 +175,124 @@ def finish(figure: Figure, name: str, title: str, alt: str) -> Plot:
     return Plot(name, title, alt, width, height, "\n".join(parts))
 
 
-def mark_arm(artists: Artist | Iterable[Artist], style: Style) -> None:
-    """Say which arm these artists belong to."""
-    for artist in [artists] if isinstance(artists, Artist) else artists:
+def put(axes: Axes, artist: Artist, style: Style | None = None) -> None:
+    """Add what an arm is drawn with. It leaves the limits of the axes alone."""
+    if style and style.index >= 0:
         artist.set_gid(f"arm-{style.index}")
+    axes.add_artist(artist)
 
 
-def handle(style: Style) -> Line2D:
-    """The entry of an arm in a legend."""
-    made = Line2D([], [], color=style.color, marker=style.marker, ms=7 * style.size, ls="none", label=style.label)
-    mark_arm(made, style)
-    return made
+def stroke(axes: Axes, x: Sequence[float], y: Sequence[float], style: Style | None = None, **options: Any) -> None:
+    """A line, in the colour of an arm unless told otherwise."""
+    put(axes, Line2D(x, y, **({"color": style.color} if style else {}) | options), style)
 
 
-def legend_of(figure: Figure, styles: Iterable[Style], columns: int = 5) -> None:
-    """A legend of arms below the figure, where there are any."""
-    if handles := [handle(style) for style in styles]:
-        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+def dot(axes: Axes, x: float, y: float, style: Style, size: float = 7, **options: Any) -> None:
+    """The mark of an arm."""
+    look = {"color": style.color, "marker": style.marker, "ms": size * style.size, "mec": PAPER, "mew": 0.8,
+            "zorder": 3, "ls": "none"}  # fmt: skip
+    put(axes, Line2D([x], [y], **look | options), style)
+
+
+class Words(Text):
+    """Text that is not measured, which is most of the work of drawing it: its baseline follows from its size alone."""
+
+    def draw(self, renderer: Any) -> None:
+        """Write it."""
+        x, y = self.get_transform().transform(self.get_position())
+        drop = {"center": 0.36, "top": 0.76}.get(self.get_va(), 0) * self.get_fontsize()
+        gc = renderer.new_gc()
+        gc.set_foreground(self.get_color())
+        renderer.open_group("text", self.get_gid())
+        renderer.draw_text(gc, x, renderer.height - y + drop, self.get_text(), self.get_fontproperties(),
+                           self.get_rotation(), mtext=self)  # fmt: skip
+        renderer.close_group("text")
+        gc.restore()
+
+
+def write(
+    axes: Axes | Figure, x: float, y: float, text: str, style: Style | None = None, *, frame: Any = None,
+    shift: tuple[float, float] = (0, 0), **options: Any,
+) -> None:  # fmt: skip
+    """A text at a point of the axes, or of a frame (a transform), shifted by some pixels."""
+    frame = frame or axes.transData
+    if not text:
+        return
+    put(axes, Words(x, y, text, **{"va": "center", "fontsize": 9.5} | options,
+                    transform=frame + Affine2D().translate(*shift)), style)  # fmt: skip
+
+
+def write_key(
+    figure: Figure, styles: Iterable[Style], left: float, top: float, columns: int = 1, pitch: float = 0
+) -> None:
+    """Marks and names of arms, in pixels from the lower left corner, `columns` in a line of `pitch` pixels each."""
+    for place, style in enumerate(styles):
+        x, y = left + (place % columns) * pitch, top - LINE * (place // columns)
+        dot(figure, x + 5, y, style, transform=IdentityTransform())
+        write(figure, x + 14, y, style.label, style, frame=IdentityTransform())
+
+
+def heading(axes: Axes, text: str, rise: float = 8, **options: Any) -> None:
+    """A line above the axes."""
+    look = {"fontsize": 10.5, "va": "baseline", "frame": axes.transAxes, "shift": (0, rise)}
+    write(axes, 0, 1, text, **look | options)
+
+
+def write_rows(axes: Axes, names: Sequence[str], places: Sequence[float] | None = None) -> None:
+    """Names of rows at the left of the axes; the rows are 0, 1, ... unless their places are given."""
+    for row, name in zip(places or range(len(names)), names, strict=True):
+        write(axes, 0, row, name, frame=axes.get_yaxis_transform(), shift=(-6, 0), ha="right")
+
+
+def width_of(names: Iterable[str]) -> float:
+    """About as many pixels as the longest of these names takes, with a little room."""
+    return 14 + 5.6 * max(map(len, names), default=0)
+
+
+def beside(axes: Axes, row: float, text: str) -> None:
+    """A few letters at the right of a row."""
+    write(axes, 1, row, text, frame=axes.get_yaxis_transform(), shift=(7, 0))
 
 
 def write_labels(axes: Axes, labels: list[tuple[str, float, float]], size: float = 9.5) -> None:
     """Write names beside their points (name, x, y), none over another, with a thin line where they had to move."""
-    settle(axes.figure)  # the labels are placed in pixels
     texts = [axes.text(x, y, name, fontsize=size, zorder=6) for name, x, y in labels]
     if texts:
         adjust_text(texts, ax=axes, iter_lim=400, expand=(1.15, 1.5), force_text=(0.3, 0.5), force_static=(0.2, 0.4),
                     arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkA": 0, "shrinkB": 4})  # fmt: skip
 
 
-def thin_ticks(axes: Axes, x: int = 5, y: int = 5) -> None:
-    """Few ticks at round numbers."""
-    steps = [1, 2, 2.5, 5, 10]
-    axes.xaxis.set_major_locator(MaxNLocator(x, steps=steps))
-    axes.yaxis.set_major_locator(MaxNLocator(y, steps=steps))
+def scales(
+    axes: Axes, across: str = "", up: str = "", x: Callable | None = plain, y: Callable | None = plain,
+    nx: int = 5, ny: int = 5,
+) -> None:  # fmt: skip
+    """Grid, numbers and names of both axes, whose limits are set. x, y: how numbers are written; None: no such axis.
+
+    matplotlib's own axis makes five artists for a tick, which was half the time of a figure.
+    """
+    axes.set_axis_off()
+    left = axes.get_position().x0 * axes.figure.bbox.width  # a name stands at the edge of the figure or of the gap
+    if x:
+        frame = axes.get_xaxis_transform()
+        for value in _lines(axes, axes.get_xscale(), axes.xaxis.get_major_locator(), axes.get_xlim(), nx, frame, False):
+            write(axes, value, 0, x(value), frame=frame, shift=(0, -5), ha="center", va="top", color=MUTED)
+        stroke(axes, [0, 1], [0, 0], color=GRID, lw=0.8, transform=axes.transAxes, clip_on=False)
+    if y:
+        frame = axes.get_yaxis_transform()
+        for value in _lines(axes, axes.get_yscale(), axes.yaxis.get_major_locator(), axes.get_ylim(), ny, frame, True):
+            write(axes, 0, value, y(value), frame=frame, shift=(-5, 0), ha="right", color=MUTED)
+    look = {"frame": axes.transAxes, "ha": "center", "color": MUTED, "fontsize": 10}
+    write(axes, 0.5, 0, across, shift=(0, -21), va="top", **look)
+    write(
+        axes, 0, 0.5, up, shift=(14 - min(left, ROOM), 0), rotation=90, rotation_mode="anchor", **look | {"va": "top"}
+    )
 
 
-plain = FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−"))
-signed = FuncFormatter(lambda value, _: "0" if abs(value) < 1e-12 else f"{value:+.6g}".replace("-", "−"))
-thousands = FuncFormatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
-shares = FuncFormatter(lambda value, _: f"{100 * value:g} %")
+def _lines(axes: Axes, scale: str, own: Any, ends: Any, most: int, place: Any, level: bool) -> list[float]:
+    """Draw the lines of a grid and return where they are: at few, round numbers."""
+    low, high = sorted(ends)
+    locator = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]) if scale == "linear" else own
+    values = [value for value in locator.tick_values(low, high) if low <= value <= high]
+    lines = [[(0, value), (1, value)] if level else [(value, 0), (value, 1)] for value in values]
+    put(axes, LineCollection(lines, colors=GRID, linewidths=0.7, transform=place, zorder=0.5))
+    return values

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from study.report import format as text
@@ -41,11 +42,6 @@ def few(names: Iterable[str]) -> list[str]:
     return names if len(names) <= FEW else [*names[:FEW], f"{len(names) - FEW} more"]
 
 
-def each(mark: Callable[[str], Markup]) -> Callable[[Any], Any]:
-    """A filter that marks one text or every text of a list."""
-    return lambda value: mark(str(value)) if isinstance(value, str) else [mark(str(one)) for one in value]
-
-
 def breakable(name: str) -> Markup:
     """A name after whose underscores a line may break."""
     return Markup(escape(str(name)).replace("_", "_<wbr>"))
@@ -58,21 +54,32 @@ def paragraphs(content: str) -> list[tuple[bool, Markup]]:
 
 
 @cache
-def environment(kind: str) -> Environment:
-    """Templates with escaping of every value and the filters of one format: "html" or "markdown"."""
+def environment() -> Environment:
+    """Templates with escaping of every value. Both formats share them; `kind` is "html" or "md"."""
     env = Environment(loader=PackageLoader("study.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
                       undefined=StrictUndefined)  # fmt: skip
     env.filters |= {
         "number": text.number, "interval": text.interval, "percent": text.percent, "amount": text.amount,
         "count": text.count, "duration": text.duration, "slug": text.slug, "listed": listed, "few": few,
         "paragraphs": paragraphs, "themed": themed, "md": markdown_escape, "svg": Markup, "breakable": breakable,
-        "code": each(lambda name: Markup("<code>{}</code>").format(breakable(name))),
-        "strong": lambda name: Markup("<b>{}</b>").format(name),
+        "code": code, "strong": strong, "picture_uri": picture_uri,
     }  # fmt: skip
-    if kind == "markdown":
-        env.filters |= {"code": each(markdown_code), "strong": lambda name: Markup(f"**{markdown_escape(name)}**")}
-    env.globals |= {"SIGNS": text.SIGNS}
+    env.globals |= {"SIGNS": text.SIGNS, "kind": "html"}
     return env
+
+
+@pass_context
+def code(context: Context, value: str | Iterable[str]) -> Any:
+    """A name, or every name of a list, as it is typed."""
+    if not isinstance(value, str):
+        return [code(context, str(one)) for one in value]
+    return markdown_code(value) if context["kind"] == "md" else Markup("<code>{}</code>").format(breakable(value))
+
+
+@pass_context
+def strong(context: Context, value: str) -> Markup:
+    """Words that stand out."""
+    return Markup(f"**{markdown_escape(value)}**") if context["kind"] == "md" else Markup("<b>{}</b>").format(value)
 
 
 def markdown_escape(value: str) -> Markup:
@@ -92,21 +99,21 @@ class Renderer:
     """One report in one format."""
 
     def __init__(self, report: Report, kind: str) -> None:
-        self.report, self.env = report, environment(kind)
+        self.report = report
         legend = [f"{text.SIGNS[verdict][0]} {verdict}" for verdict in text.VERDICTS]
-        self.context = report.context | {"legend": ", ".join(legend)}
+        self.context = report.context | {"legend": ", ".join(legend), "kind": kind}
         self._prose: dict[str, Any] = {}
 
     def prose(self, name: str) -> Markup:
         """The text of a macro "file.macro" below templates/prose."""
         file, macro = name.split(".")
         if file not in self._prose:
-            self._prose[file] = self.env.get_template(f"prose/{file}.j2").make_module(self.context)
+            self._prose[file] = environment().get_template(f"prose/{file}.j2").make_module(self.context)
         return getattr(self._prose[file], macro)()
 
     def render(self, template: str, **more: Any) -> str:
         """A template that reads the report."""
-        return self.env.get_template(template).render(report=self.report, prose=self.prose, **more)
+        return environment().get_template(template).render(self.context | more, prose=self.prose)
 
 
 def render_html(report: Report, raw: Callable[[str], str], link: Callable[[str], str]) -> str:
@@ -124,13 +131,18 @@ def render_html(report: Report, raw: Callable[[str], str], link: Callable[[str],
     script = asset("page.js")
     return renderer.render(
         "page.html.j2", style=style_sheet(), script=Markup(script), script_hash=script_hash(script),
-        download=download, data_uri=data_uri, tex=render_tex, result=report.result,
+        download=download, data_uri=data_uri, tex=render_tex,
     )  # fmt: skip
 
 
 def data_uri(content: str) -> str:
     """A table as a data: URI."""
     return f"data:text/csv;charset=utf-8,{quote(content, safe=' ,;:/()[]')}".replace(" ", "%20")
+
+
+def picture_uri(png: bytes) -> str:
+    """A PNG as a data: URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def asset(name: str) -> str:
@@ -166,8 +178,7 @@ def render_markdown(report: Report) -> tuple[str, dict[str, bytes]]:
     def pictures(name: str, shown: Gallery) -> str:
         return sheet(name, list(shown.columns), list(shown.rows[:8]), shown.size)
 
-    result = Renderer(report, "markdown").render("report.md.j2", plot=plot, sheet=sheet, pictures=pictures,
-                                                 result=report.result)  # fmt: skip
+    result = Renderer(report, "md").render("report.md.j2", plot=plot, sheet=sheet, pictures=pictures)
     return re.sub(r"\n{3,}", "\n\n", result).strip() + "\n", files
 
 
@@ -202,7 +213,7 @@ def render_tex(table: Table) -> str:
 def render_json(report: Report) -> str:
     """The findings for programs, and what the page of all studies needs; what is missing or infinite is null."""
     result: StudyResult = report.result
-    prose = Renderer(report, "markdown").prose
+    prose = Renderer(report, "md").prose
     content = {
         "study": result.study, "title": result.title, "baseline": result.baseline, "seeds": result.seeds,
         "headline": paragraphs(prose("answer.headline"))[0][1],

@@ -251,8 +251,8 @@ class StudyResult:
                 for row in self.rows("regions") if row.metric == metric and not math.isnan(row.mean)}  # fmt: skip
 
     def rows(self, table: str) -> list[Any]:
-        """Rows of a table as named tuples."""
-        return list(self.tables[table].itertuples(index=False))
+        """Rows of a table as named tuples; none of a table that is not there."""
+        return list(self.tables[table].itertuples(index=False)) if table in self.tables else []
 
     @cached_property
     def published(self) -> str | None:

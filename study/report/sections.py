@@ -9,15 +9,18 @@ from typing import Any
 
 from study.report import evidence, tables
 from study.report import figures_color as color
+from study.report import figures_limits as limit_figures
 from study.report import figures_more as more
 from study.report import figures_results as figures
 from study.report.findings import Findings, find
+from study.report.limits import find_limits
 from study.report.pictures import Chooser, Gallery, example_pairs, gallery, strip
 from study.report.result import SEPIA, StudyResult
 from study.report.search import Family, find_families
 from study.report.styles import Style, arm_styles
 
 MOST_SPREADS = 30
+PICTURE_COUNTS = ("skipped", "flagged", "monochrome", "color_spaces", "seen_in_training")
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ class Report:
     def sections(self) -> tuple[Section, ...]:
         """All sections that have something to show, in order."""
         made = (
-            _answer(self), _pictures(self), _results(self), _claims(self), _colours(self), _why(self), _tuning(self),
-            _training(self), _cost(self), _method(self), _threats(), _provenance(self),
+            _answer(self), _pictures(self), _results(self), _limits(self), _claims(self), _colours(self), _why(self),
+            _tuning(self), _training(self), _cost(self), _method(self), _threats(), _provenance(self),
         )  # fmt: skip
         return tuple(section for section in made if section.blocks)
 
@@ -77,7 +80,8 @@ class Report:
         return {
             "report": self, "r": r, "f": self.findings, "families": self.families, "tables": self.tables,
             "e": {"claims": evidence.find_claims(r), "theory": evidence.find_theory(r),
-                  "training": evidence.find_training(r), "lengths": evidence.find_lengths(r)},
+                  "training": evidence.find_training(r), "lengths": evidence.find_lengths(r),
+                  "limits": find_limits(r)},
             "weights": tables.weights, "verdict_counts": tables.verdict_counts,
             "labels": lambda names: [r.metrics[one].label if one in r.metrics else one for one in names],
             "sepia_testable": SEPIA in r.measured and not r.is_foreign(SEPIA),
@@ -108,11 +112,15 @@ def _plots(*plots: Any) -> Block:
     return Block("plots", [one for one in plots if one])
 
 
+def _detail(result: StudyResult, name: str) -> Block:
+    return Block("table", tables.detail_table(result, name))
+
+
 def _answer(report: Report) -> Section:
     found = report.findings
     shown = strip(report.gallery, found) if report.gallery else None
     named = [one.arm for one in found.rows]
-    pilot = Block("text", "answer.pilot") if found.knowledge and found.knowledge.hardly else None
+    pilot = Block("text", "answer.pilot") if found.pilot else None
     table = tables.answer_table(report.result, found) if found.rows else None
     return Section("answer", "Answer", _blocks(
         pilot,
@@ -149,10 +157,21 @@ def _results(report: Report) -> Section:
         *_with("results.tradeoff", "Error against amount of colour", _plots(trade)),
         *_with("results.differences", "Differences to the baseline", _plots(*figures.differences(result, styles))),
         Block("text", "results.verdicts") if found.verdicts else None,
-        _fold("All differences", Block("text", "results.paired"), Block("table", tables.paired_table(result))),
+        _fold("All differences", Block("text", "results.paired"), _detail(result, "paired")),
         _fold("Verdicts that hang on the margin", Block("text", "results.margins"),
               Block("table", report.tables["margins"])),
     ), "results.teaser")  # fmt: skip
+
+
+def _limits(report: Report) -> Section:
+    found = report.context["e"]["limits"]
+    if found is None:
+        return Section("limits", "Limits", ())
+    return Section("limits", "Limits", _blocks(
+        Block("text", "limits.intro"), _plots(limit_figures.limits(report.result, found, report.styles)),
+        Block("text", "limits.figure"),
+        *_with("limits.table", "", Block("table", tables.limits_table(report.result, found))),
+    ), "limits.teaser")  # fmt: skip
 
 
 def _claims(report: Report) -> Section:
@@ -180,10 +199,10 @@ def _why(report: Report) -> Section:
         *(_with("why.theory_found", "Theory beside measurement",
                 _plots(more.theory(result, styles)), Block("text", "why.theory_figure"),
                 Block("table", tables.theory_matrix(result)), Block("text", "why.theory_rule"),
-                _fold("All predictions", Block("table", tables.theory_table(result))))
+                _fold("All predictions", _detail(result, "theory")))
           if evidence.find_theory(result) else ()),
         *_with("why.factorial", "What each term contributes", _plots(*more.effects(result, styles)),
-               _fold("All effects", Block("table", tables.factorial_table(result)))),
+               _fold("All effects", _detail(result, "factorial"))),
     ), "why.teaser")  # fmt: skip
 
 
@@ -209,16 +228,16 @@ def _training(report: Report) -> Section:
         *_with("training.curves", "On validation pictures", _plots(*more.validation_curves(result, styles)),
                _fold("Every loss term on training pictures", _plots(*more.term_curves(result, styles)))),
         *_with("training.gradients", "Gradients of the terms", _plots(more.gradients(result, styles)),
-               _fold("Shares as a table", Block("table", tables.gradients_table(result)))),
+               _fold("Shares as a table", _detail(result, "gradients"))),
         *_with("training.convergence", "Had the curves flattened?",
-               _fold("Every validation curve", Block("table", tables.convergence_table(result)))),
+               _fold("Every validation curve", _detail(result, "convergence"))),
         *_with("training.lengths", "Other lengths of training",
-               _fold("Means at every length", Block("table", tables.lengths_table(result)))),
+               _fold("Means at every length", _detail(result, "lengths"))),
     ), "training.teaser")  # fmt: skip
 
 
 def _cost(report: Report) -> Section:
-    return Section("cost", "Cost", _with("method.cost", "", Block("table", tables.cost_table(report.result))),
+    return Section("cost", "Cost", _with("method.cost", "", _detail(report.result, "cost")),
                    "method.cost_teaser")  # fmt: skip
 
 
@@ -227,7 +246,7 @@ def _method(report: Report) -> Section:
     meta = {key: result.meta[key] for key in ("model", "training", "data")}
     return Section("method", "Method", _blocks(
         Block("text", "method.intro"), Block("table", tables.arms_table(result)),
-        _fold("The metrics", Block("table", tables.metrics_table(result))),
+        _fold("The metrics", _detail(result, "metrics")),
         _fold("All settings", Block("table", tables.pairs_table("training", "Settings", meta))),
     ), "method.teaser")  # fmt: skip
 
@@ -241,11 +260,12 @@ def _provenance(report: Report) -> Section:
     facts = dict(result.meta["provenance"] or {})
     commands = [str(line) for line in facts.pop("commands", [])]
     facts["seeds"] = result.seeds
+    facts |= {f"pictures {key}": value for key, value in result.meta["data"].items() if key in PICTURE_COUNTS}
     raw = [name for name, table in result.tables.items() if len(table)]
     raw += ["trials", "finalists"] if result.search else []
     return Section("provenance", "Provenance", _blocks(
-        Block("table", tables.pairs_table("provenance", "Provenance", facts)),
+        Block("text", "method.origins"), Block("table", tables.pairs_table("provenance", "Provenance", facts)),
         *_with("method.commands", "The whole study again", Block("code", commands)),
         *_with("method.downloads", "Tables", Block("downloads", raw)),
-        _fold("Every training run", Block("text", "method.runs"), Block("table", tables.runs_table(result))),
+        _fold("Every training run", Block("text", "method.runs"), _detail(result, "cells")),
     ), "method.provenance_teaser")  # fmt: skip

@@ -6,15 +6,47 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from study.report.evidence import gradient_rows, length_metrics, theory_rows
+from study.analysis.schemas import TABLES
+from study.report.evidence import gradient_rows, theory_rows
 from study.report.findings import Findings
 from study.report.format import VERDICTS, amount, count, decimals_for, duration, number, p_value, percent
+from study.report.limits import MEASURES, Limits
 from study.report.result import AMOUNT, ERROR, SEPIA, Metric, StudyResult
 from study.report.search import Family, objective_label
 from study.report.styles import arm_styles
 from study.report.table import Cell, Column, Table, arm_cell, badge, code, share, table, value, words
 
 COST_LABELS = {"step_ms": "time of a step", "peak_memory_mb": "peak memory"}
+DETAILS = {
+    "paired": ("Differences to the baseline",
+               "metric arm delta+ verdict p_t_holm effect improved% detectable seeds_needed seed_share%"),
+    "cost": ("Cost", "arm step_ratio+ step_ms images_per_s memory_ratio peak_memory_mb parameters"),
+    "theory": ("What theory predicts and what the networks did",
+               "arm region predicted_chroma chroma+ true_chroma predicted_a predicted_b a b distance explained "
+               "predicted_change change note"),
+    "factorial": ("What each term contributes", "metric effect estimate+ shapley%"),
+    "gradients": ("Each term’s share of the gradient", "arm term weight first% last% mean%"),
+    "convergence": ("Had the curves flattened?", "arm metric end change+ margin flattened"),
+    "lengths": ("Other lengths of training", "metric arm images mean+"),
+    "metrics": ("The metrics", "metric unit low high better target margin says weakness"),
+    "cells": ("Training runs", "arm seed status detail seconds signature command"),
+}  # fmt: skip
+"""Table of results/ -> heading, and the columns shown: + with its interval, % as a percentage."""
+HEADS = {
+    "delta": "difference", "p_t_holm": "p (Holm)", "paired.effect": "effect size", "improved": "better pairs",
+    "seed_share": "variance from seeds", "step_ratio": "time of a step, ratio", "step_ms": "ms",
+    "images_per_s": "images/s", "memory_ratio": "peak memory, ratio", "peak_memory_mb": "MB",
+    "predicted_change": "predicted change against MSE",
+    "theory.change": "change against MSE", "estimate": "change", "shapley": "Shapley share", "first": "share at first",
+    "last": "share at last", "gradients.mean": "share on average", "end": "at the end", "images": "pictures seen",
+    "convergence.change": "change in the last quarter", "says": "what it is", "weakness": "how it misleads",
+    "seconds": "time",
+}  # fmt: skip
+SIGNED = ("delta", "estimate", "change", "predicted_change")
+WRITTEN = {"p_t_holm": p_value, "seconds": duration, "seed": str, "weight": lambda own: amount(own, 2),
+           "effect": lambda own: number(own, 1, sign=True), "seeds_needed": lambda own: number(own, 0)}  # fmt: skip
+VERDICT_COLUMNS = ("verdict", "explained", "flattened", "status")
+OF_METRIC = ("delta", "detectable", "end", "change", "margin", "mean", "estimate")
 
 
 def answer_table(result: StudyResult, found: Findings) -> Table:
@@ -98,26 +130,50 @@ def in_order(result: StudyResult, rows: list[Any]) -> list[Any]:
     return sorted((row for row in rows if row.arm in place), key=lambda row: place[row.arm])
 
 
-def paired_table(result: StudyResult) -> Table:
-    """Every paired difference to the baseline, with effect size and power."""
-    place = {arm: index for index, arm in enumerate(arms_of(result))}
-    measured = [*result.key_metrics, *(name for name in result.measured if name not in result.key_metrics)]
-    rows = [row for row in result.rows("paired") if row.baseline == result.baseline and row.metric in measured]
-    rows.sort(key=lambda row: (measured.index(row.metric), place[row.arm]))
-    made = []
-    for row in rows:
-        card = result.metrics[row.metric]
-        needed = "more than 100" if math.isinf(row.seeds_needed) else number(row.seeds_needed, 0)
-        made.append([
-            words(card.label), arm_cell(row.arm), value(row.delta, card.decimals, row.low, row.high, sign=True),
-            badge(row.verdict), Cell(p_value(row.p_t_holm), row.p_t_holm), value(row.effect, 1, sign=True),
-            share(row.improved), value(row.detectable, card.decimals), Cell(needed, row.seeds_needed),
-            share(row.seed_share),
-        ])  # fmt: skip
-    head = [Column("metric", words=True), Column("arm", words=True), Column("difference", "95 % interval"),
-            Column("verdict", words=True), Column("p", "Holm"), Column("effect size"), Column("better pairs"),
-            Column("detectable"), Column("seeds needed"), Column("variance from seeds")]  # fmt: skip
-    return table("paired", "Differences to the baseline", head, made, "paired", tex=True)
+def detail_table(result: StudyResult, name: str) -> Table:
+    """The rows of a table of results/ as DETAILS says."""
+    heading, wanted = DETAILS[name]
+    chosen = {"theory": theory_rows, "gradients": gradient_rows}.get(name, lambda result: result.rows(name))(result)
+    if name == "paired":
+        chosen = [row for row in chosen if row.baseline == result.baseline]
+    arms, measured = arms_of(result), [*result.key_metrics, *result.metrics]
+    columns = [column.rstrip("+%") for column in wanted.split()]
+    chosen = [row for row in chosen if getattr(row, "arm", None) in (*arms, None)]
+    places = {"arm": arms, "metric": measured}
+    chosen.sort(key=lambda row: [places[column].index(getattr(row, column)) for column in columns[:2]
+                                 if column in places and getattr(row, column) in places[column]])  # fmt: skip
+    types = {column.name: column.type for column in TABLES[name].columns}
+    head = [Column(HEADS.get(f"{name}.{column}") or HEADS.get(column) or column.replace("_", " "),
+                   words=types[column] == "text") for column in columns]  # fmt: skip
+    digits = {column: decimals_for(*(getattr(row, column) for row in chosen)) for column in columns
+              if types[column] in ("number", "integer")}  # fmt: skip
+    rows = [[_detail(result, row, column, digits) for column in wanted.split()] for row in chosen]
+    return table(name, heading, head, rows, name, tex=name == "paired")
+
+
+def _detail(result: StudyResult, row: Any, column: str, digits: dict[str, int]) -> Cell:
+    """One field: words by what they are, numbers with the digits of their metric or of their column."""
+    name = column.rstrip("+%")
+    own, card = getattr(row, name), result.metrics.get(getattr(row, "metric", ""))
+    if isinstance(own, str):
+        if name == "metric":
+            return words(card.label if card else own)
+        kinds = {"arm": arm_cell, "signature": code, "command": code} | dict.fromkeys(VERDICT_COLUMNS, badge)
+        told = {"signature": own[:10], "effect": own.replace(" x ", " × ")}.get(name, own)
+        return kinds.get(name, words)(told)
+    if column.endswith("%"):
+        return share(own, 1 if name in ("first", "last", "mean") else 0)
+    if name in WRITTEN:
+        return Cell(WRITTEN[name](own), own)
+    decimals = card.decimals if card and name in OF_METRIC else digits[name]
+    ends = (math.nan, math.nan)
+    if column.endswith("+"):
+        starts = (f"{name}_", f"{name.split('_')[0]}_", "")
+        ends = next((getattr(row, f"{start}low"), getattr(row, f"{start}high")) for start in starts
+                    if hasattr(row, f"{start}low"))  # fmt: skip
+    if decimals == 0 and math.isfinite(own):
+        return Cell(count(own), own)
+    return value(own, decimals, *ends, sign=name in SIGNED)
 
 
 def margins_table(result: StudyResult, found: Findings) -> Table:
@@ -138,6 +194,24 @@ def margins_table(result: StudyResult, found: Findings) -> Table:
             Column("declared", words=True, spanner="verdict at this margin"),
             Column("double", words=True, spanner="verdict at this margin"), Column("close", words=True)]  # fmt: skip
     return table("margins", "Verdicts that hang on the margin", head, rows)
+
+
+def limits_table(result: StudyResult, found: Limits) -> Table:
+    """Where every arm lies, and how far above the least error at its amount and at its spread of colour."""
+    rows = []
+    for arm in (arm for arm in arms_of(result) if arm in found.spots):
+        spot, cells = found.spots[arm], []
+        for measure in MEASURES:
+            own = found.excess.get((arm, measure))
+            text = [percent(end, 1) for end in (own.low, own.high)] if own and own.has_interval else []
+            cells.append(Cell(percent(own.mean, 1), own.mean, detail=f"[{', '.join(text)}]" if text else "") if own
+                         else Cell("–", math.nan))  # fmt: skip
+        rows.append([arm_cell(arm), value(spot.error.mean, 2), value(spot.chroma.mean, 1),
+                     value(spot.ab_distance.mean, 1), *cells])  # fmt: skip
+    above = "excess over the least error"
+    head = [Column("arm", words=True), Column("error", "pooled root"), Column("chroma"), Column("distance"),
+            Column("at its chroma", spanner=above), Column("at its distance", spanner=above)]  # fmt: skip
+    return table("limits", "Arms beside the limits", head, rows, "limits")
 
 
 def claims_table(result: StudyResult) -> Table:
@@ -164,49 +238,6 @@ def claims_table(result: StudyResult) -> Table:
     return table("claims", "Claims written down before the run", head, rows, "claims", tex=True)
 
 
-def cost_table(result: StudyResult) -> Table:
-    """Time and memory of a training step of every trained arm."""
-    known = {row.arm: row for row in result.rows("cost")}
-    rows = [
-        [
-            arm_cell(arm), value(row.step_ratio, 2, row.step_low, row.step_high),
-            Cell(amount(row.step_ms), row.step_ms), Cell(amount(row.images_per_s), row.images_per_s),
-            Cell(amount(row.memory_ratio), row.memory_ratio), Cell(amount(row.peak_memory_mb), row.peak_memory_mb),
-            Cell(count(row.parameters), row.parameters),
-        ]
-        for arm in arms_of(result) if (row := known.get(arm)) and arm in result.trained
-    ]  # fmt: skip
-    step, memory = "time of a step", "peak memory"
-    head = [Column("arm", words=True), Column("ratio", spanner=step), Column("ms", spanner=step),
-            Column("images/s", spanner=step), Column("ratio", spanner=memory), Column("MB", spanner=memory),
-            Column("parameters", spanner="network")]  # fmt: skip
-    return table("cost", "Cost", head, rows, "cost")
-
-
-def theory_table(result: StudyResult) -> Table:
-    """Predicted and measured colour of every arm and region."""
-    rows = [
-        [
-            arm_cell(row.arm), words(row.region), value(row.predicted_chroma, 1),
-            value(row.chroma, 1, row.chroma_low, row.chroma_high), value(row.true_chroma, 1),
-            _pair(row.predicted_a, row.predicted_b), _pair(row.a, row.b), value(row.distance, 1), badge(row.explained),
-            value(row.predicted_change, 1, sign=True), value(row.change, 1, sign=True), words(row.note),
-        ]
-        for row in in_order(result, theory_rows(result))
-    ]  # fmt: skip
-    chroma, ab, change = "chroma (Lab units)", "a, b", "chroma against plain squared error"
-    head = [Column("arm", words=True), Column("region", words=True), Column("predicted", spanner=chroma),
-            Column("measured", spanner=chroma), Column("true", spanner=chroma), Column("predicted", spanner=ab),
-            Column("measured", spanner=ab), Column("distance"), Column("explained", words=True),
-            Column("predicted", spanner=change), Column("measured", spanner=change),
-            Column("note", words=True)]  # fmt: skip
-    return table("theory", "What theory predicts and what the networks did", head, rows, "theory")
-
-
-def _pair(a: float, b: float) -> Cell:
-    return Cell("–", math.nan) if math.isnan(a + b) else Cell(f"{number(a, 1)}, {number(b, 1)}", math.hypot(a, b))
-
-
 def theory_matrix(result: StudyResult) -> Table:
     """Measured chroma with the predicted one behind it, arm by region, and whether theory explains it."""
     told = in_order(result, [row for row in theory_rows(result) if row.explained != "no theory"])
@@ -220,65 +251,6 @@ def theory_matrix(result: StudyResult) -> Table:
             for arm in dict.fromkeys(row.arm for row in told)]  # fmt: skip
     head = [Column("arm", words=True), *(Column(region, spanner="measured chroma (predicted)") for region in regions)]
     return table("theory_matrix", "Measured and predicted chroma", head, rows)
-
-
-def factorial_table(result: StudyResult) -> Table:
-    """Effects of every term and interaction on every metric, with Shapley shares."""
-    rows = []
-    for row in result.rows("factorial"):
-        card = result.metrics.get(row.metric)
-        decimals = card.decimals if card else decimals_for(row.estimate)
-        rows.append([words(card.label if card else row.metric), words(effect_label(row.effect)),
-                     value(row.estimate, decimals, row.low, row.high, sign=True), share(row.shapley)])  # fmt: skip
-    head = [Column("metric", words=True), Column("effect of", words=True), Column("change"), Column("Shapley share")]
-    return table("factorial", "What each term contributes", head, rows, "factorial")
-
-
-def effect_label(effect: str) -> str:
-    """An effect as people read it."""
-    if effect.startswith("shapley "):
-        return f"{effect.removeprefix('shapley ')} (Shapley value)"
-    return "all three together" if effect == "all three" else effect.replace(" x ", " × ")
-
-
-def gradients_table(result: StudyResult) -> Table:
-    """Each term's weight and its share of the gradient."""
-    rows = [[arm_cell(row.arm), words(row.term), Cell("–" if math.isnan(row.weight) else f"{row.weight:g}", row.weight),
-             share(row.first, 1), share(row.last, 1), share(row.mean, 1)]
-            for row in in_order(result, gradient_rows(result))]  # fmt: skip
-    part = "share of the gradient"
-    head = [Column("arm", words=True), Column("term", words=True), Column("weight"), Column("at first", spanner=part),
-            Column("at last", spanner=part), Column("on average", spanner=part)]  # fmt: skip
-    return table("gradients", "Each term’s share of the gradient", head, rows, "gradients")
-
-
-def convergence_table(result: StudyResult) -> Table:
-    """Whether each validation curve had flattened at the end of training."""
-    rows = []
-    for row in in_order(result, result.rows("convergence")):
-        card = result.metrics.get(row.metric)
-        decimals = card.decimals if card else decimals_for(row.end)
-        rows.append([arm_cell(row.arm), words(card.label if card else row.metric), value(row.end, decimals),
-                     value(row.change, decimals, row.low, row.high, sign=True), value(row.margin, decimals),
-                     badge(row.flattened)])  # fmt: skip
-    head = [Column("arm", words=True), Column("metric", words=True), Column("at the end"),
-            Column("change in the last quarter"), Column("margin"), Column("flattened", words=True)]  # fmt: skip
-    return table("convergence", "Had the curves flattened?", head, rows, "convergence")
-
-
-def lengths_table(result: StudyResult) -> Table:
-    """Means of every arm at each length of training."""
-    found = {(row.metric, row.arm, row.images): row for row in result.rows("lengths")}
-    images, rows = sorted({key[2] for key in found}), []
-    for metric in length_metrics(result):
-        card = result.metrics[metric]
-        for arm in (arm for arm in arms_of(result) if any((metric, arm, many) in found for many in images)):
-            cells = [value(own.mean, card.decimals, own.low, own.high) if (own := found.get((metric, arm, many)))
-                     else Cell("–", math.nan) for many in images]  # fmt: skip
-            rows.append([words(card.label), arm_cell(arm), *cells])
-    head = [Column("metric", words=True), Column("arm", words=True),
-            *(Column(count(many), spanner="training pictures seen") for many in images)]  # fmt: skip
-    return table("lengths", "Other lengths of training", head, rows, "lengths")
 
 
 def weights_table(families: Iterable[Family]) -> Table:
@@ -345,30 +317,6 @@ def _parts(values: dict[str, Any]) -> list[str]:
 
 def _short(one: Any) -> str:
     return "none" if one is None else f"{one:g}" if isinstance(one, float) else str(one)
-
-
-def metrics_table(result: StudyResult) -> Table:
-    """What every metric declares about itself."""
-    rows = []
-    for card in result.metrics.values():
-        ends = [f"{end:g}".replace("-", "−") if math.isfinite(end) else "∞" for end in (card.low, card.high)]
-        rows.append([words(card.label), words("" if card.unit == "1" else card.unit), words(" to ".join(ends)),
-                     words({"target": f"nearer {card.target:g}", "": "none"}.get(card.better, card.better)),
-                     Cell(f"±{card.margin:g}", card.margin), words(card.says), words(card.weakness)])  # fmt: skip
-    head = [Column("metric", words=True), Column("unit", words=True), Column("range", words=True),
-            Column("better", words=True), Column("margin"), Column("what it is", words=True),
-            Column("how it misleads", words=True)]  # fmt: skip
-    return table("metrics", "The metrics", head, rows, "metrics")
-
-
-def runs_table(result: StudyResult) -> Table:
-    """Every training run with the line that repeats it."""
-    rows = [[words(row.arm), Cell(str(row.seed), row.seed), badge(row.status), words(row.detail),
-             Cell(duration(row.seconds), row.seconds), code(row.signature[:10]), code(row.command)]
-            for row in result.rows("cells")]  # fmt: skip
-    head = [Column("arm", words=True), Column("seed"), Column("status", words=True), Column("detail", words=True),
-            Column("time"), Column("signature", words=True), Column("command", words=True)]  # fmt: skip
-    return table("cells", "Training runs", head, rows, "cells")
 
 
 def pairs_table(name: str, heading: str, values: Any) -> Table:

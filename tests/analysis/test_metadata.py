@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.analysis.metadata import casts_of_averages, revision, threats, training_seconds, wrong_verdicts
+from study.analysis.metadata import (
+    casts_of_averages,
+    processors,
+    revision,
+    threats,
+    training_seconds,
+    wrong_verdicts,
+)
 from study.data.color_distribution import ColorDistribution
 from study.statistics import FEWEST_IMAGES
 
@@ -94,3 +101,14 @@ def test_few_test_pictures_are_a_threat_with_a_name() -> None:
     (threat,) = threats({"ab_rmse": 400, "auc": 3, "ssim": 1})
     assert (threat["name"], threat["pictures"], threat["least"]) == ("few_pictures", 1, FEWEST_IMAGES)
     assert threat["metrics"] == ["auc", "ssim"]
+
+
+def test_networks_are_counted_by_the_kind_of_processor_that_trained_them() -> None:
+    records = [
+        {"signature": "a", "environment": {"processor": "x86_64 AVX2"}, "arm_settings": {}},
+        {"signature": "a", "environment": {"processor": "x86_64 AVX2"}, "arm_settings": {}},
+        {"signature": "b", "environment": {"processor": "arm64 DEFAULT"}, "arm_settings": {"control": None}},
+        {"signature": "c", "environment": {}, "arm_settings": {}},  # trained by an earlier version
+        {"signature": "d", "environment": {"processor": "s390x"}, "arm_settings": {"control": {"of": "mse"}}},
+    ]
+    assert processors(records) == {"arm64 DEFAULT": 1, "unknown": 1, "x86_64 AVX2": 1}

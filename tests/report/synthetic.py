@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from skimage.color import lab2rgb
 
@@ -63,11 +64,7 @@ METRICS = {
     "mode_commitment": ("1", 0, 1, "higher", None, 0.02, 0.05, 0.5, 0.012),
     "lpips": ("distance", 0, 1, "lower", None, 0.005, None, None, None),  # never measured
 }
-PALETTES = {
-    "sky": [(-6, -22), (12, -48), (-4, -10)],
-    "flower": [(62, 40), (60, -30), (4, 78)],
-    "roof": [(30, 26)],
-}
+PALETTES = {"sky": [(-6, -22), (12, -48), (-4, -10)], "flower": [(62, 40), (60, -30), (4, 78)], "roof": [(30, 26)]}
 
 
 def distribution() -> dict[str, Any]:
@@ -139,6 +136,35 @@ def build_results(
     if images:
         _pictures(results / "predictions", arms, good, images, size, pictures, image_name, rng)
     return results
+
+
+def calibration(**shares: Sequence[float]) -> pd.DataFrame:
+    """Rows of calibration.csv: for each arm the share of gray's squared error that each seed removes."""
+    return pd.DataFrame([{"study": STUDY, "arm": arm, "seed": seed, "share_removed": share, "gain": 1.1}
+                         for arm, own in shares.items() for seed, share in enumerate(own)])  # fmt: skip
+
+
+def limit_tables(arms: Sequence[MadeArm] = ARMS, seeds: int = 3) -> dict[str, pd.DataFrame]:
+    """limits, limits_arms and limit_curves. The least squared error is 100 and one more for each Lab unit of chroma."""
+    rows, measures = [], []
+    for one in [*arms, MadeArm("exact_law", 0.6, 10.5)]:
+        chroma, error = 40 * one.chroma, one.error**2
+        least = 100 + chroma
+        for seed in range(seeds):
+            rows.append({"study": STUDY, "arm": one.name, "seed": seed, "error": error + seed, "chroma": chroma + seed,
+                         "ab_distance": 30 - chroma / 2, "least_error_at_chroma": least,
+                         "least_error_at_distance": least, "excess_at_chroma": math.sqrt(error / least) - 1,
+                         "excess_at_distance": 2 * math.sqrt(error / least) - 2})  # fmt: skip
+        for measure in ("excess_at_chroma", "excess_at_distance"):
+            mean = rows[-1][measure]
+            measures += [{"study": STUDY, "arm": one.name, "measure": measure, "against": against, "mean": own,
+                          "low": own - 0.01, "high": own + 0.01}
+                         for against, own in (("", mean), ("mse", mean - 7))]  # fmt: skip
+    curves = [{"study": STUDY, "curve": curve, "parameter": x, "chroma": 40 * x if curve != "distance_limit" else None,
+               "ab_distance": 30 - 20 * x if curve != "chroma_limit" else None, "error": 100 + 40 * x}
+              for curve in ("chroma_limit", "distance_limit", "gain", "lift", "transport", "chroma_limit_exact")
+              for x in np.linspace(0, 1.2, 7)]  # fmt: skip
+    return {"limits": pd.DataFrame(rows), "limits_arms": pd.DataFrame(measures), "limit_curves": pd.DataFrame(curves)}
 
 
 def _scores(rows: dict, arms: Sequence[MadeArm], good: dict, rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Findings as values: the answer, its candidates, references, knowledge, close calls and threats."""
+"""Findings as values: the answer, its candidates, references, share removed, close calls and threats."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from study.report import tables
-from study.report.findings import MOST_ROWS, close_calls, find, is_close, knowledge, restores
+from study.report.findings import MOST_ROWS, close_calls, find, is_close, restores, share_removed
 from study.report.result import Comparison
-from tests.report.synthetic import ARMS, GRAY, MadeArm
+from tests.report.synthetic import ARMS, GRAY, MadeArm, calibration
 
 MSE, PUBLISHED, STRONG, ZHANG, TUNED, _, GAIN = ARMS
 
@@ -99,22 +99,20 @@ def test_the_compromise_lies_between_and_nothing_beats_it(make):
     assert found.compromise.arm == "half"
 
 
-@pytest.mark.parametrize(("gray", "share", "hardly"), [(20.0, 0.42, False), (12.0, 0.033, True)])
-def test_knowledge_is_the_share_of_grays_error_removed(make, gray, share, hardly):
-    known = knowledge(make(arms=[MSE, replace(GRAY, error=gray)]))
-    assert known.share == pytest.approx(share, abs=0.01) and known.hardly is hardly and known.metric == "ab_rmse"
-
-
-def test_squared_error_goes_first_where_it_is_measured(make):
+@pytest.mark.parametrize(("shares", "told", "pilot"), [((0.1, 0.2), 0.15, True), ((0.19, 0.23), 0.21, False)])
+def test_the_share_removed_is_the_baselines_mean_and_a_small_one_makes_a_pilot(make, shares, told, pilot):
     result = make()
-    result.estimates["mse", "ab_mse"] = replace(result.estimates["mse", "ab_rmse"], mean=90.0)
-    result.estimates["gray", "ab_mse"] = replace(result.estimates["mse", "ab_rmse"], mean=100.0)
-    assert knowledge(result).metric == "ab_mse" and knowledge(result).share == pytest.approx(0.1)
-    assert knowledge(result).hardly
+    result.tables["calibration"] = calibration(mse=shares, tuned=(0.9, 0.9))
+    found = find(result)
+    assert found.share_removed == pytest.approx(told) and found.pilot is pilot
+    assert ("pilot" in {one.kind for one in found.threats}) is pilot
 
 
-def test_no_knowledge_without_gray(make):
-    assert knowledge(make(arms=[MSE, ZHANG])) is None
+def test_without_a_calibration_nothing_is_said_of_what_the_baseline_knows(make):
+    result = make()
+    assert share_removed(result) is None and not find(result).pilot
+    result.tables["calibration"] = calibration(tuned=(0.9,))
+    assert share_removed(result) is None
 
 
 def test_farther_than_gray_needs_both_intervals(make):
@@ -160,3 +158,16 @@ def test_threats_of_the_metadata_are_passed_on(make):
     result.meta["threats"] = [{"name": "few_pictures", "pictures": 5, "least": 20, "metrics": ["psnr"]}]
     kinds = {one.kind: one.values for one in find(result).threats}
     assert kinds["few_pictures"] == {"pictures": 5, "least": 20, "metrics": ["psnr"]} and "one_seed" in kinds
+
+
+def test_pictures_and_processors_that_may_mislead_are_threats(make):
+    result = make()
+    result.meta["data"] |= {"flagged": 2, "monochrome": {"train": 5, "test": 0}, "color_spaces": {"sRGB": 9, "P3": 4}}
+    result.meta["provenance"]["processors"] = {"arm64 DEFAULT": 3, "x86_64 AVX2": 30}
+    kinds = {one.kind: one.values for one in find(result).threats}
+    assert kinds["monochrome"] == {"splits": {"train": 5}, "flagged": 2}
+    assert kinds["converted"] == {"spaces": {"P3": 4}}
+    assert kinds["mixed_processors"] == {"kinds": {"arm64 DEFAULT": 3, "x86_64 AVX2": 30}}
+    result.meta["data"] |= {"monochrome": {}, "color_spaces": {"sRGB": 9}}
+    result.meta["provenance"]["processors"] = {"arm64 DEFAULT": 33}
+    assert not {"monochrome", "converted", "mixed_processors"} & {one.kind for one in find(result).threats}

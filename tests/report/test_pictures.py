@@ -25,7 +25,7 @@ def test_gallery_has_gray_truth_and_arms(result):
     assert shown.columns == ("gray input", "truth", *ORDER) and len(shown.rows) == 4 and shown.small
     vivid = colorfulness(result.pictures["mse"].truth[: len(shown.rows)])
     assert shown.hero == int(vivid.argmax())
-    picture = np.asarray(Image.open(io.BytesIO(shown.rows[1].tiles[2].png)).convert("RGB"))
+    picture = np.asarray(Image.open(io.BytesIO(shown.rows[1].tiles[2])).convert("RGB"))
     assert (picture == result.pictures["mse"].prediction[1]).all()
 
 

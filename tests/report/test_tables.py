@@ -97,11 +97,9 @@ def test_every_table_has_a_cell_for_every_column(make):
     families = find_families(result)
     made = [
         tables.answer_table(result, found), tables.results_table(result), tables.results_table(result, key=False),
-        tables.paired_table(result), tables.margins_table(result, found), tables.claims_table(result),
-        tables.cost_table(result), tables.theory_table(result), tables.theory_matrix(result),
-        tables.factorial_table(result), tables.gradients_table(result), tables.convergence_table(result),
-        tables.lengths_table(result), tables.weights_table(families), tables.finalists_table(result, families),
-        tables.arms_table(result), tables.metrics_table(result), tables.runs_table(result),
+        tables.margins_table(result, found), tables.claims_table(result), tables.theory_matrix(result),
+        tables.weights_table(families), tables.finalists_table(result, families), tables.arms_table(result),
+        *(tables.detail_table(result, name) for name in tables.DETAILS),
     ]  # fmt: skip
     assert len({one.name for one in made}) == len(made)
     for one in made:
@@ -121,10 +119,22 @@ def test_results_show_the_numbers_of_arms_csv(make):
 
 def test_references_have_no_cost(make):
     result = make()
-    assert {row[0].text for row in tables.cost_table(result).rows} == set(result.trained)
+    assert {row[0].text for row in tables.detail_table(result, "cost").rows} == set(result.trained)
 
 
 def test_claims_that_hang_on_the_margin_are_listed(make):
     result = make()
     names = {row[0].text for row in tables.margins_table(result, find(result)).rows}
     assert "claim 1a" in names
+
+
+def test_details_show_the_fields_of_their_table(make):
+    result = make()
+    table_ = tables.detail_table(result, "paired")
+    rows = [row for row in result.rows("paired") if row.baseline == "mse"]
+    assert len(table_.rows) == len(rows) and table_.rows[0][0].text == result.metrics[result.key_metrics[0]].label
+    one = next(row for row in table_.rows if row[1].text == "tuned" and row[0].text == "chroma ratio")
+    own = result.comparisons["tuned", "chroma_ratio"]
+    assert one[2].sort == own.mean and one[2].text == number(own.mean, 3, sign=True)
+    assert one[2].detail == interval(own.low, own.high, 3, sign=True) and one[3].kind == "badge"
+    assert {row[1].text for row in table_.rows} == set(result.arms) - {"mse"}
