@@ -1,6 +1,7 @@
 # make reproduce   the whole study, from nothing to the report
 # make test        the tests
-# make soak        the slow tests: twenty kills in a row
+# make verify      the long tests, and the property tests on many more examples
+# make soak        that, and twenty kills in a row
 # make smoke       every stage on a study of a minute
 # make coverage    whether intervals cover and verdicts keep quiet, on simulated scores
 # make ui          the recorded runs in MLflow
@@ -15,7 +16,7 @@ export PATH := $(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: install reproduce test soak smoke bench coverage ui numbers lint lock clean
+.PHONY: install reproduce test verify soak smoke bench coverage ui numbers lint lock clean
 
 install: .venv/.installed
 
@@ -35,8 +36,12 @@ reproduce: install
 test: install
 	python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-soak: install
-	STUDY_TEST_KILLS=20 python -m pytest tests/training/test_train.py tests/search/test_search.py -k sigkill
+verify: install
+	python -m pytest -m "verify or hypothesis" --hypothesis-profile verify
+
+soak: verify
+	STUDY_TEST_KILLS=20 python -m pytest -m "verify or not verify" -k sigkill \
+		tests/training/test_train.py tests/search/test_search.py
 
 smoke: install
 	study run smoke
@@ -59,7 +64,7 @@ lint: install
 # Universal: one lock for Linux and macOS, Python 3.11 and newer.
 lock: install
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra study --extra dev --extra bench --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --upgrade --output-file requirements.lock
 
 clean:

@@ -15,6 +15,7 @@ from study.color.bins import BINS
 from study.config.arms import arm_names, load_arm
 from study.config.search_space import load_space
 from study.cores import usable_cores
+from study.data.prepare import refuse_overlap
 from study.data.tiny_imagenet import existing_archive
 from study.errors import Check, StudyError
 from study.losses import build_loss
@@ -38,7 +39,7 @@ def check_arm(project: Project, name: str) -> list[Check]:
 
 
 def examine(project: Project) -> list[Check]:
-    """All checks, in the order in which a person would mend what fails."""
+    """All checks, in the order in which a person would fix what fails."""
     return [
         _python(),
         _packages(),
@@ -48,6 +49,7 @@ def examine(project: Project) -> list[Check]:
         _arms(project),
         _losses(project),
         _settings(project),
+        _pictures(project),
         _archive(project),
         _lpips(),
     ]
@@ -106,7 +108,6 @@ def _losses(project: Project) -> Check:
 
 
 def _settings(project: Project) -> Check:
-
     try:
         claims = load_claims(project.root)
         if project.params.pipeline.search:
@@ -114,6 +115,16 @@ def _settings(project: Project) -> Check:
     except StudyError as error:
         return Check("claims and search space", False, str(error))
     return Check("claims and search space", True, f"{len(claims)} claims")
+
+
+def _pictures(project: Project) -> Check:
+    problems = []
+    for name, study in project.params.studies.items():
+        try:
+            refuse_overlap(name, study, project.root)
+        except StudyError as error:
+            problems.append(str(error))
+    return Check("pictures", not problems, "; ".join(problems) or "no step writes where pictures of your own lie")
 
 
 def _archive(project: Project) -> Check:

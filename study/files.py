@@ -11,9 +11,10 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,9 +22,12 @@ from filelock import FileLock
 
 from study.errors import StudyError
 
+LEFT_BY_VIEWERS = (".DS_Store", "Thumbs.db", "desktop.ini")
+"""What file managers leave where a person has looked."""
+
 
 @contextmanager
-def full_disk_named(path: Path) -> Iterator[None]:
+def explain_full_disk(path: Path) -> Iterator[None]:
     """Turn "no space left" and "read-only" while writing `path` into a StudyError that says what to do."""
     try:
         yield
@@ -39,22 +43,24 @@ def full_disk_named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def damage_told(path: Path, mend: str) -> Iterator[None]:
-    """Turn what reading a file of the pipeline's own at `path` raises when it is damaged into a StudyError that says
-    what mends it."""
+def explain_damage(path: Path, fix_hint: str) -> Iterator[None]:
+    """Turn what reading a damaged file of the pipeline's own raises into a StudyError.
+
+    path: the file. fix_hint: what to do, the end of the message.
+    """
     try:
         yield
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         found = " ".join(str(error).split())[:120] or type(error).__name__
-        raise StudyError(f"{path} is damaged ({found}): {mend}") from error
+        raise StudyError(f"{path} is damaged ({found}): {fix_hint}") from error
 
 
-def read_json(path: Path, mend: str) -> dict[str, Any]:
-    """The JSON object in a file of the pipeline's own; StudyError that says what mends it when it is damaged.
+def read_json(path: Path, fix_hint: str) -> dict[str, Any]:
+    """The JSON object in a file of the pipeline's own.
 
-    FileNotFoundError when there is none.
+    fix_hint: what to do when it is damaged. Raises StudyError where it is, FileNotFoundError when there is none.
     """
-    with damage_told(path, mend):
+    with explain_damage(path, fix_hint):
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"a {type(content).__name__} in place of an object")
@@ -68,7 +74,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     Raises StudyError when the disk is full or not writable.
     """
     path = Path(path)
-    with full_disk_named(path):
+    with explain_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -107,22 +113,45 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def refuse_foreign_files(folder: Path, written: Iterable[str]) -> None:
+    """StudyError when `folder`, which a command replaces as a whole, holds a file that the command did not write.
+
+    written: patterns of the files that it writes, relative to `folder`, such as "seed-*/model.pt". A link is foreign
+    too. Empty folders do not count, nor do files that file managers leave behind.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise StudyError(f"{folder} is no folder of its own, but study writes one there: move it away")
+    patterns = [PurePath(pattern).parts for pattern in written]
+    for at, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(at, name))]
+        for name in sorted({*files, *links}.difference(LEFT_BY_VIEWERS)):
+            parts = Path(at, name).relative_to(folder).parts
+            if not any(len(parts) == len(own) and all(map(fnmatchcase, parts, own)) for own in patterns):
+                raise StudyError(
+                    f"{folder} holds {str(Path(*parts))!r}, which study did not write and would delete: move it away"
+                )
+
+
 @contextmanager
-def fresh_directory(path: Path) -> Iterator[Path]:
+def fresh_directory(path: Path, written: Iterable[str]) -> Iterator[Path]:
     """Give an empty directory to fill; when the block ends well it takes the place of `path` as a whole.
 
     When the block raises, `path` is left as it was; also when it is interrupted, or killed and called again. A second
     writer of the same `path`, in this process or another, waits for the first.
+
+    written: patterns of the files that belong there. A foreign file is never deleted: see `refuse_foreign_files`.
     """
-    path = Path(path)
-    with full_disk_named(path):
+    path, written = Path(path), tuple(written)
+    with explain_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _only_writer(path):
             _clear_up_after_the_dead(path)
+            refuse_foreign_files(path, written)
             fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new"))
             try:
                 yield fresh
                 os.chmod(fresh, 0o755)
+                refuse_foreign_files(path, written)  # again: filling may have taken hours
                 _put_into_place(fresh, path)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)

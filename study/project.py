@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,14 +13,15 @@ from study.config.arms import Arm, ArmTraining, DecodeSettings, Tuned, load_arm
 from study.config.params import Params, find_root, get_study, load_params
 from study.config.study import Study, TrainSettings
 from study.config.yaml_files import read_yaml
+from study.data.features import make_features
 from study.data.prepared import Prepared, load_prepared
 from study.errors import StudyError
 from study.files import read_json, sha256_file
 from study.losses import build_loss, head_of, source_of
 from study.losses.rules import broken_name, untrained_parameter
-from study.models import build_model, model_source
+from study.models import build_model, model_source, pretrained_sha256
 from study.training.cell import Cell
-from study.training.fingerprint import cell_signature, control_signature
+from study.training.fingerprint import cell_signature, control_signature, features_key
 from study.training.machine import resolve_device
 from study.training.store import CellStore
 
@@ -103,7 +105,7 @@ class Project:
             update={
                 "loss": loss,
                 "decode": DecodeSettings.model_validate(arm.decode.model_dump() | found["decode"]),
-                "train": ArmTraining.model_validate(found["train"]),
+                "train": ArmTraining.model_validate(arm.train.model_dump(exclude_none=True) | found["train"]),
             }
         )
 
@@ -156,6 +158,7 @@ class Project:
         device = resolve_device(common.device)
         data_hash = prepared.manifest["data_hash"]
         network = self._check_network(study)
+        weights, features = pretrained_sha256(settings.model, self.root), self.features(study)
         cells = []
         for arm in arms:
             if arm.control:
@@ -165,12 +168,29 @@ class Project:
             if wrong := broken_name(loss) or untrained_parameter(loss):
                 raise StudyError(f"loss {arm.loss.name!r}: {wrong}")
             files = (network, source_of(arm.loss, self.root))
-            own = common.model_copy(update=arm.train.model_dump(exclude_none=True))
+            own = arm.train.applied(common)
             for seed in seeds:
-                signature = cell_signature(arm, settings.model, own, seed, data_hash, device, files)
-                cell = Cell(study, arm, seed, settings.model, own, prepared.folder, device, signature, self.root)
-                cells.append(cell)
+                signature = cell_signature(arm, settings.model, own, seed, data_hash, device, files, weights)
+                own_cell = Cell(study, arm, seed, settings.model, own, prepared.folder, device, signature, self.root)
+                cells.append(replace(own_cell, features=features))
         return cells
+
+    def features(self, study: str) -> Path | None:
+        """Where the frozen features of the study's pictures belong; None for a network that has no frozen part."""
+        settings = self.study(study)
+        weights = pretrained_sha256(settings.model, self.root)
+        if weights is None or settings.model.trunk_learning_rate:
+            return None
+        manifest = self.prepared(study).manifest
+        file = model_source(settings.model, self.root)
+        key = features_key(settings.model, weights, manifest["data_hash"], manifest["splits"]["test"]["sha256"], file)
+        return Path(os.environ.get("STUDY_FEATURES") or self.root / ".features") / key
+
+    def make_features(self, study: str, jobs: int) -> None:
+        """Compute the frozen features of the study's pictures, where its network has such and they are missing."""
+        folder, settings = self.features(study), self.study(study)
+        if folder is not None:
+            make_features(settings.model, self.prepared(study), folder, self.root, settings.train.flip, jobs)
 
     def _check_network(self, study: str) -> Path:
         """The file that defines the network of `study`; StudyError unless it can be built and fits the pictures."""
@@ -192,7 +212,7 @@ class Project:
         by_source = [self.cells(study, [source], seeds, train) for source in arms]
         found = []
         for sources in zip(*by_source, strict=True):
-            signature = control_signature(arm.control.match, [source.signature for source in sources], *matched)
+            signature = control_signature(arm.control, [source.signature for source in sources], *matched)
             found.append(replace(sources[0], arm=arm, signature=signature, sources=sources))
         return found
 

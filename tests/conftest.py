@@ -1,15 +1,17 @@
-"""Shared by all tests: one thread, one job, no telemetry, and a small project in a temporary folder."""
+"""Shared by all tests: one thread, one job, no telemetry, the same examples each time, and a small project."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What may use several cores uses one, in the test's own process, which has torch already: other tests run beside. Those
@@ -18,11 +20,18 @@ os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
+import torch
+
 from study import plugins
 from study.losses import registry
 
 REPOSITORY = Path(__file__).parents[1]
 
+# Few examples, the same ones at each run, and no limit of time; `make verify` draws many more at random.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("test", UNHURRIED, max_examples=25, derandomize=True)
+settings.register_profile("verify", UNHURRIED, max_examples=300)
+settings.load_profile("test")
 
 TINY_STUDY = {
     "title": "A world for tests",
@@ -54,21 +63,29 @@ def environment_of_a_file() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def left_by_a_test(environment_of_a_file: None) -> Iterator[None]:
-    """And what a test leaves there, and the losses that it registers, are gone after the test: none depends on which
-    ran before it in the same process."""
+    """And what a test leaves there, the losses that it registers, and what it compiles, are gone after the test: none
+    depends on which ran before it in the same process. (A function is compiled a few times a process, no more.)"""
+    torch.manual_seed(0)
     with patch.dict(os.environ), patch.dict(registry._LOSSES), patch.dict(plugins._LOADED):
         yield
+    if "torch._dynamo" in sys.modules:
+        sys.modules["torch._dynamo"].reset()
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with the repository's arms and one study, `tiny`; it is the working directory."""
-    shutil.copytree(REPOSITORY / "ablations", tmp_path / "ablations")
-    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse"}
-    write_params(tmp_path, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY}})
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STUDY_CELLS", raising=False)
-    return tmp_path
+    return make_root(tmp_path)
+
+
+def make_root(folder: Path) -> Path:
+    """Make a project with the repository's arms and one study, `tiny`, in `folder`."""
+    shutil.copytree(REPOSITORY / "ablations", folder / "ablations")
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "anti_average", "zhang"], "baseline": "mse"}
+    write_params(folder, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY}})
+    return folder
 
 
 def write_params(root: Path, params: dict) -> None:

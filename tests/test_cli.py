@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-import zipfile
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
 
 from study.cli import main
 from study.files import sha256_file
@@ -87,6 +81,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that project, to change."""
+    return Path(shutil.copytree(trained, tmp_path / "copy"))
+
+
 def test_every_step_leaves_what_the_next_and_the_reader_need(trained: Path) -> None:
     results = trained / "results" / "tiny"
     names = {"arms", "paired", "seeds", "regions", "curves", "cells", "cost", "metrics", "claims"}
@@ -116,24 +116,20 @@ def test_plan_tells_what_waits_for_a_search_and_what_is_made_of_other_arms(train
     assert "minutes" not in done.stdout  # nothing is to be trained
 
 
-def test_an_arm_of_a_family_that_was_not_searched_waits_for_its_weights(trained: Path, tmp_path: Path) -> None:
-    root = tmp_path / "copy"
-    shutil.copytree(trained, root)
-    (root / "results" / "tiny" / "search").mkdir()
-    data = json.loads((root / "data" / "tiny" / "manifest.json").read_text())["data_hash"]
-    (root / "results" / "tiny" / "search" / "best.yaml").write_text(f"data: {data}\nfamilies: {{zhang: {{}}}}\n")
-    done = study("plan", "tiny", "mse", "anti_average_tuned", cwd=root)
+def test_an_arm_of_a_family_that_was_not_searched_waits_for_its_weights(copy: Path) -> None:
+    (copy / "results" / "tiny" / "search").mkdir()
+    data = json.loads((copy / "data" / "tiny" / "manifest.json").read_text())["data_hash"]
+    (copy / "results" / "tiny" / "search" / "best.yaml").write_text(f"data: {data}\nfamilies: {{zhang: {{}}}}\n")
+    done = study("plan", "tiny", "mse", "anti_average_tuned", cwd=copy)
     assert re.search(r"anti_average_tuned .*study search tiny", done.stdout), done.stderr
 
 
-def test_a_claim_about_an_arm_that_does_not_exist_is_told_in_one_line(trained: Path, tmp_path: Path) -> None:
-    root = tmp_path / "copy"
-    shutil.copytree(trained, root)
-    claims = root / "ablations" / "claims.yaml"
+def test_a_claim_about_an_arm_that_does_not_exist_is_told_in_one_line(copy: Path) -> None:
+    claims = copy / "ablations" / "claims.yaml"
     claims.write_text(claims.read_text().replace("arm: saturation\n", "arm: saturatoin\n"))
-    line = fails("compare", "tiny", cwd=root)
+    line = fails("compare", "tiny", cwd=copy)
     assert "saturation_term" in line and "'saturatoin'" in line
-    assert "'saturatoin'" in study("doctor", cwd=root).stdout
+    assert "'saturatoin'" in study("doctor", cwd=copy).stdout
 
 
 def test_doctor_finds_nothing_amiss(trained: Path) -> None:
@@ -144,13 +140,11 @@ def test_doctor_finds_nothing_amiss(trained: Path) -> None:
 
 def test_the_installed_command_and_python_m_study_are_the_same(trained: Path) -> None:
     beside = Path(sys.executable).with_name("study")
-    outputs = [
-        subprocess.run([*command, "list"], cwd=trained, capture_output=True, text=True, check=True).stdout
-        for command in ([str(beside)], [sys.executable, "-m", "study"])
-    ]
-    assert outputs[0] == outputs[1]
-    wrong = subprocess.run([str(beside), "plan", "paris"], cwd=trained, capture_output=True, text=True, check=False)
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
+    installed = subprocess.run([beside, "plan", "paris"], cwd=trained, capture_output=True, text=True, check=False)
+    assert (installed.returncode, installed.stderr) == (1, fails("plan", "paris", cwd=trained) + "\n")
+    module = [sys.executable, "-m", "study", "list"]
+    listed = subprocess.run(module, cwd=trained, capture_output=True, text=True, check=True).stdout
+    assert listed == study("list", cwd=trained).stdout
 
 
 def test_help_is_there_for_every_command(trained: Path) -> None:
@@ -158,6 +152,14 @@ def test_help_is_there_for_every_command(trained: Path) -> None:
         done = study(command, "--help", cwd=trained)
         assert done.returncode == 0
         assert f"study {command}" in done.stdout.splitlines()[-1]  # the help ends with an example
+
+
+def test_help_needs_none_of_the_large_libraries(tmp_path: Path) -> None:
+    code = "import sys; from study.cli import main; main(['--help'])\nprint(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].startswith("  Example: study")
+    assert {"click", "study.cli"} <= set(done.stderr.split())
+    assert not {"torch", "numpy", "pandas", "pydantic", "yaml", "optuna", "mlflow"} & set(done.stderr.split())
 
 
 @pytest.mark.parametrize("command", ["plan", "prepare", "train", "time", "evaluate", "compare", "report", "track"])
@@ -189,19 +191,17 @@ def test_a_wrong_arm_is_told_and_leaves_the_results_alone(trained: Path) -> None
     assert before == sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.is_file())
 
 
-def test_an_arm_that_fails_keeps_no_other_from_the_report_and_is_told_at_the_end(trained: Path, tmp_path: Path) -> None:
-    root = tmp_path / "copy"
-    shutil.copytree(trained, root)
-    write_failing_arm(root)
-    one_study(root, ["failing", "mse", "huber"])
-    line = fails("run", "tiny", cwd=root)
+def test_an_arm_that_fails_keeps_no_other_from_the_report_and_is_told_at_the_end(copy: Path) -> None:
+    write_failing_arm(copy)
+    one_study(copy, ["failing", "mse", "huber"])
+    line = fails("run", "tiny", cwd=copy)
     assert "failing seed 1" in line and "RuntimeError: no such luck" in line
     assert line.endswith("study train tiny failing")
-    table = pd.read_csv(root / "results" / "tiny" / "tables" / "cells.csv")
+    table = pd.read_csv(copy / "results" / "tiny" / "tables" / "cells.csv")
     assert dict(zip(table["arm"], table["status"], strict=True)) == {
         "failing": "missing", "mse": "finished", "huber": "finished",
     }  # fmt: skip
-    assert "huber" in (root / "reports" / "tiny" / "report.md").read_text()
+    assert "huber" in (copy / "reports" / "tiny" / "report.md").read_text()
 
 
 def test_what_cannot_go_on_without_an_arm_ends_the_run_and_all_of_it_is_told(root: Path) -> None:
@@ -240,59 +240,74 @@ def test_a_tuned_arm_notes_the_search_that_it_was_trained_with_not_one_that_ende
     assert json.loads(record.read_text())["search"] == before
 
 
-def test_outdated_and_missing_cells_are_listed_with_the_command_that_mends_them(trained: Path, tmp_path: Path) -> None:
-    root = tmp_path / "copy"
-    shutil.copytree(trained, root)
-    arm = root / "ablations" / "zhang.yaml"
+def test_outdated_and_missing_cells_are_listed_with_the_command_that_fixes_them(copy: Path) -> None:
+    arm = copy / "ablations" / "zhang.yaml"
     arm.write_text(arm.read_text().replace("rebalance: 0.5", "rebalance: 0.9"))
-    done = study("compare", "tiny", cwd=root)
+    done = study("compare", "tiny", cwd=copy)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("zhang seed") == 2
     assert "outdated" in done.stdout
     assert "run: study train tiny zhang\n" in done.stdout
-    assert "zhang" not in (root / "results" / "tiny" / "tables" / "arms.csv").read_text()
+    assert "zhang" not in (copy / "results" / "tiny" / "tables" / "arms.csv").read_text()
 
 
-def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(trained: Path, tmp_path: Path) -> None:
-    root = tmp_path / "copy"
-    shutil.copytree(trained, root)
-    one_study(root, data=TINY_STUDY["data"] | {"test": 20})
-    assert study("prepare", "tiny", cwd=root).returncode == 0
-    assert "study evaluate tiny mse" in fails("compare", "tiny", cwd=root)
-    assert study("evaluate", "tiny", "mse", cwd=root).returncode == 0
-    told = study("compare", "tiny", cwd=root).stdout
+def test_scores_of_other_test_pictures_or_scoring_code_do_not_count(copy: Path) -> None:
+    one_study(copy, data=TINY_STUDY["data"] | {"test": 20})
+    assert study("prepare", "tiny", cwd=copy).returncode == 0
+    assert "study evaluate tiny mse" in fails("compare", "tiny", cwd=copy)
+    assert study("evaluate", "tiny", "mse", cwd=copy).returncode == 0
+    told = study("compare", "tiny", cwd=copy).stdout
     assert told.count("study evaluate tiny zhang") == 2
 
 
-def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(
-    trained: Path, tmp_path: Path
-) -> None:
-    root = tmp_path / "copy"
-    shutil.copytree(trained, root)
-    table = root / "results" / "tiny" / "tables" / "claims.csv"
+def test_strict_compare_fails_when_a_claim_no_longer_holds_and_writes_the_tables_all_the_same(copy: Path) -> None:
+    table = copy / "results" / "tiny" / "tables" / "claims.csv"
     sound = table.read_text()
-    assert study("compare", "tiny", "--strict", cwd=root).returncode == 0
+    assert study("compare", "tiny", "--strict", cwd=copy).returncode == 0
     assert table.read_text() == sound
     claims = pd.read_csv(table, dtype=str, keep_default_na=False)
     claims.loc[claims["id"] == "lpips_improves", "verdict"] = "confirmed"  # without LPIPS it cannot be
     claims.to_csv(table, index=False)
-    line = fails("compare", "tiny", "--strict", cwd=root)
+    line = fails("compare", "tiny", "--strict", cwd=copy)
     assert "lpips_improves (not testable)" in line
     assert table.read_text() == sound
 
 
-def test_another_decoding_needs_a_new_evaluation_but_no_training(trained: Path, tmp_path: Path) -> None:
+def test_another_decoding_needs_a_new_evaluation_but_no_training(copy: Path) -> None:
+    arm = copy / "ablations" / "zhang.yaml"
+    arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.6"))
+    assert study("compare", "tiny", cwd=copy).stdout.count("study evaluate tiny zhang") == 2
+    before = json.loads((copy / "results/tiny/metrics/zhang.json").read_text())
+    done = study("evaluate", "tiny", "zhang", cwd=copy)
+    assert done.returncode == 0, done.stderr
+    after = json.loads((copy / "results/tiny/metrics/zhang.json").read_text())
+    assert abs(after["chroma"] - before["chroma"]) > 0.01
+    assert "left out" not in study("compare", "tiny", cwd=copy).stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [
+        (("prepare", "tiny", "--again"), "data/tiny"),
+        (("train", "tiny", "mse"), "results/tiny/runs/mse/seed-0"),
+        (("report", "tiny"), "reports/tiny/figures"),
+        (("track", "tiny", "mse", "--tensorboard"), "tensorboard/tiny/mse/seed-0"),
+    ],
+)
+def test_a_file_that_a_person_put_where_a_step_replaces_a_folder_is_refused_and_kept(
+    trained: Path, tmp_path: Path, command: tuple[str, ...], folder: str
+) -> None:
     root = tmp_path / "copy"
     shutil.copytree(trained, root)
-    arm = root / "ablations" / "zhang.yaml"
-    arm.write_text(arm.read_text().replace("temperature: 0.38", "temperature: 0.6"))
-    assert study("compare", "tiny", cwd=root).stdout.count("study evaluate tiny zhang") == 2
-    before = json.loads((root / "results/tiny/metrics/zhang.json").read_text())
-    done = study("evaluate", "tiny", "zhang", cwd=root)
-    assert done.returncode == 0, done.stderr
-    after = json.loads((root / "results/tiny/metrics/zhang.json").read_text())
-    assert abs(after["chroma"] - before["chroma"]) > 0.01
-    assert "left out" not in study("compare", "tiny", cwd=root).stdout
+    if not (root / folder).exists():
+        assert study(*command, cwd=root).returncode == 0
+    mine = root / folder / "mine.png"
+    mine.write_bytes(b"mine")
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert "mine.png" in fails(*command, cwd=root)
+    assert before == {
+        path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.suffix != ".lock"
+    }
 
 
 def test_steps_in_the_wrong_order_say_what_to_run_first(root: Path) -> None:
@@ -306,104 +321,3 @@ def test_steps_in_the_wrong_order_say_what_to_run_first(root: Path) -> None:
 
 def test_a_seed_that_is_not_declared(trained: Path) -> None:
     assert "[0, 1]" in fails("train", "tiny", "--seed", "9", cwd=trained)
-
-
-def test_outside_a_project(tmp_path: Path) -> None:
-    assert "no params.yaml" in fails("list", cwd=tmp_path)
-
-
-def test_an_empty_folder_of_pictures_leaves_the_earlier_data_alone(root: Path) -> None:
-    one_study(root)
-    assert study("prepare", "tiny", cwd=root).returncode == 0
-    before = (root / "data" / "tiny" / "manifest.json").read_bytes()
-    (root / "empty").mkdir()
-    one_study(root, data={"source": "folder", "path": "empty", "size": 32})
-    assert "empty" in fails("prepare", "tiny", cwd=root)
-    assert (root / "data" / "tiny" / "manifest.json").read_bytes() == before
-    assert [path.name for path in (root / "data").glob("[!.]*")] == ["tiny"]
-
-
-def test_a_folder_with_broken_pictures_is_used_and_says_what_it_skipped(root: Path) -> None:
-    rng = np.random.default_rng(0)
-    photos = root / "photos"
-    photos.mkdir()
-    for k in range(60):
-        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(photos / f"p{k}.png")
-    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
-    Image.new("RGB", (1, 1)).save(photos / "pixel.png")
-    one_study(root, data={"source": "folder", "path": "photos", "size": 32, "val": 0.2, "test": 0.2})
-    done = study("prepare", "tiny", cwd=root)
-    assert done.returncode == 0, done.stderr
-    skipped = {item["name"] for item in json.loads((root / "data/tiny/manifest.json").read_text())["skipped"]}
-    assert skipped == {"broken.jpg", "pixel.png"}
-    assert "skipped broken.jpg" in done.stdout
-
-
-def test_pictures_that_are_in_training_too_are_told(root: Path) -> None:
-    rng = np.random.default_rng(0)
-    (root / "photos").mkdir()
-    for k in range(40):
-        picture = Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8))
-        for level in (1, 9)[: 1 + (k < 20)]:  # other bytes, the same pixels
-            picture.save(root / "photos" / f"p{k}_{level}.png", compress_level=level)
-    one_study(root, data={"source": "folder", "path": "photos", "size": 32, "val": 0.2, "test": 0.3})
-    done = study("prepare", "tiny", cwd=root)
-    assert done.returncode == 0, done.stderr
-    train, val, test = (np.load(root / "data" / "tiny" / f"{split}.npy") for split in ("train", "val", "test"))
-    seen = {
-        split: sum(any(np.array_equal(x, y) for y in train) for x in images)
-        for split, images in {"val": val, "test": test}.items()
-    }
-    assert 0 < seen["test"] < len(test)
-    assert json.loads((root / "data/tiny/manifest.json").read_text())["seen_in_training"] == seen
-    assert f"{seen['test']} of the test pictures" in done.stdout
-
-
-def test_a_truncated_archive(root: Path) -> None:
-    one_study(root, data={"source": "tiny_imagenet", "train": 200, "val": 200, "test": 10, "size": 32})
-    with zipfile.ZipFile(root / "whole.zip", "w") as archive:
-        archive.writestr("tiny-imagenet-200/wnids.txt", "n00000001\n" * 1000)
-    (root / "archives").mkdir()
-    (root / "archives" / "tiny-imagenet-200.zip").write_bytes((root / "whole.zip").read_bytes()[:60])
-    assert "tiny-imagenet-200.zip" in fails("prepare", "tiny", cwd=root, STUDY_DATA_DIR=str(root / "archives"))
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(root: Path) -> None:
-    one_study(root)
-    assert study("prepare", "tiny", cwd=root).returncode == 0
-    (root / "cells").mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "cells"], cwd=root, check=False)
-    if mounted.returncode:
-        pytest.skip("this machine does not let us mount a disk")
-    try:
-        line = fails("train", "tiny", "mse", cwd=root, STUDY_CELLS=str(root / "cells"))
-        assert "no space left on the disk" in line
-        assert not (root / "results" / "tiny" / "runs").exists()
-        subprocess.run(["mount", "-o", "remount,size=64m", "cells"], cwd=root, check=True)
-        assert study("train", "tiny", "mse", cwd=root, STUDY_CELLS=str(root / "cells")).returncode == 0
-    finally:
-        subprocess.run(["umount", "cells"], cwd=root, check=True)
-
-
-def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(root: Path) -> None:
-    one_study(root, train=TINY_STUDY["train"] | {"images": 10_000_000, "checkpoint_seconds": 0})
-    assert study("prepare", "tiny", cwd=root).returncode == 0
-    project = Project.open(root)
-    todo = project.cells("tiny", project.arms("tiny", ("mse",)), [0, 1])
-    run = subprocess.Popen(
-        [sys.executable, "-m", "study", "train", "tiny", "mse", "--jobs", "2"],
-        cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
-        # A shell's background job is started with Ctrl-C ignored, and would hand that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    deadline = time.monotonic() + 180
-    while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGINT)
-    _, errors = run.communicate(timeout=120)
-    assert run.returncode == 130, errors
-    assert errors.splitlines()[-1].startswith("study: interrupted")
-    assert "Traceback" not in errors
-    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in todo)

@@ -1,4 +1,4 @@
-"""Damaged files of the pipeline's own: one line that names the file and the command that mends it, and it does."""
+"""Damaged files of the pipeline's own: one line that names the file and the command that fixes it, and it does."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture
+def root(compared: Path, tmp_path: Path) -> Path:
+    """A copy of that study, to damage."""
+    return Path(shutil.copytree(compared, tmp_path / "own"))
+
+
 @pytest.mark.parametrize(
-    ("file", "command", "mend"),
+    ("file", "command", "fix"),
     [
         ("data/tiny/manifest.json", "train", "study prepare tiny"),
         ("data/tiny/prior.npy", "train", "study prepare tiny"),
@@ -38,29 +44,22 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("results/tiny/scores/mse.parquet", "compare", "study evaluate tiny mse"),
     ],
 )
-@pytest.mark.parametrize("damage", ["half", "empty"])
-def test_a_damaged_file_is_named_with_the_command_that_mends_it(
-    compared: Path, tmp_path: Path, file: str, command: str, mend: str, damage: str
-) -> None:
-    root = tmp_path / "own"
-    shutil.copytree(compared, root)
+def test_a_damaged_file_is_named_with_the_command_that_fixes_it(root: Path, file: str, command: str, fix: str) -> None:
     path = root / file
     before = path.read_bytes()
-    path.write_bytes(before[: len(before) // 2].rstrip(b"}]\n") if damage == "half" else b"")
-    if path.name == "history.csv" and damage == "half":
-        path.write_bytes(before + b'"')
-    said = fails(command, "tiny", cwd=root)
-    assert str(path) in said
-    assert said.endswith(f": run: {mend}")
-    done = study(*mend.split()[1:], cwd=root)
+    cut = before + b'"' if path.suffix == ".csv" else before[: len(before) // 2].rstrip(b"}]\n")
+    for content in (cut, b""):
+        path.write_bytes(content)
+        said = fails(command, "tiny", cwd=root)
+        assert str(path) in said
+        assert said.endswith(f": run: {fix}")
+    done = study(*fix.split()[1:], cwd=root)
     assert done.returncode == 0, done.stderr
     done = study(command, "tiny", cwd=root)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_damaged_cell_is_named_with_the_folder_to_delete(compared: Path, tmp_path: Path) -> None:
-    root = tmp_path / "own"
-    shutil.copytree(compared, root)
+def test_a_damaged_cell_is_named_with_the_folder_to_delete(root: Path) -> None:
     (cell,) = (path for path in (root / ".cells").iterdir() if path.is_dir())
     digest = (cell / "record.json").read_text()
     (cell / "record.json").write_text("[]")
@@ -73,9 +72,7 @@ def test_a_damaged_cell_is_named_with_the_folder_to_delete(compared: Path, tmp_p
     assert [line for line in again.splitlines() if key in line] == [line for line in digest.splitlines() if key in line]
 
 
-def test_a_damaged_checkpoint_is_named_with_the_folder_to_delete(compared: Path, tmp_path: Path) -> None:
-    root = tmp_path / "own"
-    shutil.copytree(compared, root)
+def test_a_damaged_checkpoint_is_named_with_the_folder_to_delete(root: Path) -> None:
     (cell,) = (path for path in (root / ".cells").iterdir() if path.is_dir())
     model = (cell / "model.pt").read_bytes()
     (cell / "record.json").unlink()

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import REPOSITORY, write_params
+from study.data.prepare import prepare
+from study.models import registry
+from study.project import Project
+from study.training.executor import run_cells
+from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 
 PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
 LINKED = [*PAGES, REPOSITORY / "README.md", REPOSITORY / "ablations" / "README.md"]
@@ -106,8 +110,9 @@ def test_the_loss_of_your_own_passes_the_checks(root: Path) -> None:
     assert result["total"] == pytest.approx(1.0)
 
 
-def test_the_losses_lift_into_other_training() -> None:
-    (code,) = (code for code in code_blocks("own_loss.md", "python") if "ColorizationAntiAverageLoss" in code)
+@pytest.mark.parametrize("page", ["own_loss.md", "../README.md"])
+def test_the_losses_lift_into_other_training(page: str) -> None:
+    (code,) = (code for code in code_blocks(page, "python") if "ColorizationAntiAverageLoss" in code)
     names: dict = {}
     exec(code, names)
     assert names["predicted_ab"].grad.isfinite().all()
@@ -131,3 +136,17 @@ def test_every_metric_and_verdict_is_in_the_glossary() -> None:
 
     text = (REPOSITORY / "docs" / "glossary.md").read_text()
     assert [word for word in (*METRICS, *VERDICTS, *CLAIM_VERDICTS) if f"`{word}`" not in text] == []
+
+
+def test_the_network_that_the_docs_show_trains_under_both_heads(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_TRUNKS", dict(registry._TRUNKS))
+    (python,) = code_blocks("networks.md", "python")
+    model = next(yaml.safe_load(block)["model"] for block in code_blocks("networks.md", "yaml") if "file:" in block)
+    (root / model["file"]).write_text(python)
+    pipeline = {"studies": ["tiny"], "arms": ["mse", "zhang"], "baseline": "mse"}
+    write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY | {"model": model}}})
+    project = Project.open(root)
+    prepare("tiny", project.study("tiny"), root)
+    cells = project.cells("tiny", project.arms("tiny", ("mse", "zhang")), [0])
+    assert [record["status"] for record in run_cells(cells, project.store, 1)] == ["finished"] * 2
+    assert len([line for line in python.splitlines() if line.strip() and not line.startswith(("import", "from"))]) <= 15

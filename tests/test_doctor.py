@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,11 @@ from study.config.arms import arm_names
 from study.doctor import check_arm
 from study.errors import StudyError
 from study.project import Project
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, TINY_STUDY, write_params
 from tests.test_cli import fails, study
 
 
+@pytest.mark.verify  # every loss has the same checks in tests/losses
 @pytest.mark.parametrize("name", arm_names(REPOSITORY))
 def test_every_arm_that_ships_passes(name: str, root: Path) -> None:
     if name == "anti_average_lpips":  # the same arm, but its trunk needs no weights from the network
@@ -99,15 +99,16 @@ def test_the_prior_of_prepared_data_is_used_when_there_is_one(root: Path) -> Non
         check_arm(Project.open(root), "sepia")
 
 
-def test_the_loss_that_the_docs_show_passes(root: Path) -> None:
-    text = (REPOSITORY / "docs" / "own_loss.md").read_text()
-    (python,) = (code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "@register" in code)
-    (arm,) = (code for code in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "file:" in code)
-    file = yaml.safe_load(arm)["loss"]["file"]
-    assert (root / file).parent.is_dir()
-    (root / file).write_text(python)
-    (root / "ablations" / "shown.yaml").write_text(arm)
-    assert [check for check in check_arm(Project.open(root), "shown") if not check.passed] == []
+def test_pictures_where_a_step_writes_are_found_in_every_study(root: Path) -> None:
+    (root / ".git").mkdir()
+    own = {"source": "folder", "size": 32, "val": 0.2, "test": 0.2}
+    places = {"tiny": "photos", "inside": "results/photos", "above": "."}
+    studies = {name: TINY_STUDY | {"data": own | {"path": path}} for name, path in places.items()}
+    write_params(root, {"pipeline": {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}, "studies": studies})
+    done = study("doctor", cwd=root)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if "FAIL" in line)
+    assert "data.path of inside" in line and "data.path of above" in line and "of tiny" not in line
 
 
 LEARNABLE = """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
 from study.errors import StudyError
@@ -20,8 +22,8 @@ from study.files import (
     atomic_write,
     atomic_write_json,
     atomic_write_text,
+    explain_full_disk,
     fresh_directory,
-    full_disk_named,
     sha256_array,
     sha256_file,
 )
@@ -60,16 +62,60 @@ def test_a_write_that_fails_halfway_keeps_the_old_content(tmp_path: Path) -> Non
 
 def test_fresh_directory_replaces_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with fresh_directory(target) as folder:
+    with fresh_directory(target, ["*"]) as folder:
         (folder / "first").touch()
-    with pytest.raises(RuntimeError), fresh_directory(target) as folder:
+    with pytest.raises(RuntimeError), fresh_directory(target, ["*"]) as folder:
         (folder / "second").touch()
         raise RuntimeError
     assert [path.name for path in target.iterdir()] == ["first"]
-    with fresh_directory(target) as folder:
+    with fresh_directory(target, ["*"]) as folder:
         (folder / "third").touch()
     assert [path.name for path in target.iterdir()] == ["third"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("path", "ours"),
+    [("seed-0/model.pt", True), ("seed-0/.DS_Store", True), ("empty/", True), ("notes.txt", False),
+     ("seed-0/notes.txt", False), ("seed-0/deep/model.pt", False), ("model.pt", False), ("seed-1 -> .", False)],
+)  # fmt: skip
+def test_a_folder_with_a_file_of_another_name_is_refused_and_kept(tmp_path: Path, path: str, ours: bool) -> None:
+    target = tmp_path / "out"
+    name, _, link = path.partition(" -> ")
+    (target / name).parent.mkdir(parents=True)
+    if link:
+        (target / name).symlink_to(link)
+    elif name.endswith("/"):
+        (target / name).mkdir()
+    else:
+        (target / name).write_text("mine")
+    if ours:
+        write(target, "new", ["seed-*/model.pt"])
+        assert contents(tmp_path) == {"out": ["new"]}
+        return
+    with pytest.raises(StudyError, match=re.escape(name)):
+        write(target, "new", ["seed-*/model.pt"])
+    assert (target / name).is_symlink() or (target / name).read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_what_is_no_folder_is_not_replaced_by_one(tmp_path: Path, what: str) -> None:
+    (tmp_path / "disk").mkdir()
+    target = tmp_path / "out"
+    target.symlink_to(tmp_path / "disk") if what == "link" else target.write_text("mine")
+    with pytest.raises(StudyError, match="out"):
+        write(target, "new")
+    assert target.is_symlink() if what == "link" else target.read_text() == "mine"
+
+
+def test_a_file_that_is_put_there_while_the_new_content_is_made_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    write(target, "first")
+    with pytest.raises(StudyError, match="notes"), fresh_directory(target, ["first"]) as folder:
+        (folder / "first").write_text("new")
+        (target / "notes").write_text("mine")
+    assert contents(tmp_path) == {"out": ["first", "notes"]}
 
 
 RENAME = os.replace
@@ -79,8 +125,8 @@ def contents(folder: Path) -> dict[str, list[str]]:
     return {path.name: sorted(inner.name for inner in path.iterdir()) for path in folder.iterdir()}
 
 
-def write(target: Path, name: str) -> None:
-    with fresh_directory(target) as folder:
+def write(target: Path, name: str, written: Sequence[str] = ("*",)) -> None:
+    with fresh_directory(target, written) as folder:
         (folder / name).touch()
 
 
@@ -122,13 +168,13 @@ def test_a_writer_that_is_killed_in_the_middle_loses_nothing_and_leaves_nothing_
         "replace = os.replace\n"
         "def rename(*paths):\n    replace(*paths)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
         "os.replace = rename\n"
-        "with fresh_directory(Path('out')) as folder:\n    (folder / 'second').touch()\n"
+        "with fresh_directory(Path('out'), ['*']) as folder:\n    (folder / 'second').touch()\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not target.exists()
     (tmp_path / ".out.other.12345678.new").mkdir()  # of a writer of out.other
-    with pytest.raises(RuntimeError), fresh_directory(target):
+    with pytest.raises(RuntimeError), fresh_directory(target, ["*"]):
         raise RuntimeError
     assert contents(tmp_path) == {"out": ["first"], ".out.other.12345678.new": []}
 
@@ -154,7 +200,7 @@ def test_of_two_writers_one_waits_for_the_other(tmp_path: Path, monkeypatch: pyt
 def test_a_full_disk_is_told_in_one_line_with_what_to_do() -> None:
     with (
         pytest.raises(StudyError, match=r"no space left on the disk.*free some space"),
-        full_disk_named(Path("x")),
+        explain_full_disk(Path("x")),
         open("/dev/full", "w") as file,
     ):
         file.write("x" * 100_000)
@@ -177,7 +223,6 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-@settings(deadline=None)
 @given(arrays.arrays(np.uint8, (2, 3)))
 def test_hash_depends_on_values_shape_and_type(array: np.ndarray) -> None:
     assert sha256_array(array) == sha256_array(array.copy())

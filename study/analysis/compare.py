@@ -26,6 +26,8 @@ from study.analysis.factorial import factorial_rows
 from study.analysis.gradients import gradient_rows
 from study.analysis.length_variants import read_variants
 from study.analysis.lengths import length_table
+from study.analysis.limit_tables import PooledScores, arm_rows, calibration_rows, curve_rows, limit_rows
+from study.analysis.limits import Law
 from study.analysis.metadata import casts_of_averages, region_colors, study_metadata
 from study.analysis.runs import Runs, read_runs, score_matrices
 from study.analysis.schemas import TABLES
@@ -84,6 +86,7 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
         "claims": claim_rows(claims, _sources(project, study, arms, runs, timed, matrices, weights)),
         "factorial": factorial_rows(matrices, arms, weights),
     }
+    rows |= _limits(project, study, runs, arms, weights)
     tables = {name: _frame(name, found, study) for name, found in rows.items()}
     tables |= {
         name: _frame(name, found, study) for name, found in _explained(project, study, arms, runs, tables).items()
@@ -99,6 +102,27 @@ def compare(project: Project, study: str) -> dict[str, pd.DataFrame]:
     metadata = study_metadata(project, study, arms, records, runs.lpips, timing, pictures)
     atomic_write_json(folder / "study.json", metadata)
     return tables
+
+
+def _limits(project: Project, study: str, runs: Runs, arms: list[Arm], weights: BootstrapWeights) -> dict[str, Any]:
+    """Rows of the tables of the limits, by name."""
+    baseline = project.params.pipeline.baseline
+    if not runs.base:
+        raise StudyError(
+            f"{baseline} of {study} was scored when it was no baseline: run study evaluate {study} {baseline}"
+        )
+    pooled = PooledScores.of(runs.pooled, [arm.name for arm in arms], baseline, runs.base)
+    prepared, law = project.prepared(study), None
+    if known := prepared.color_distribution:
+        law = Law.of(known, np.bincount(prepared.regions("test").ravel(), minlength=len(known.regions)))
+    inside = runs.scores[runs.scores["metric"] == "spread"].groupby(["arm", "seed"])["value"].mean().to_dict()
+    moved = {arm.name: arm.control.strength for arm in arms if arm.control and arm.control.by == "transport"}
+    return {
+        "limits": limit_rows(pooled, inside, law),
+        "limits_arms": arm_rows(pooled, baseline, law, weights),
+        "limit_curves": curve_rows(pooled, law, moved | ({baseline: 0.0} if moved else {})),
+        "calibration": calibration_rows(pooled),
+    }
 
 
 def _frame(name: str, rows: Any, study: str) -> pd.DataFrame:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
-from study.statistics import LEVEL
+from study.statistics import half_width
 
 LAST = 0.25
 """The last part of training over which the change is taken."""
@@ -65,10 +64,7 @@ def _ends(history: pd.DataFrame, metric: str) -> tuple[float, float] | None:
 
 
 def _t_interval(values: np.ndarray) -> tuple[float, float]:
-    n = len(values)
-    if n < 2:
-        return np.nan, np.nan
-    half = distributions.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    half = float(half_width(values[None])[0]) if len(values) > 1 else np.nan
     return float(values.mean() - half), float(values.mean() + half)
 
 

@@ -143,7 +143,8 @@ def rows_against_gain(metric: Metric, matrices: Matrices, arms: list[Arm], weigh
     It is the control that scales the colours of another arm to the truth's chroma by one number. Without it, or without
     tuned arms, there are no rows. Holm's family is the tuned arms.
     """
-    gain = next((arm.name for arm in arms if arm.control and arm.control.match == "truth"), None)
+    controls = [arm for arm in arms if arm.control and arm.control.by == "gain"]
+    gain = next((arm.name for arm in controls if arm.control.match == "truth"), None)
     tuned = [arm.name for arm in arms if arm.tuned]
     if gain not in matrices or not tuned:
         return []

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from study.analysis.pooled import PooledTruth, base_facts, best_gain, pooled_rows
 from study.analysis.predictions import kept_pictures, no_pictures, predict
 from study.analysis.runs import SCORES, scoring_digest
 from study.analysis.scoring import EVERYWHERE, TestSet, score_table
@@ -19,6 +20,7 @@ from study.config.arms import Arm
 from study.errors import StudyError
 from study.files import atomic_write, atomic_write_json, read_json
 from study.metrics import lpips_facts, lpips_model
+from study.models.features import Features
 from study.project import Project
 from study.training.machine import prepare_torch, resolve_device
 from study.training.networks import load_network
@@ -45,9 +47,10 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
         "signatures": [[record["seed"], record["signature"], record["status"]] for record in records],
         "decode": arm.decode.model_dump(),
         "evaluate": settings.evaluate.model_dump(),
+        "baseline": arm.name == project.params.pipeline.baseline,
     }
-    known = lpips_facts(settings.evaluate.lpips, settings.data.size, download=False)
-    kept = _kept(_files(results, arm), stamp, scoring_digest(project, study, known))
+    facts = lpips_facts(settings.evaluate.lpips, settings.data.size, download=False)
+    kept = _kept(_files(results, arm), stamp, scoring_digest(project, study, facts))
     if kept is not None:
         return Evaluated(kept, fresh=False)
 
@@ -56,14 +59,21 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
     lpips, stamp["lpips"] = lpips_model(settings.evaluate.lpips, device, settings.data.size)
     stamp["scoring"] = scoring_digest(project, study, stamp["lpips"])
     test = load_test_set(project, study)
-    tables, pictures = [], None
+    truth = PooledTruth.of(test)
+    validation = load_test_set(project, study, "val") if stamp["baseline"] else None
+    tables, pictures, bases = [], None, {}
     for record in records:
         if record["status"] == "diverged":
             continue
         model = load_network(results / "runs" / arm.name / f"seed-{record['seed']}", project.root, str(device))
         ab = predict(model, test, arm.decode.temperature, device)
         columns = {"study": study, "arm": arm.name, "seed": record["seed"], "signature": record["signature"]}
-        tables.append(score_table(ab, test, lpips).assign(**columns))
+        parts = [score_table(ab, test, lpips), pooled_rows(ab, truth)]
+        if stamp["baseline"] and bool(ab.isfinite().all()):
+            base = ab * best_gain(predict(model, validation, arm.decode.temperature, device), validation.lab[:, 1:])
+            parts.append(pooled_rows(base, truth, base=True))
+            bases[str(record["seed"])] = base_facts(base, truth)
+        tables += [part.assign(**columns) for part in parts]
         if pictures is None:
             counts = (settings.evaluate.kept, settings.evaluate.pictures)
             pictures = kept_pictures(model, ab, test, arm.decode.temperature, device, *counts)
@@ -71,18 +81,20 @@ def evaluate(project: Project, study: str, arm: Arm) -> Evaluated:
     scores = pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     for name in ("study", "arm", "image", "region", "metric", "signature"):
         scores[name] = scores[name].astype("category")
-    scores.attrs = stamp
+    scores.attrs = stamp | ({"base": {"floor": truth.floor(), "seeds": bases}} if stamp["baseline"] else {})
     _write(_files(results, arm), scores, pictures or no_pictures(test))
     return Evaluated(scores, fresh=True)
 
 
-def load_test_set(project: Project, study: str) -> TestSet:
-    """The prepared test pictures of `study`, with its colour distribution where that is known."""
+def load_test_set(project: Project, study: str, split: str = "test") -> TestSet:
+    """The prepared test pictures of `study`, or those of `split`, with its colour distribution where that is known."""
     prepared = project.prepared(study)
-    names = prepared.manifest["splits"]["test"]["names"]
+    names = prepared.manifest["splits"][split]["names"]
     known = prepared.color_distribution
-    regions = prepared.regions("test") if known else None
-    return TestSet.of(prepared.images("test"), names, prepared.prior, known, regions)
+    regions = prepared.regions(split) if known else None
+    folder = project.features(study)
+    frozen = Features(folder).of(split) if folder else None
+    return TestSet.of(prepared.images(split), names, prepared.prior, known, regions, frozen)
 
 
 class _Files(NamedTuple):

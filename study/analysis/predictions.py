@@ -17,7 +17,10 @@ SHOWCASE_SIZE = 128
 @torch.no_grad()
 def predict(model: torch.nn.Module, test: TestSet, temperature: float, device: torch.device) -> Tensor:
     """Predicted ab (N,2,H,W) of all test pictures, on the CPU."""
-    parts = [model.predict(test.lab[part, :1].to(device), temperature).cpu() for part in test.batches()]
+    parts = []
+    for part in test.batches():
+        lightness, frozen = test.inputs(part, device)
+        parts.append(model.predict(lightness, temperature, frozen).cpu())
     return torch.cat(parts)
 
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from study.analysis.pooled import POOLED
 from study.config.arms import Arm
-from study.files import damage_told, read_json, sha256_array
+from study.files import explain_damage, read_json, sha256_array
 from study.metrics import METRICS
 from study.project import Project
 from study.training.cell import Cell
@@ -31,7 +32,8 @@ NOTHING_EVALUATED = {"measured": False, "reason": "nothing is evaluated"}
 class Runs:
     """What there is to compare: the state of every declared run; records, histories and scores of the sound ones.
 
-    records and histories are keyed by (arm, seed). lpips: how LPIPS was measured, or why it was not.
+    records and histories are keyed by (arm, seed). lpips: how LPIPS was measured, or why it was not. pooled: what the
+    limits are made of, in the columns of the scores. base: what was noted of the baseline's networks for them.
     """
 
     cells: pd.DataFrame
@@ -39,6 +41,8 @@ class Runs:
     histories: dict[tuple[str, int], pd.DataFrame]
     scores: pd.DataFrame
     lpips: dict[str, Any]
+    pooled: pd.DataFrame
+    base: dict[str, Any]
 
     def seeds(self, arm: str) -> list[int]:
         """Seeds of `arm` that finished and are scored."""
@@ -59,7 +63,7 @@ def scoring_digest(project: Project, study: str, lpips: Mapping[str, Any]) -> st
         "pictures": prepared.manifest["splits"]["test"]["sha256"],
         "training pictures": prepared.manifest["data_hash"],  # they give the prior
         "distribution": [sha256_array(x) for x in world],
-        "code": code_fingerprint(here / "scoring.py", here / "predictions.py", *metrics),
+        "code": code_fingerprint(*(here / f"{name}.py" for name in ("scoring", "predictions", "pooled")), *metrics),
         "metrics": [
             [card.name, card.function.__qualname__, card.takes, card.regions, card.ratio_of_sums]
             for card in METRICS.values()
@@ -91,7 +95,7 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
             if state.scores is not None:
                 kept.append(state.scores)
                 records[arm.name, cell.seed] = record
-                with damage_told(run / "history.csv", f"run: study train {study} {arm.name}"):
+                with explain_damage(run / "history.csv", f"run: study train {study} {arm.name}"):
                     histories[arm.name, cell.seed] = pd.read_csv(run / "history.csv")
             states.append(
                 {
@@ -107,8 +111,10 @@ def read_runs(project: Project, study: str, arms: list[Arm]) -> Runs:
                     "command": state.command,
                 }
             )
-    scores = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=SCORES)
-    return Runs(pd.DataFrame(states), records, histories, scores, lpips)
+    found = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=SCORES)
+    pooled = found["region"] == POOLED
+    base = {} if baseline is None else baseline.attrs.get("base", {})
+    return Runs(pd.DataFrame(states), records, histories, found[~pooled], lpips, found[pooled], base)
 
 
 class _State(NamedTuple):
@@ -151,7 +157,7 @@ def _read_record(path: Path, mend: str) -> dict[str, Any] | None:
 def _read_scores(path: Path, mend: str) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=[*SCORES, "signature"])
-    with damage_told(path, mend):
+    with explain_damage(path, mend):
         table = pd.read_parquet(path)
     # Plain objects: arms have different categories, and text columns take ten times as long to make.
     texts = [name for name in ("arm", "image", "region", "metric") if name in table]

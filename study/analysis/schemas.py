@@ -180,6 +180,51 @@ LENGTHS = _schema(
     _number("rank", "rank among the arms that all lengths have, 1 the best; empty without a better direction"),
 )  # fmt: skip
 
+LIMITS = _schema(
+    "limits", "Every network beside the least error at its own amount, and spread, of colour; all test pixels pooled",
+    STUDY, ARM, _whole("seed", "the seed; the exact law of a generated world has the same row for each"),
+    _number("error", "squared error per channel, Lab^2"), _number("chroma", "mean chroma, Lab units"),
+    _number("ab_distance", "2-Wasserstein distance of all predicted to all true colours, Lab units"),
+    _number("least_error_at_chroma", "least squared error per channel at this mean chroma"),
+    _number("least_error_at_distance", "least squared error per channel at this distance"),
+    _number("excess_at_chroma", "sqrt(error / least_error_at_chroma) - 1"),
+    _number("excess_at_distance", "sqrt(error / least_error_at_distance) - 1"),
+    _number("ab_distance_blocks", "the distance of colours averaged over blocks of 4x4 pixels"),
+    _number("floor", "the distance of the truth to itself: one half of the test pictures to the other"),
+    _number("region_spread", "root mean squared spread of the predicted colours of a kind of region in one picture"),
+)  # fmt: skip
+
+LIMITS_ARMS = _schema(
+    "limits_arms", "Every arm's distance to the limits, its differences to the baseline and to a gain, and the prices",
+    STUDY, ARM,
+    _text("measure", "a column of limits.csv; error_against_gain: sqrt(error / that of the rescaled baseline, scaled "
+          "to the same chroma) - 1; distance_against_gain: ab_distance minus the least that scaling reaches at no more "
+          "error, Lab units; price_of_chroma, price_of_distance: excess error that the truth's chroma, and its "
+          "distribution of colours, cost at least"),
+    _text("against", "what is subtracted: the baseline, or the gain; empty: nothing"),
+    _number("mean", "mean over seeds"), LOW, HIGH, _number("seeds", "number of seeds; empty: exact"),
+    _number("p_t", "p of the two-level interval"),
+    _number("p_t_holm", "the same, corrected by Holm over the arms of this measure; the verdict uses it"),
+    _text("verdict", "what the difference means; empty without one", (*VERDICTS, "")),
+    _text("verdict_half_margin", HALF, (*VERDICTS, "")), _text("verdict_double_margin", DOUBLE, (*VERDICTS, "")),
+)  # fmt: skip
+
+LIMIT_CURVES = _schema(
+    "limit_curves", "The limits, and what a gain, a lift or a transport make of the baseline; means over seeds",
+    STUDY, _text("curve", "which curve; _exact: from the known law of a generated world"),
+    _number("parameter", "gain, lift in Lab units, strength of the transport, share of the way, or chroma"),
+    _number("chroma", "mean chroma; empty where the limit does not say"),
+    _number("ab_distance", "distance of the colours; empty where the limit does not say"),
+    _number("error", "squared error per channel"),
+)  # fmt: skip
+
+CALIBRATION = _schema(
+    "calibration", "How much every network knows",
+    STUDY, ARM, _whole("seed", "the seed"),
+    _number("share_removed", "share of gray's pooled squared error that is removed"),
+    _number("gain", "the gain on all colours that minimises the test error, 1 is calibrated; empty for gray"),
+)  # fmt: skip
+
 METRICS = _schema(
     "metrics", "What every metric declares about itself",
     METRIC, _text("unit", "unit, 1 for pure numbers"), _number("low", "smallest possible value"),
@@ -194,7 +239,7 @@ METRICS = _schema(
 TABLES = {
     schema.name: schema
     for schema in (ARMS, PAIRED, SEED_MEANS, REGIONS, CURVES, CELLS, COST, CLAIMS, THEORY, GRADIENTS, FACTORIAL,
-                   CONVERGENCE, LENGTHS, METRICS)
+                   CONVERGENCE, LENGTHS, LIMITS, LIMITS_ARMS, LIMIT_CURVES, CALIBRATION, METRICS)
 }  # fmt: skip
 """File name without .csv -> schema. All of them must be there; the explaining ones may have no rows."""
 

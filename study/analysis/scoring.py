@@ -17,6 +17,7 @@ from study.color.tensors import images_to_tensor
 from study.data.color_distribution import ColorDistribution
 from study.metrics import METRICS, mean_chroma, picture_inputs, scores
 from study.metrics.base import pixel_mean
+from study.models.features import features_tensor
 from study.statistics import chroma_ratio_influence
 
 BATCH = 100
@@ -28,8 +29,19 @@ DESCRIPTIONS: dict[str, Callable[[dict[str, Any], Tensor], Tensor]] = {
     "true_chroma": lambda inputs, mask: mean_chroma(inputs["target_ab"], mask),
     "a_mean": lambda inputs, mask: pixel_mean(inputs["ab"][:, 0], mask),
     "b_mean": lambda inputs, mask: pixel_mean(inputs["ab"][:, 1], mask),
+    "spread": lambda inputs, mask: _spread(inputs["ab"], mask),
 }
-"""What tells how a kind of region looks, beside the metrics that are measured on it. Lab units."""
+"""What tells how a kind of region looks, beside the metrics that are measured on it. Lab units.
+
+spread: root mean squared distance of the predicted colours to their mean, over a kind's pixels in one picture. The
+truth of one region has a single colour. So a large spread is confetti.
+"""
+
+
+def _spread(ab: Tensor, mask: Tensor) -> Tensor:
+    a, b = (pixel_mean(ab[:, channel].double().square(), mask) for channel in (0, 1))
+    mean_a, mean_b = (pixel_mean(ab[:, channel].double(), mask) for channel in (0, 1))
+    return (a + b - mean_a.square() - mean_b.square()).clamp(min=0).sqrt()
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class TestSet:
     prior: Tensor  # (313,)
     distribution: ColorDistribution | None
     kinds: Tensor | None  # (N,H,W) int64
+    frozen: np.ndarray | None = None  # float16 (N,...), of a network with a frozen part
 
     @classmethod
     def of(
@@ -50,11 +63,12 @@ class TestSet:
         prior: np.ndarray,
         distribution: ColorDistribution | None = None,
         kinds: np.ndarray | None = None,
+        frozen: np.ndarray | None = None,
     ) -> TestSet:
-        """From arrays as `study prepare` writes them: images uint8 (N,H,W,3), kinds (N,H,W)."""
+        """From arrays as `study prepare` writes them: images uint8 (N,H,W,3), kinds (N,H,W), frozen features."""
         lab = rgb_to_lab(images_to_tensor(images))
         indices = None if kinds is None else torch.from_numpy(kinds.astype(np.int64))
-        return cls(lab, names, torch.from_numpy(prior), distribution, indices)
+        return cls(lab, names, torch.from_numpy(prior), distribution, indices, frozen)
 
     @cached_property
     def true_chroma(self) -> Tensor:
@@ -72,6 +86,11 @@ class TestSet:
             "probabilities": torch.from_numpy(self.distribution.probabilities),
             "reachable_mse": self.distribution.reachable_mse(self.kinds.numpy()),
         }
+
+    def inputs(self, part: slice, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Lightness (P,1,H,W) of some pictures, and what the network's frozen part makes of them, on `device`."""
+        frozen = None if self.frozen is None else features_tensor(self.frozen[part], device)
+        return self.lab[part, :1].to(device), frozen
 
     def batches(self, size: int = BATCH) -> Iterator[slice]:
         """Slices that cover all pictures."""

@@ -18,12 +18,9 @@ follows from the probabilities that it learns for the bins (`classification_ab`)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize, minimize_scalar
 
 from study.color.bins import AB_BINS, annealed_mean, class_weights, soft_encode
 from study.losses.anti_average import UNITS
@@ -62,79 +59,6 @@ def optimal_ab(
     direction = mean if length > 1e-9 * max(1.0, chroma.max()) else colors[np.argmax(probabilities)]
     norm = float(np.hypot(*direction))
     return radius * direction / norm if norm else np.zeros(2)
-
-
-def expected_loss(
-    ab: ArrayLike,
-    colors: ArrayLike,
-    probabilities: ArrayLike,
-    lab: float = 1.0,
-    saturation: float = 0.0,
-    confidence: float = 0.0,
-) -> float:
-    """The expected per-pixel loss of predicting `ab` (2,); the other arguments as in `optimal_ab`."""
-    colors, probabilities = _checked(colors, probabilities)
-    ab = np.asarray(ab, float)
-    shortfall = np.hypot(*colors.T) - np.hypot(*ab)
-    squared = np.square(colors - ab).sum(axis=1) / 2
-    losses = lab * squared + saturation * shortfall**2 + confidence * np.maximum(shortfall, 0)
-    return float(probabilities @ losses)
-
-
-def numerical_optimum(
-    colors: ArrayLike, probabilities: ArrayLike, lab: float = 1.0, saturation: float = 0.0, confidence: float = 0.0
-) -> np.ndarray:
-    """`optimal_ab` found by search instead of algebra, to 1e-6 Lab units.
-
-    Nelder-Mead from every colour, the mean and around it, then chroma and hue in turn by Brent's method.
-    """
-    colors, probabilities = _checked(colors, probabilities)
-    weights = (lab, saturation, confidence)
-    mean = probabilities @ colors
-    starts = [*colors, mean, *(mean + offset for offset in ([5, 0], [-5, 0], [0, 5], [0, -5]))]
-    options = {"xatol": 1e-5, "fatol": 1e-9, "maxiter": 1000}
-    found = [
-        minimize(expected_loss, start, (colors, probabilities, *weights), method="Nelder-Mead", options=options)
-        for start in starts
-    ]
-    start = min(found, key=lambda result: result.fun).x
-    chroma, hue = float(np.hypot(*start)), float(np.arctan2(start[1], start[0]))
-    for _ in range(3):
-        polar = (chroma, hue, colors, probabilities, *weights)
-        chroma += _brent(lambda step, here=polar: _loss_change(step, 0.0, *here), -min(chroma, 1.0), 1.0)
-        polar = (chroma, *polar[1:])
-        hue += _brent(lambda turn, here=polar: _loss_change(0.0, turn, *here), -0.5, 0.5)
-    return chroma * np.array([np.cos(hue), np.sin(hue)])
-
-
-def _brent(function: Callable[[float], float], low: float, high: float) -> float:
-    return float(minimize_scalar(function, bounds=(low, high), method="bounded", options={"xatol": 1e-11}).x)
-
-
-def _loss_change(
-    step: float,
-    turn: float,
-    chroma: float,
-    hue: float,
-    colors: np.ndarray,
-    probabilities: np.ndarray,
-    lab: float,
-    saturation: float,
-    confidence: float,
-) -> float:
-    """By how much the expected loss changes from (chroma, hue) to (chroma + step, hue + turn).
-
-    Near a minimum two losses agree in all but their last digits, so subtracting them leaves no digits. Written as
-    products of differences, the change keeps them all.
-    """
-    mean, chromas = probabilities @ colors, np.hypot(*colors.T)
-    along = np.array([np.cos(hue + turn), np.sin(hue + turn)])
-    across = np.array([-np.sin(hue + turn / 2), np.cos(hue + turn / 2)])
-    moved = step * along + 2 * chroma * np.sin(turn / 2) * across
-    longer = step * (2 * chroma + step)
-    shortfall = np.maximum(chromas - chroma - step, 0) - np.maximum(chromas - chroma, 0)
-    change = lab * (longer / 2 - mean @ moved) + saturation * (longer - 2 * step * probabilities @ chromas)
-    return float(change + confidence * probabilities @ shortfall)
 
 
 def huber_range(colors: ArrayLike, probabilities: ArrayLike, delta: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

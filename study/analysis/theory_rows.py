@@ -109,6 +109,8 @@ def predicted_optimum(
     prior: (313,) frequencies of the colour bins. gain: of a control arm, None where it is not known.
     """
     if arm.control is not None:
+        if arm.control.by != "gain":
+            return Optimum(None, None, f"a {arm.control.by} of the colours of {arm.control.of}")
         gain = 0.0 if arm.control.match == "gray" else gain
         if gain is None:
             return Optimum(None, None, "its gain is not known")
@@ -146,7 +148,7 @@ def _joined(*notes: str) -> str:
 def _vivid(arm: Arm) -> bool:
     """Whether the loss paints the mean's hue at more than the mean's chroma."""
     if arm.control is not None:
-        return arm.control.match != "gray"
+        return arm.control.match != "gray" and arm.control.by != "transport"
     return arm.loss.name in PIXEL_LOSSES and arm.loss.name != "mse"
 
 

@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from study.config.study import TrainSettings
 from study.config.yaml_files import NAME, Real, Strict, checked, read_yaml
 from study.errors import StudyError, did_you_mean
 
@@ -42,19 +43,40 @@ class DecodeSettings(Strict):
 
 
 class ArmTraining(Strict):
-    """What an arm may train with differently from its study: the peak learning rate."""
+    """What an arm may train with differently from its study.
+
+    learning_rate: the peak; learning_rate_times: a factor on the peak that it would train with otherwise.
+    """
 
     learning_rate: Annotated[Real, Field(gt=0, le=1)] | None = None
+    learning_rate_times: Annotated[Real, Field(gt=0, le=100)] | None = None
+
+    def applied(self, train: TrainSettings) -> TrainSettings:
+        """The settings of a study as this arm trains with them."""
+        rate = (self.learning_rate or train.learning_rate) * (self.learning_rate_times or 1.0)
+        return train.model_copy(update={"learning_rate": rate})
 
 
 class Control(Strict):
-    """An arm without training of its own: the networks of the arm `of`, their colours times one gain.
+    """An arm without training of its own: the networks of the arm `of`, their colours changed by one rule.
 
+    by: "gain" multiplies all colours by one number, "lift" adds the same number of Lab units to every chroma, and
+    "transport" moves colours along the optimal transport to the true ones, a share `strength` of the way.
     match: "gray" (gain 0), "truth", or an arm: the gain that gives the same mean chroma on the validation pictures.
     """
 
     of: str
     match: str
+    by: Literal["gain", "lift", "transport"] = "gain"
+    strength: Annotated[Real, Field(ge=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Control:
+        if self.by != "gain" and self.match != "truth":
+            raise ValueError(f"by {self.by!r} asks for match: truth, got {self.match!r}")
+        if self.by != "transport" and self.strength != 1:
+            raise ValueError(f"strength belongs to by: transport, not to {self.by!r}")
+        return self
 
 
 class Tuned(Strict):

@@ -14,12 +14,14 @@ class ModelSettings(Strict):
     """The network of a study, the same for all of its arms.
 
     name: a registered trunk; options: of its constructor; upsampling: of the predicted colours to the picture's
-    resolution; file: a Python file of your own in ablations/models/ that registers the trunk.
+    resolution; trunk_learning_rate: peak of pretrained weights, 0 keeps them as they are; file: a Python file of your
+    own in ablations/models/ that registers the trunk.
     """
 
     name: str = "unet"
     options: dict[str, Any] = Field(default={})
     upsampling: Literal["bilinear", "nearest"] = "bilinear"
+    trunk_learning_rate: Annotated[Real, Field(ge=0, le=1)] = 0.0
     file: str | None = None
 
     @field_validator("file")
@@ -35,7 +37,8 @@ class TrainSettings(Strict):
 
     images: training pictures shown in all; batch: pictures a step; learning_rate: peak of AdamW's schedule, a linear
     warm-up and half a cosine; warmup: share of the steps; flip: mirror pictures at random; validations: how often
-    validation scores are taken; keep: which weights, those after the last step or those with the least validation loss;
+    validation scores are taken; precision: of the network's forward pass; keep: which weights, those after the last
+    step or those with the least validation loss;
     log_every: steps between rows of history.csv; checkpoint_seconds: least time between checkpoints (does not change
     the numbers); device: "auto" takes a GPU when there is one.
     """
@@ -48,6 +51,7 @@ class TrainSettings(Strict):
     flip: bool = True
     validations: Whole = Field(default=12, ge=1, le=1000)
     keep: Literal["last", "best"] = "last"
+    precision: Literal["float32", "bfloat16"] = "float32"
     log_every: Whole = Field(default=16, ge=1, le=10_000)
     checkpoint_seconds: float = Field(default=5.0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"

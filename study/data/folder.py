@@ -84,10 +84,10 @@ def load(settings: FolderData, root: Path) -> Source:
         )
     for split, pictures in chosen.items():
         if not pictures:
-            mend = "lower data.val and data.test" if split == "train" else f"raise data.{split}"
+            fix_hint = "lower data.val and data.test" if split == "train" else f"raise data.{split}"
             raise StudyError(
                 f"data.path: no picture of {settings.path!r} fell into the {split} split ({used} usable): "
-                f"add pictures or {mend}"
+                f"add pictures or {fix_hint}"
             )
     return Source(
         version=VERSION,

@@ -15,11 +15,17 @@ from study.config.study import Study
 from study.data import LOADERS, Source, load_source
 from study.data.prior import training_prior
 from study.errors import StudyError
-from study.files import atomic_write_json, fresh_directory, read_json, sha256_array, sha256_file
+from study.files import (
+    atomic_write_json,
+    fresh_directory,
+    read_json,
+    refuse_foreign_files,
+    sha256_array,
+    sha256_file,
+)
 
 SPLITS = ("train", "val", "test")
 FILES = ("train.npy", "val.npy", "test.npy", "prior.npy", "world.npz", "manifest.json")
-FROM_VIEWERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave where a person has looked
 # What the other stages write, in the project folder.
 WRITTEN = ("results", "reports", ".cells", ".search", "mlruns")
 
@@ -33,12 +39,12 @@ def prepare(name: str, study: Study, root: Path, again: bool = False) -> dict[st
     """
     folder = root / "data" / name
     refuse_overlap(name, study, root)
-    _refuse_foreign_files(folder)
+    refuse_foreign_files(folder, FILES)
     if not again and up_to_date(name, study, root):
         return read_json(folder / "manifest.json", f"run: study prepare {name} --again")
     record = _record(study, root)  # before the source is read: what changes meanwhile is noticed the next time
     source = load_source(study.data, root)
-    with fresh_directory(folder) as fresh:
+    with fresh_directory(folder, FILES) as fresh:
         for split in SPLITS:
             np.save(fresh / f"{split}.npy", source.splits[split].images)
         prior = training_prior(source.splits["train"].images)
@@ -91,19 +97,6 @@ def _inside(inner: Path, outer: Path) -> bool:
     if outer in (inner, *inner.parents):
         return True
     return outer.exists() and any(at.exists() and os.path.samefile(at, outer) for at in (inner, *inner.parents))
-
-
-def _refuse_foreign_files(folder: Path) -> None:
-    # The folder is replaced as a whole, so nothing may be in it that `prepare` did not write.
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise StudyError(f"{folder} is a file, but prepared data belong there: move it away")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in (*FILES, *FROM_VIEWERS))
-    if foreign:
-        raise StudyError(
-            f"{folder} holds {foreign[0]!r}, which study prepare did not write and would delete: move it away"
-        )
 
 
 def _record_path(name: str, root: Path) -> Path:

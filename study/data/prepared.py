@@ -18,7 +18,7 @@ from study.config.study import Study
 from study.data import LOADERS
 from study.data.color_distribution import ColorDistribution
 from study.errors import StudyError
-from study.files import damage_told, read_json
+from study.files import explain_damage, read_json
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Prepared:
 
     def _load(self, name: str) -> Any:
         # An array, or arrays by name; StudyError when the file is damaged or missing.
-        path, mend = self.folder / name, f"run: study prepare {self.folder.name}"
+        path, fix_hint = self.folder / name, f"run: study prepare {self.folder.name}"
         try:
-            with damage_told(path, mend):
+            with explain_damage(path, fix_hint):
                 found = np.load(path)
                 return dict(found) if path.suffix == ".npz" else found
         except FileNotFoundError:
-            raise StudyError(f"{path} is missing: {mend}") from None
+            raise StudyError(f"{path} is missing: {fix_hint}") from None
 
 
 def load_prepared(name: str, study: Study, root: Path) -> Prepared:
@@ -66,13 +66,13 @@ def load_prepared(name: str, study: Study, root: Path) -> Prepared:
     Raises StudyError when they are missing, damaged, or were made with other settings or by an earlier loader.
     """
     folder = root / "data" / name
-    mend = f"run: study prepare {name}"
+    fix_hint = f"run: study prepare {name}"
     try:
-        manifest = read_json(folder / "manifest.json", mend)
+        manifest = read_json(folder / "manifest.json", fix_hint)
     except FileNotFoundError:
-        raise StudyError(f"the data of {name} is not prepared: {mend}") from None
+        raise StudyError(f"the data of {name} is not prepared: {fix_hint}") from None
     if manifest.get("settings") != study.data.model_dump():
-        raise StudyError(f"the data of {name} was prepared with other settings than params.yaml has now: {mend}")
+        raise StudyError(f"the data of {name} was prepared with other settings than params.yaml has now: {fix_hint}")
     if manifest.get("version") != LOADERS[study.data.source].VERSION:
-        raise StudyError(f"the data of {name} was prepared by an earlier version of {study.data.source}: {mend}")
+        raise StudyError(f"the data of {name} was prepared by an earlier version of {study.data.source}: {fix_hint}")
     return Prepared(folder, manifest)

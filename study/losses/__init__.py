@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from study.losses.anti_average import ColorizationAntiAverageLoss
 from study.losses.base import Loss, check_same_shape, common_precision
+from study.losses.batch_colors import (
+    BatchWassersteinLabLoss,
+    BatchWassersteinLoss,
+    ColorHistogramLoss,
+    EnergyDistanceLoss,
+    HueHistogramLoss,
+)
 from study.losses.circular import AntiAverageCircularLoss, CircularDiversityLoss
 from study.losses.classification import ClassificationLoss
 from study.losses.combined import AntiAverageLPIPSLoss
@@ -21,10 +28,15 @@ from study.losses.sliced_wasserstein import SlicedWassersteinLoss
 __all__ = [
     "AntiAverageCircularLoss",
     "AntiAverageLPIPSLoss",
+    "BatchWassersteinLabLoss",
+    "BatchWassersteinLoss",
     "CircularDiversityLoss",
     "ClassificationLoss",
+    "ColorHistogramLoss",
     "ColorizationAntiAverageLoss",
+    "EnergyDistanceLoss",
     "HuberLoss",
+    "HueHistogramLoss",
     "HueLoss",
     "Loss",
     "MSELoss",

@@ -16,6 +16,11 @@ from study.color.units import TargetWatch
 HEADS = ("ab", "bins")
 
 
+def is_own_head(head: object) -> bool:
+    """Whether `head` is a class that can serve as the last layer of a network."""
+    return isinstance(head, type) and issubclass(head, nn.Module) and hasattr(head, "decode")
+
+
 class Loss(nn.Module, ABC):
     """A weighted sum of named terms.
 
@@ -34,7 +39,9 @@ class Loss(nn.Module, ABC):
                 check_same_shape(prediction, target, channels=(2, 3))
                 return {"charbonnier": ((prediction - target).square() + self.eps**2).sqrt().mean()}
 
-    head: what the network predicts: "ab" (N,2,h,w) in raw Lab units, or "bins" (N,313,h,w) logits.
+    head: what the network predicts: "ab" (N,2,h,w) in raw Lab units, or "bins" (N,313,h,w) logits; or a class of your
+        own, a `torch.nn.Module` whose constructor takes the number of channels, with a method `decode` as in
+        `study.models.heads`.
     terms: every term and its default weight.
     needs_prior: if True, the constructor gets `prior`, the training set's frequencies of the 313 bins.
     needs_lightness: if True, the loss gets Lab pictures (N,3,H,W) at full resolution, with upsampled predictions,
@@ -46,7 +53,7 @@ class Loss(nn.Module, ABC):
     of others keeps them as submodules and merges the dicts of their `compute`.
     """
 
-    head: ClassVar[str] = "ab"
+    head: ClassVar[str | type[nn.Module]] = "ab"
     terms: ClassVar[Mapping[str, float]]
     needs_prior: ClassVar[bool] = False
     needs_lightness: ClassVar[bool] = False

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from study.errors import StudyError, did_you_mean
-from study.losses.base import HEADS, Loss
+from study.losses.base import HEADS, Loss, is_own_head
 from study.plugins import load_plugin, one_line
 
 L = TypeVar("L", bound=type[Loss])
@@ -46,8 +46,8 @@ def register(name: str) -> Callable[[L], L]:
             )
         if not (inspect.isclass(cls) and issubclass(cls, Loss)):
             raise StudyError(f"the loss {name!r} must be a class derived from study.losses.Loss")
-        if cls.head not in HEADS:
-            raise StudyError(f"the loss {name!r} has head = {cls.head!r}; it must be one of {', '.join(HEADS)}")
+        if not (cls.head in HEADS or is_own_head(cls.head)):
+            raise StudyError(f"the loss {name!r} has head = {cls.head!r}; it must be {' or '.join(HEADS)}, or a class")
         if not getattr(cls, "terms", None):
             raise StudyError(f'the loss {name!r} must declare its terms and their weights: terms = {{"{name}": 1.0}}')
         _LOSSES[name] = cls
@@ -61,8 +61,8 @@ def loss_names() -> list[str]:
     return sorted(_LOSSES)
 
 
-def head_of(spec: LossSpec, root: Path) -> str:
-    """The head that a loss needs, "ab" or "bins". Raises StudyError like `build_loss`."""
+def head_of(spec: LossSpec, root: Path) -> str | type[nn.Module]:
+    """The head that a loss needs: "ab", "bins" or a class of its own. Raises StudyError like `build_loss`."""
     return _find(spec, root).head
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from study.metrics.ab_distance import ab_distance
 from study.metrics.averaging import averaging_index, excess_error, mode_commitment, reachable_error, regret
 from study.metrics.card import Metric, metric
 from study.metrics.cast import purple_cast, sepia_cast
@@ -25,6 +26,7 @@ from study.metrics.vividness import (
 __all__ = [
     "METRICS",
     "Metric",
+    "ab_distance",
     "ab_rmse",
     "auc",
     "averaging_index",

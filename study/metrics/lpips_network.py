@@ -2,97 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
-from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
-from urllib.request import urlopen
 
 import torch
 from torch import nn
 
 from study.errors import StudyError
-from study.files import atomic_write_bytes
+from study.pretrained import PUBLISHED, Published, Weights, find_published
 
 VERSION = "0.1"
 WEIGHTS_VARIABLE = "STUDY_LPIPS_WEIGHTS"
-FOLDER_VARIABLE = "STUDY_DATA_DIR"
 UNTRAINED = "untrained"
-DOWNLOADS = "https://download.pytorch.org/models"
-TIMEOUT_SECONDS = 5.0
-HUB_CACHE = "torch's hub cache (~/.cache/torch/hub/checkpoints where TORCH_HOME is not set)"
 
 
 class Trunk(NamedTuple):
-    """The network under LPIPS.
+    """The network under LPIPS: its published weights, and height and width of the smallest picture that it takes."""
 
-    file: torchvision's file of its ImageNet weights. smallest: height and width of the smallest picture that it takes.
-    features: a file of the convolutional part alone, with torchvision's keys (features.N.weight, features.N.bias).
-    """
-
-    file: str
+    published: Published
     smallest: int
-    features: str = ""
-
-    @property
-    def url(self) -> str:
-        return f"{DOWNLOADS}/{self.file}"
-
-    @property
-    def cached(self) -> Path:
-        return Path(torch.hub.get_dir(), "checkpoints", self.file)
 
 
 TRUNKS = {
-    "alex": Trunk("alexnet-owt-7be5be79.pth", 31, "alexnet_features.pth"),
-    "vgg": Trunk("vgg16-397923af.pth", 16, "vgg16_features.pth"),
-    "squeeze": Trunk("squeezenet1_1-b8a52dc0.pth", 17),
+    "alex": Trunk(PUBLISHED["alexnet"], 31),
+    "vgg": Trunk(PUBLISHED["vgg16"], 16),
+    "squeeze": Trunk(PUBLISHED["squeezenet"], 17),
 }
-
-
-class Weights(NamedTuple):
-    """A file of a trunk's weights, and what messages call it.
-
-    Messages end up in reports that others read. They name a path only where it was given as an argument, not where
-    a variable or the cache of one machine points.
-    """
-
-    file: Path
-    called: str
 
 
 def find_weights(net: str, named: str | Path | None = None, download: bool = True) -> Weights:
     """The file of a trunk's ImageNet weights.
 
-    net: "alex", "vgg" or "squeeze". Looks, in this order, at the path `named`, the file of STUDY_LPIPS_WEIGHTS, the
-    folder of STUDY_DATA_DIR (alexnet_features.pth, vgg16_features.pth, or the file as torchvision names it) and torch's
-    hub cache. What is nowhere is downloaded into the cache and checked against the hash in its name. A server that is
-    silent for 5 seconds is given up.
+    net: "alex", "vgg" or "squeeze". Looks at the path `named`, then at the file of STUDY_LPIPS_WEIGHTS, then where
+    `study.pretrained.find_published` looks.
     Raises StudyError when net is unknown, lpips or torchvision is not installed, a file that was named is missing, or
-    the weights cannot be had. With download=False nothing is fetched.
+    the weights cannot be had.
     """
     _check_usable(net)
-    trunk = TRUNKS[net]
+    published = TRUNKS[net].published
     if named is not None:
         if not Path(named).is_file():
-            raise StudyError(f"there is no file {named}; give the path of {trunk.file}")
+            raise StudyError(f"there is no file {named}; give the path of {published.file}")
         return Weights(Path(named), str(named))
     if variable := os.environ.get(WEIGHTS_VARIABLE):
         if not Path(variable).is_file():
-            raise StudyError(f"{WEIGHTS_VARIABLE} names no file: set it to the path of {trunk.file}")
+            raise StudyError(f"{WEIGHTS_VARIABLE} names no file: set it to the path of {published.file}")
         return Weights(Path(variable), f"the file of {WEIGHTS_VARIABLE}")
-    if folder := os.environ.get(FOLDER_VARIABLE):
-        for name in filter(None, (trunk.features, trunk.file)):
-            if (file := Path(folder).expanduser() / name).is_file():
-                return Weights(file, f"{name} in the folder of {FOLDER_VARIABLE}")
-    if not trunk.cached.is_file():
-        if not download:
-            raise StudyError(f"{trunk.file} is not in {HUB_CACHE}")
-        _download(trunk)
-    return Weights(trunk.cached, f"{trunk.file} in {HUB_CACHE}")
+    return find_published(published, download)
 
 
 def build_lpips(net: str, weights: Weights | None) -> nn.Module:
@@ -113,6 +72,7 @@ def build_lpips(net: str, weights: Weights | None) -> nn.Module:
         torch.manual_seed(0)
         module = lpips.LPIPS(net=net, version=VERSION, pnet_rand=True, verbose=False)
     if weights is not None:
+        published = TRUNKS[net].published
         try:
             trunk = torch.load(weights.file, map_location="cpu", weights_only=True)
             # "slice2.3.weight" here is "features.3.weight" in torchvision
@@ -120,7 +80,7 @@ def build_lpips(net: str, weights: Weights | None) -> nn.Module:
             module.net.load_state_dict({name: trunk[other] for name, other in names.items()})
         except Exception as error:  # reading a foreign file as a pickle can raise anything
             raise StudyError(
-                f"{weights.called} cannot be read as torchvision's {TRUNKS[net].file}: replace it by {TRUNKS[net].url}"
+                f"{weights.called} cannot be read as torchvision's {published.file}: replace it by {published.url}"
             ) from error
     return module.eval().requires_grad_(False)
 
@@ -149,25 +109,3 @@ def _check_usable(net: str) -> None:
     for package in ("lpips", "torchvision"):
         if find_spec(package) is None:
             raise StudyError(f"LPIPS needs the package {package}: pip install {package}")
-
-
-def _download(trunk: Trunk) -> None:
-    """Fetch a trunk's weights into torch's hub cache; a file that is not what its name promises is not kept."""
-    wanted = trunk.file.removesuffix(".pth").rsplit("-", 1)[1]
-    try:
-        with urlopen(trunk.url, timeout=TIMEOUT_SECONDS) as response:
-            content = response.read()
-    except (OSError, HTTPException) as error:
-        raise StudyError(
-            f"its weights could not be fetched: put {trunk.file} into {HUB_CACHE} or into the folder of "
-            f"{FOLDER_VARIABLE}, or set {WEIGHTS_VARIABLE} to its path"
-        ) from error
-    if not hashlib.sha256(content).hexdigest().startswith(wanted):
-        raise StudyError(f"{trunk.url} sent something other than {trunk.file}: put that into {HUB_CACHE} by hand")
-    try:
-        atomic_write_bytes(trunk.cached, content)
-    except (OSError, StudyError) as error:
-        raise StudyError(
-            f"{trunk.file} was fetched but cannot be written to {HUB_CACHE}: make that folder writable, or set "
-            f"{WEIGHTS_VARIABLE} to the file's path"
-        ) from error

@@ -1,17 +1,15 @@
-"""A colorizer: a trunk that turns lightness into features, and one of two heads that turn features into colour."""
+"""A colorizer: a trunk that turns lightness into features, and a head that turns features into colour."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from study.color.bins import AB_BINS, annealed_mean
-
-# The regression head's outputs are multiplied by this many Lab units. So weights of order one give colours of ordinary
-# chroma, and both heads start at the same scale.
-AB_SCALE = 50.0
+from study.models.heads import Head
 
 
 class Trunk(nn.Module, ABC):
@@ -19,46 +17,78 @@ class Trunk(nn.Module, ABC):
 
     channels: of the features. stride: pixels of the picture per feature pixel, in each direction. multiple: height and
     width of a picture must be multiples of it.
+
+    A pretrained trunk may have a part that no training changes. Then `freezes` is true, `frozen` runs that part, and
+    `forward` takes its result. `study prepare` computes it once per picture.
     """
 
     channels: int
     stride: int
     multiple: int
+    freezes: bool = False
+
+    @classmethod
+    def weights_sha256(cls, options: dict[str, Any]) -> str | None:
+        """SHA-256 of the pretrained weights that a trunk with these options starts from; None where it has none."""
+        return None
+
+    def fit(self, lightness: Iterable[Tensor]) -> None:
+        """Fit what depends on the training pictures but not on the loss, such as a whitening, to batches of lightness
+        (N,1,H,W) scaled to -1..1. Kept in buffers."""
+
+    def frozen(self, lightness: Tensor) -> Tensor:
+        """What no training changes, of lightness (N,1,H,W) scaled to -1..1; the lightness itself by default."""
+        return lightness
+
+    def unfreeze(self) -> list[nn.Parameter]:
+        """Make the pretrained weights trainable and return them; none by default."""
+        return []
 
     @abstractmethod
-    def forward(self, lightness: Tensor) -> Tensor:
-        """Features (N,channels,H/stride,W/stride) of lightness (N,1,H,W) scaled to -1..1."""
+    def forward(self, frozen: Tensor) -> Tensor:
+        """Features (N,channels,H/stride,W/stride) of what `frozen` returns: lightness (N,1,H,W) scaled to -1..1."""
 
 
 class Colorizer(nn.Module):
     """Lightness in, colour at the trunk's resolution out.
 
-    head="ab": (N,2,h,w) in raw Lab units; head="bins": (N,313,h,w) logits over `study.color.bins.AB_BINS`.
-    upsampling: "bilinear" or "nearest", how predicted colours come back to the picture's resolution.
+    upsampling: "bilinear" or "nearest", how predicted colours come back to the picture's resolution. recolor: what a
+    control makes of predicted colours at the picture's resolution, from lightness (N,1,H,W) and ab (N,2,H,W). tuned:
+    pretrained weights that are trained on.
     """
 
-    def __init__(self, trunk: Trunk, head: str, upsampling: str = "bilinear") -> None:
+    def __init__(self, trunk: Trunk, head: Head, upsampling: str = "bilinear") -> None:
         super().__init__()
-        self.head_kind, self.upsampling = head, upsampling
+        self.upsampling = upsampling
         self.stride, self.multiple = trunk.stride, trunk.multiple
-        self.trunk = trunk
-        self.head = nn.Conv2d(trunk.channels, 2 if head == "ab" else len(AB_BINS), 1)
+        self.trunk, self.head = trunk, head
+        self.recolor: Callable[[Tensor, Tensor], Tensor] | None = None
+        self.tuned: list[nn.Parameter] = []
 
-    def forward(self, lightness: Tensor) -> Tensor:
-        """Raw output of the head for lightness (N,1,H,W) in 0..100. ValueError for a height or width that the trunk
-        cannot halve often enough."""
+    def frozen(self, lightness: Tensor) -> Tensor:
+        """What no training changes, of lightness (N,1,H,W) in 0..100.
+
+        ValueError for a height or width that the trunk cannot halve often enough.
+        """
         if lightness.shape[-1] % self.multiple or lightness.shape[-2] % self.multiple:
             raise ValueError(f"height and width must be multiples of {self.multiple}, got {tuple(lightness.shape)}")
-        output = self.head(self.trunk(lightness / 50 - 1))
-        return output * AB_SCALE if self.head_kind == "ab" else output
+        return self.trunk.frozen(lightness / 50 - 1)
+
+    def forward(self, lightness: Tensor, frozen: Tensor | None = None) -> Tensor:
+        """Raw output of the head for lightness (N,1,H,W) in 0..100.
+
+        frozen: what `frozen(lightness)` returns, where it is at hand. Raises like `frozen`.
+        """
+        return self.head(self.trunk(self.frozen(lightness) if frozen is None else frozen))
 
     def decode(self, output: Tensor, temperature: float = 0.38) -> Tensor:
-        """ab (N,2,h,w) from the head's raw output; `temperature` matters for the bins head only."""
-        return output if self.head_kind == "ab" else annealed_mean(output, temperature)
+        """ab (N,2,h,w) from the head's raw output; `temperature` matters for bins only."""
+        return self.head.decode(output, temperature)
 
-    def predict(self, lightness: Tensor, temperature: float = 0.38) -> Tensor:
+    def predict(self, lightness: Tensor, temperature: float = 0.38, frozen: Tensor | None = None) -> Tensor:
         """ab (N,2,H,W) at the picture's resolution."""
-        return self.upsample(self.decode(self(lightness), temperature))
+        ab = self.upsample(self.decode(self(lightness, frozen), temperature))
+        return ab if self.recolor is None else self.recolor(lightness, ab)
 
     def upsample(self, ab: Tensor) -> Tensor:
         """ab (N,2,h,w) brought to the picture's resolution."""

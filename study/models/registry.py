@@ -11,6 +11,7 @@ import torch
 
 from study.errors import StudyError, did_you_mean
 from study.models.colorizer import Colorizer, Trunk
+from study.models.heads import HEADS, Head
 from study.plugins import load_plugin
 
 T = TypeVar("T", bound=type[Trunk])
@@ -19,11 +20,15 @@ _TRUNKS: dict[str, type[Trunk]] = {}
 
 
 class ModelSpec(Protocol):
-    """What names a network: a registered trunk, options of its constructor, upsampling of its colours, own file."""
+    """What names a network: a registered trunk, options of its constructor, upsampling of its colours, own file.
+
+    trunk_learning_rate: of pretrained weights; 0 keeps them as they are.
+    """
 
     name: str
     options: dict[str, Any]
     upsampling: str
+    trunk_learning_rate: float
     file: str | None
 
 
@@ -54,12 +59,19 @@ def model_source(spec: ModelSpec, root: Path) -> Path:
     return Path(inspect.getfile(_find(spec, root)))
 
 
-def build_model(spec: ModelSpec, head: str, seed: int, root: Path = Path()) -> Colorizer:
+def pretrained_sha256(spec: ModelSpec, root: Path) -> str | None:
+    """SHA-256 of the pretrained weights that a network starts from; None where it has none. Raises like `build_model`,
+    also for weights that cannot be found."""
+    return _find(spec, root).weights_sha256(spec.options)
+
+
+def build_model(spec: ModelSpec, head: str | type[Head], seed: int, root: Path = Path()) -> Colorizer:
     """A freshly initialised network; the trunk's weights depend on `seed` alone, not on the head.
 
     So all arms of one seed start from the same trunk, and all arms with the same head from the same network.
-    head: "ab" or "bins". root: the project's folder, to which spec.file is relative. Raises StudyError, one line, for
-    an unknown name or option, for a value that the trunk refuses, and for a file that cannot be loaded.
+    head: "ab", "bins" or a class (`study.models.heads`). root: the project's folder, to which spec.file is relative.
+    Raises StudyError, one line, for an unknown name or option, for a value that the trunk refuses, for pretrained
+    weights that cannot be found, and for a file that cannot be loaded.
     """
     cls = _find(spec, root)
     known = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
@@ -73,7 +85,12 @@ def build_model(spec: ModelSpec, head: str, seed: int, root: Path = Path()) -> C
         except (TypeError, ValueError) as error:
             raise StudyError(f"model {spec.name!r}: {' '.join(str(error).split())}") from error
         # The trunk has drawn first, so the head's size cannot disturb it.
-        return Colorizer(trunk, head, spec.upsampling)
+        model = Colorizer(trunk, (HEADS[head] if isinstance(head, str) else head)(trunk.channels), spec.upsampling)
+    if spec.trunk_learning_rate:
+        model.tuned = trunk.unfreeze()
+        if not model.tuned:
+            raise StudyError(f"model {spec.name!r} has no pretrained weights: leave out trunk_learning_rate")
+    return model
 
 
 def _find(spec: ModelSpec, root: Path) -> type[Trunk]:

@@ -77,7 +77,7 @@ def read_predictions(
     path = results / "predictions" / f"{arm}.npz"
     if not path.is_file():
         return None, None
-    with files.damage_told(path, f"run: study evaluate {results.name} {arm}"), np.load(path) as archive:
+    with files.explain_damage(path, f"run: study evaluate {results.name} {arm}"), np.load(path) as archive:
         return _pictures(archive, prefix, known), _color_use(archive)
 
 

@@ -29,27 +29,26 @@ def advice(search: Search, content: dict[str, Any]) -> dict[str, Any]:
     settings (in words), chroma_ratio, chroma_interval, price (share by which ab_rmse exceeds the baseline's),
     hue_diversity, and diversity (the gap of it).
     """
-    families = content["families"]
-    points = {(name, choice): point for name, family in families.items() for choice, point in family["choices"].items()}
-    recommended = [key for key in points if key[1] == "recommended"]
+    points = [
+        _values(search, name, choice, point, content)
+        for name, family in content["families"].items()
+        for choice, point in family["choices"].items()
+    ]
+    recommended = {one["family"]: one for one in points if one["choice"] == "recommended"}
     if not recommended:
         return {"sentence": "", "sentences": {}, "answer": {}}
-    values = {key: _values(search, key, point, content) for key, point in points.items()}
-    gaps = {key: abs(values[key]["chroma_ratio"] - 1) for key in recommended}
-    close = [key for key in recommended if gaps[key] <= max(CLOSE, min(gaps.values()))]
-    use = min(close, key=lambda key: values[key]["price"])
-    sentences = {key[0]: _sentences(search, values[key], families[key[0]], content) for key in recommended}
-    answer = {"use": values[use]}
-    sentence = f"On {search.study} use {sentences[use[0]]}"
-    hue = min(points, key=lambda key: values[key]["diversity"])
-    if values[hue]["diversity"] < WORTH_SAYING * values[use]["diversity"]:
-        answer["for_hue"] = other = values[hue]
+    gaps = {name: abs(one["chroma_ratio"] - 1) for name, one in recommended.items()}
+    close = [name for name in recommended if gaps[name] <= max(CLOSE, min(gaps.values()))]
+    use = min((recommended[name] for name in close), key=lambda one: one["price"])
+    sentences = {name: _sentences(search, one, content) for name, one in recommended.items()}
+    answer, sentence = {"use": use}, f"On {search.study} use {sentences[use['family']]}"
+    hue = min(points, key=lambda one: one["diversity"])
+    if hue["diversity"] < WORTH_SAYING * use["diversity"]:
+        answer["for_hue"] = hue
         sentence += (
-            f" If hue matters more, use {_name(other)}. Its pictures are off by {other['diversity']:.3f} in hue "
-            f"diversity instead of {values[use]['diversity']:.3f}. It restores {_chroma(other)} at {_price(other)}."
+            f" If hue matters more, use {hue['family']} with {hue['settings']}. Its pictures are off by "
+            f"{hue['diversity']:.3f} in hue diversity instead of {use['diversity']:.3f}. {_chroma_and_price(hue)}"
         )
-    else:
-        sentence += " No other finalist is clearly nearer to the truth's hue diversity."
     return {"sentence": sentence, "sentences": sentences, "answer": answer}
 
 
@@ -58,12 +57,12 @@ def count_of_seeds(count: int, kind: str = "") -> str:
     return f"{count} {kind}seed{'' if count == 1 else 's'}"
 
 
-def _values(search: Search, key: tuple[str, str], point: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+def _values(search: Search, family: str, choice: str, point: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
     score, plain = means(point["refit"]), means(content["baseline"]["refit"])
     return {
-        "family": key[0],
-        "choice": key[1],
-        "settings": search.open(key[0]).space.in_words(point),
+        "family": family,
+        "choice": choice,
+        "settings": search.open(family).space.in_words(point),
         "chroma_ratio": score["chroma_ratio"],
         "chroma_interval": [point["refit"]["chroma_ratio"][end] for end in ("low", "high")],
         "price": score["ab_rmse"] / plain["ab_rmse"] - 1,
@@ -72,27 +71,35 @@ def _values(search: Search, key: tuple[str, str], point: dict[str, Any], content
     }
 
 
-def _sentences(search: Search, values: dict[str, Any], family: dict[str, Any], content: dict[str, Any]) -> str:
-    plain, arm = means(content["baseline"]["refit"]), content["baseline"]["arm"]
-    low, high = (f"{100 * end:.0f}" for end in values["chroma_interval"])
+def _sentences(search: Search, use: dict[str, Any], content: dict[str, Any]) -> str:
+    low, high = (f"{100 * end:.0f}" for end in use["chroma_interval"])
     over = "the pictures alone" if search.settings.fresh_seeds == 1 else "seeds and pictures"
+    plain = means(content["baseline"]["refit"])
+    before, after = plain["hue_diversity"], use["hue_diversity"]
+    change = f"{'falls' if after < before else 'rises'} from {before:.2f} to"
     return (
-        f"{_name(values)}. It restores {_chroma(values)} (95 % interval over {over}: {low} to {high} %); {arm} "
-        f"restores {100 * plain['chroma_ratio']:.0f} %. It comes at {_price(values)}. Hue diversity "
-        f"{_change(plain['hue_diversity'], values['hue_diversity'])}; the truth has "
+        f"{use['family']} with {use['settings']}. {_chroma_and_price(use)} The chroma's 95 % interval over {over} is "
+        f"{low} to {high} %; {content['baseline']['arm']} restores {100 * plain['chroma_ratio']:.0f} %. Hue diversity "
+        f"{'stays at' if f'{before:.2f}' == f'{after:.2f}' else change} {after:.2f}; the truth has "
         f"{content['truth']['hue_diversity']:.2f}. These scores are from validation pictures and the "
-        f"{count_of_seeds(search.settings.fresh_seeds, 'fresh ')} that chose it.{_region(family)}"
+        f"{count_of_seeds(search.settings.fresh_seeds, 'fresh ')} that chose it."
+        f"{_region(content['families'][use['family']]['middle'])}"
     )
 
 
-def _region(family: dict[str, Any]) -> str:
+def _chroma_and_price(point: dict[str, Any]) -> str:
+    percent = 100 * point["price"]
+    price = f"{abs(percent):.0f} % {'more' if percent > 0 else 'less'}" if abs(percent) >= 0.5 else "the same"
+    return f"It restores {100 * point['chroma_ratio']:.0f} % of the chroma at {price} ab RMSE."
+
+
+def _region(middle: dict[str, Any]) -> str:
     """The region in words, or why there is none."""
-    middle = family["middle"]
     if middle["reason"] == "few candidates":
         return " There were too few candidates to tell a range."
     if middle["ranges"] is None:
         return ""
-    ranges = ", ".join(_ranges(middle["ranges"]))
+    ranges = ", ".join(_range(column[2:].replace("_", " "), found) for column, found in middle["ranges"].items())
     if middle["recommended"]:
         return f" As far as the search can tell, these ranges do as well: {ranges}."
     return (
@@ -101,36 +108,9 @@ def _region(family: dict[str, Any]) -> str:
     )
 
 
-def _ranges(region: dict[str, Any]) -> list[str]:
-    said = []
-    for column, found in region.items():
-        name = column[2:].replace("_", " ")
-        if "values" in found:
-            said.append(f"{name} {' or '.join('none' if value is None else str(value) for value in found['values'])}")
-            continue
-        ends = " and ".join(end for end in ("low", "high") if found[f"open_{end}"])
-        searched = f" ({ends} end of what was searched)" if ends else ""
-        span = f"{found['low']:g}" if found["low"] == found["high"] else f"{found['low']:g} to {found['high']:g}"
-        said.append(f"{name} {span}{searched}")
-    return said
-
-
-def _name(values: dict[str, Any]) -> str:
-    return f"{values['family']} with {values['settings']}"
-
-
-def _chroma(values: dict[str, Any]) -> str:
-    return f"{100 * values['chroma_ratio']:.0f} % of the chroma"
-
-
-def _price(values: dict[str, Any]) -> str:
-    percent = 100 * values["price"]
-    if abs(percent) < 0.5:
-        return "the same ab RMSE"
-    return f"{abs(percent):.0f} % {'more' if percent > 0 else 'less'} ab RMSE"
-
-
-def _change(before: float, after: float) -> str:
-    if round(before, 2) == round(after, 2):
-        return f"stays at {after:.2f}"
-    return f"{'falls' if after < before else 'rises'} from {before:.2f} to {after:.2f}"
+def _range(name: str, found: dict[str, Any]) -> str:
+    if "values" in found:
+        return f"{name} {' or '.join('none' if value is None else str(value) for value in found['values'])}"
+    ends = " and ".join(end for end in ("low", "high") if found[f"open_{end}"])
+    span = f"{found['low']:g}" if found["low"] == found["high"] else f"{found['low']:g} to {found['high']:g}"
+    return f"{name} {span}" + (f" ({ends} end of what was searched)" if ends else "")

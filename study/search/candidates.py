@@ -12,9 +12,8 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import optuna
@@ -27,23 +26,6 @@ from study.search.space import FamilySpace
 
 STARTUP = 8  # proposals before TPE takes over, those that are enqueued among them
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-class SearchStorage(Protocol):
-    """What the search needs of a storage.
-
-    optuna: the storage as Optuna takes it. alone: no other process can work on it. worker: name of this process.
-    """
-
-    optuna: Any
-    alone: bool
-    worker: str
-
-    def lock(self, name: str) -> AbstractContextManager[Any]:
-        """Hold the lock `name`, shared by all processes on this storage."""
-
-    def is_dead(self, worker: str) -> bool:
-        """Whether the process of that name has ended."""
 
 
 @dataclass
@@ -83,22 +65,22 @@ class Candidate:
 
 
 class Candidates:
-    """The candidates of one family in a storage.
+    """The candidates of one family in a storage, which is one of `storage.open_storage`.
 
+    facts: all that decides what a candidate scores. Other facts make another search.
     constraints: None for the search with three objectives. Otherwise vividness alone is minimised, and the function
     says by how much a candidate violates each constraint (0 or less: not at all).
     """
 
     def __init__(
         self,
-        storage: SearchStorage,
+        storage: Any,
         study: str,
         space: FamilySpace,
         facts: dict[str, Any],
         seed: int,
         constraints: Callable[[Candidate], dict[str, float]] | None = None,
     ) -> None:
-        """facts: all that decides what a candidate scores. Other facts make another search."""
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
         self.storage, self.space, self.seed, self.constraints = storage, space, seed, constraints
         self.name = f"{study} {space.name} {digest}"
@@ -162,13 +144,13 @@ class Candidates:
                     self.optuna.tell(trial.number, state=TrialState.FAIL)
 
     def _ask(self, index: int, params: dict[str, Any] | None) -> Candidate:
-        points = self.space.family.enqueue
-        if params is None and index < len(points):
-            params = self.space.params(points[index])
+        given = self.space.family.enqueue
+        if params is None and index < len(given):
+            params = self.space.params(given[index])
         if params is not None:
             self.optuna.enqueue_trial(params)
-        stream = hashlib.sha256(f"{self.seed} {self.space.name} {index}".encode()).digest()
-        self.optuna.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(stream[:4]), n_startup_trials=STARTUP)
+        stream = hashlib.sha256(f"{self.seed} {self.space.name} {index}".encode()).digest()[:4]
+        self.optuna.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(stream), n_startup_trials=STARTUP)
         trial = self.optuna.ask()
         trial.set_user_attr("worker", self.storage.worker)
         candidate = self._candidate(index, self.space.suggest(trial))
@@ -179,12 +161,10 @@ class Candidates:
         return candidate
 
     def _candidate(self, index: int, params: dict[str, Any]) -> Candidate:
-        points, name = self.space.family.enqueue, ""
-        if index < len(points):
-            name, settings = points[index].name, self.space.given(points[index])
-        else:
-            settings = self.space.settings(params)
-        return Candidate(index, name, params, self.space.arm(settings, f"{self.space.name}-{index}"))
+        given = dict(enumerate(self.space.family.enqueue)).get(index)
+        settings = self.space.given(given) if given else self.space.settings(params)
+        arm = self.space.arm(settings, f"{self.space.name}-{index}")
+        return Candidate(index, given.name if given else "", params, arm)
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
@@ -216,10 +196,8 @@ class Candidates:
                     self.optuna.tell(candidate.trial, state=TrialState.FAIL)
 
     def _still_ours(self, candidate: Candidate) -> bool:
-        number = candidate.trial.number
-        return any(
-            trial.number == number for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        )
+        running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return candidate.trial.number in {trial.number for trial in running}
 
     # -- what is known ---------------------------------------------------------------------------------------------
 

@@ -78,23 +78,21 @@ def refit_scores(search: Search, arms: list[Arm]) -> list[Refit | None]:
 
     Intervals are of the two-level bootstrap over seeds and validation pictures (95 %); vividness has none.
     """
-    seeds = [FRESH_SEEDS + k for k in range(search.settings.fresh_seeds)]
-    seconds, scores = search.training.train_and_score([(arm, seed) for arm in arms for seed in seeds], search.full)
-    results: list[Refit | None] = []
-    for start in range(0, len(scores), len(seeds)):
-        of_arm = scores[start : start + len(seeds)]
-        if None in of_arm:
-            results.append(None)
-            continue
-        refit: Refit = {"seconds": sum(seconds[start : start + len(seeds)])}
-        for name in of_arm[0]:
-            table = np.stack([score[name] for score in of_arm])
-            refit[name] = with_interval(name, table, search.project.study(search.study).compare)
-        refit["fidelity"] = refit["ab_rmse"]
-        by_seed = [search.training.judge.summary(score)["vividness"] for score in of_arm]
-        refit["vividness"] = {"mean": float(np.mean(by_seed)), "low": None, "high": None}
-        results.append(refit)
-    return results
+    count = search.settings.fresh_seeds
+    wanted = [(arm, FRESH_SEEDS + k) for arm in arms for k in range(count)]
+    seconds, scores = search.training.train_and_score(wanted, search.full)
+    parts = [slice(start, start + count) for start in range(0, len(wanted), count)]
+    return [None if None in scores[own] else _refit(search, sum(seconds[own]), scores[own]) for own in parts]
+
+
+def _refit(search: Search, seconds: float, scores: list[dict[str, np.ndarray]]) -> Refit:
+    """Refit scores of one arm from its scores per picture, a dict for each seed."""
+    compare = search.project.study(search.study).compare
+    refit: Refit = {"seconds": seconds}
+    refit |= {name: with_interval(name, np.stack([one[name] for one in scores]), compare) for name in scores[0]}
+    refit["fidelity"] = refit["ab_rmse"]
+    vividness = np.mean([search.training.judge.summary(one)["vividness"] for one in scores])
+    return refit | {"vividness": {"mean": float(vividness), "low": None, "high": None}}
 
 
 def with_interval(name: str, scores: np.ndarray, compare: CompareSettings) -> dict[str, float]:
@@ -120,17 +118,10 @@ def refit_baseline(search: Search, family: Candidates) -> Refit:
     StudyError when the baseline diverges.
     """
     memory = f"baseline {_key(search, {'baseline': search.baseline})}"
-    return family.remembered(memory, lambda: _baseline(search))
-
-
-def _baseline(search: Search) -> Refit:
-    (refit,) = refit_scores(search, [search.baseline])
+    (refit,) = family.remembered(memory, lambda: refit_scores(search, [search.baseline]))
     if refit is None:
         raise StudyError(f"the baseline {search.baseline.name} diverged: lower its learning rate, then search again")
     return refit
-
-
-# -- what is remembered under which name -------------------------------------------------------------------------------
 
 
 def _picked(search: Search, family: Candidates) -> dict[str, Candidate]:
@@ -160,9 +151,6 @@ def _key(search: Search, arms: dict[str, Arm]) -> str:
     )
 
 
-# -- the selection -----------------------------------------------------------------------------------------------------
-
-
 def _select(search: Search, family: Candidates, picked: dict[str, Candidate]) -> dict[str, Any]:
     space, finished = family.space, family.finished(search.settings.trials)
     candidates = {candidate.index: candidate for candidate in picked.values()}
@@ -170,9 +158,9 @@ def _select(search: Search, family: Candidates, picked: dict[str, Candidate]) ->
         search.report(f"{space.name}: {len(candidates)} finalists, trained in full on fresh seeds")
     scores = dict(zip(candidates, refit_scores(search, [one.arm for one in candidates.values()]), strict=True))
     choices = {
-        name: _choice(space, candidate.arm, candidate.index, scores[candidate.index])
-        for name, candidate in picked.items()
-        if scores[candidate.index] is not None
+        name: {"trial": one.index, **space.point(one.arm), "refit": scores[one.index]}
+        for name, one in picked.items()
+        if scores[one.index] is not None
     }
     if not choices:
         return {"choices": {}, "region": None, "middle": None, "cells": 0, "seconds": 0.0}
@@ -183,11 +171,12 @@ def _select(search: Search, family: Candidates, picked: dict[str, Candidate]) ->
         (refit,) = refit_scores(search, [arm])
         if refit is not None:
             same = (one.index for one in finished if space.settings_of(one.arm) == region.middle)
-            choices["middle"] = _choice(space, arm, next(same, None), refit)
-    name, reason = _recommended(search, space, choices, region)
+            choices["middle"] = {"trial": next(same, None), **space.point(arm), "refit": refit}
+    name, reason = _recommended(search, family, choices, region)
     choices["recommended"] = choices[name]
     networks = {digest([one["weights"], one["options"], one["train"]]): one["refit"] for one in choices.values()}
-    ranges = region and _described(region)
+    ranges = region and {name: asdict(found) for name, found in region.ranges.items()}
+    ranges = region and ranges | {name: {"values": values} for name, values in region.options.items()}
     predicted = region and region.predicted
     return {
         "choices": choices,
@@ -196,10 +185,6 @@ def _select(search: Search, family: Candidates, picked: dict[str, Candidate]) ->
         "cells": len(networks) * search.settings.fresh_seeds,
         "seconds": sum(refit["seconds"] for refit in networks.values()),
     }
-
-
-def _choice(space: FamilySpace, arm: Arm, trial: int | None, refit: Refit | None) -> dict[str, Any]:
-    return {"trial": trial, **space.point(arm), "refit": refit}
 
 
 def _region(space: FamilySpace, finished: list[Candidate], choices: dict[str, Any]) -> Region | None:
@@ -219,25 +204,25 @@ def _region(space: FamilySpace, finished: list[Candidate], choices: dict[str, An
     return find_region(space.axes, space.options, judged, shift, space.colors)
 
 
-def _recommended(search: Search, space: FamilySpace, choices: dict[str, Any], region: Region | None) -> tuple[str, str]:
+def _recommended(search: Search, family: Candidates, choices: dict[str, Any], region: Region | None) -> tuple[str, str]:
     """The name of the recommended choice, and why it is not the middle; "" when it is."""
     if search.slack is not None:
-        return _within_limits(search, choices), "constrained"
+        return _within_limits(search, family, choices), "constrained"
     names = list(choices)
     table = {name: np.array([choice["refit"][name]["mean"] for choice in choices.values()]) for name in SCORES}
-    best = names[best_point(table, space.colors)]
+    best = names[best_point(table, family.space.colors)]
     if "middle" not in choices:
         return best, "few candidates" if region is None else "diverged"
     # The standard error of a difference between two means over the same seeds.
     errors = {name: noise * np.sqrt(2 / search.settings.fresh_seeds) for name, noise in region.noise.items()}
-    as_good = passed(table, space.colors, errors)
+    as_good = passed(table, family.space.colors, errors)
     worse = [name for name in SCORES if not as_good[name][names.index("middle")]]
     return (best, worse[0]) if worse else ("middle", "")
 
 
-def _within_limits(search: Search, choices: dict[str, Any]) -> str:
+def _within_limits(search: Search, family: Candidates, choices: dict[str, Any]) -> str:
     """The most vivid choice that keeps the limits on the fresh seeds, or else the one that misses them least."""
-    limit = means(_baseline(search))
+    limit = means(refit_baseline(search, family))
 
     def rank(name: str) -> tuple[float, float]:
         score = means(choices[name]["refit"])
@@ -245,8 +230,3 @@ def _within_limits(search: Search, choices: dict[str, Any]) -> str:
         return over + max(0.0, score["diversity"] - limit["diversity"]), score["vividness"]
 
     return min(choices, key=rank)
-
-
-def _described(region: Region) -> dict[str, Any]:
-    ranges = {name: asdict(found) for name, found in region.ranges.items()}
-    return ranges | {name: {"values": values} for name, values in region.options.items()}

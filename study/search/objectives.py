@@ -12,6 +12,7 @@ import numpy as np
 from study.errors import StudyError
 from study.metrics.vividness import MIN_TRUE_CHROMA
 from study.models import Colorizer
+from study.models.features import Features
 from study.statistics import chroma_ratio_influence
 from study.training.validation import Validation
 
@@ -30,9 +31,9 @@ class Judge:
     truth: colorfulness and hue_diversity of the true colours, means over the pictures.
     """
 
-    def __init__(self, images: np.ndarray, device: str) -> None:
-        """images: uint8 (N,S,S,3). StudyError for gray ones."""
-        self.validation = Validation(images, device)
+    def __init__(self, images: np.ndarray, device: str, features: Features | None = None) -> None:
+        """images: uint8 (N,S,S,3). features: of a network with a frozen part. StudyError for gray pictures."""
+        self.validation = Validation(images, device, features)
         self.chroma = self.validation.truth["chroma"]
         if self.chroma.mean() < MIN_TRUE_CHROMA:
             raise StudyError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import yaml
 
 from study.files import atomic_write_json, atomic_write_text, fresh_directory
 from study.search.advice import advice, count_of_seeds
-from study.search.candidates import Candidate, Candidates
+from study.search.candidates import Candidate
 from study.search.finalists import Refit, means
 from study.search.fingerprints import made_from
 from study.search.front import hypervolume
 from study.search.objectives import FORMULAS, METRICS, OBJECTIVES
 from study.search.runner import FRESH_SEEDS, SEARCH_SEEDS, Search
-from study.search.schemas import FINALISTS, TRIALS
+from study.search.schemas import FILES, FINALISTS, TRIALS
+from study.search.space import FamilySpace
 from study.tables import write_table
 
 
@@ -28,78 +30,62 @@ def write_results(search: Search, selected: dict[str, dict[str, Any]], baseline:
     """
     judged = {name: search.open(name).finished(search.settings.trials) for name in selected}
     content = _content(search, selected, judged, baseline)
-    with fresh_directory(folder) as fresh:
-        write_table(fresh / "trials.csv", TRIALS, pd.DataFrame(_trials(search, judged)))
-        write_table(fresh / "finalists.csv", FINALISTS, FINALISTS.frame(_finalists(search, selected, judged)))
+    trials = [row for name, candidates in judged.items() for row in _trials(search, name, candidates)]
+    finalists = [row for name, found in selected.items() for row in _finalists(search, name, found, judged[name])]
+    with fresh_directory(folder, FILES) as fresh:
+        write_table(fresh / "trials.csv", TRIALS, pd.DataFrame(trials))
+        write_table(fresh / "finalists.csv", FINALISTS, FINALISTS.frame(finalists))
         atomic_write_text(fresh / "best.yaml", _best(search, selected, content))
         atomic_write_json(fresh / "search.json", content)
     return content
 
 
-def _trials(search: Search, judged: dict[str, list[Candidate]]) -> list[dict[str, Any]]:
-    rows = []
-    for name, candidates in judged.items():
-        space = search.open(name).space
-        front = {candidate.index for candidate in search.eligible(candidates)}
-        for one in candidates:
-            scored = bool(one.scores) and not one.diverged
-            settings = space.settings_of(one.arm)
-            rows.append(
-                {
-                    "family": name,
-                    "trial": one.index,
-                    "state": "diverged" if one.diverged else "complete",
-                    **{key: "none" if value is None else value for key, value in settings.items()},
-                    **{key: one.mean(key) if scored else np.nan for key in (*OBJECTIVES, *METRICS)},
-                    "seeds": len(one.scores),
-                    "front": one.index in front,
-                    "stopped": "dominated" if not one.diverged and len(one.scores) < search.settings.seeds else "",
-                    "enqueued": one.name,
-                }
-            )
-    return rows
+def _trials(search: Search, family: str, candidates: list[Candidate]) -> Iterator[dict[str, Any]]:
+    front = search.eligible(candidates)
+    for one in candidates:
+        settings = search.open(family).space.settings_of(one.arm)
+        scored = bool(one.scores) and not one.diverged
+        yield {
+            "family": family,
+            "trial": one.index,
+            "state": "diverged" if one.diverged else "complete",
+            **{key: "none" if value is None else value for key, value in settings.items()},
+            **{key: one.mean(key) if scored else np.nan for key in (*OBJECTIVES, *METRICS)},
+            "seeds": len(one.scores),
+            "front": one in front,
+            "stopped": "dominated" if search.stopped(one) else "",
+            "enqueued": one.name,
+        }
 
 
 def _finalists(
-    search: Search, selected: dict[str, dict[str, Any]], judged: dict[str, list[Candidate]]
-) -> list[dict[str, Any]]:
-    rows = []
-    for name, found in selected.items():
-        by_index = {candidate.index: candidate for candidate in judged[name]}
-        for choice, point in found["choices"].items():
-            one = by_index.get(point["trial"])
-            for metric in (*OBJECTIVES, *METRICS):
-                refit = point["refit"][metric]
-                rows.append(
-                    {
-                        "family": name,
-                        "choice": choice,
-                        "trial": point["trial"],
-                        "metric": metric,
-                        "searched": one.mean(metric) if one and not one.diverged else None,
-                        "refit": refit["mean"],
-                        "low": refit["low"],
-                        "high": refit["high"],
-                        "seeds": search.settings.fresh_seeds,
-                    }
-                )
-    return rows
+    search: Search, family: str, found: dict[str, Any], candidates: list[Candidate]
+) -> Iterator[dict[str, Any]]:
+    by_index = {one.index: one for one in candidates if not one.diverged}
+    for choice, point in found["choices"].items():
+        one = by_index.get(point["trial"])
+        for metric in (*OBJECTIVES, *METRICS):
+            refit = point["refit"][metric]
+            yield {
+                "family": family,
+                "choice": choice,
+                "trial": point["trial"],
+                "metric": metric,
+                "searched": one.mean(metric) if one else None,
+                "refit": refit["mean"],
+                "low": refit["low"],
+                "high": refit["high"],
+                "seeds": search.settings.fresh_seeds,
+            }
 
 
 def _best(search: Search, selected: dict[str, dict[str, Any]], content: dict[str, Any]) -> str:
-    families: dict[str, Any] = {}
-    for name, found in selected.items():
-        families[name] = {}
-        for choice, point in found["choices"].items():
-            refit = {key: float(f"{value:.6g}") for key, value in means(point["refit"]).items() if key != "fidelity"}
-            families[name][choice] = {**point, "refit": refit}
-            if ratios := _ratios(search.open(name), point):
-                families[name][choice]["gradient_ratios"] = ratios
     best = {
-        "study": content["study"],
-        "data": content["data"],
-        "budget": content["budget"],
-        "families": families,
+        **{key: content[key] for key in ("study", "data", "budget")},
+        "families": {
+            name: {choice: _short(search.open(name).space, point) for choice, point in found["choices"].items()}
+            for name, found in selected.items()
+        },
         "regions": {name: found["region"] for name, found in selected.items()},
     }
     head = (
@@ -118,11 +104,13 @@ class _NoAliases(yaml.SafeDumper):
         return True
 
 
-def _ratios(family: Candidates, point: dict[str, Any]) -> dict[str, float]:
-    """The point's weights in units of the initial gradient ratio, where those were searched."""
-    if family.space.family.units == "own":
-        return {}
-    return {term: float(f"{point['weights'][term] / scale:.4g}") for term, scale in family.space.scales.items()}
+def _short(space: FamilySpace, point: dict[str, Any]) -> dict[str, Any]:
+    """A point with the means of its scores, and its weights in gradient ratios where those were searched."""
+    refit = {key: float(f"{value:.6g}") for key, value in means(point["refit"]).items() if key != "fidelity"}
+    if space.family.units == "own":
+        return {**point, "refit": refit}
+    ratios = {term: float(f"{point['weights'][term] / scale:.4g}") for term, scale in space.scales.items()}
+    return {**point, "refit": refit, "gradient_ratios": ratios}
 
 
 def _content(
@@ -131,10 +119,7 @@ def _content(
     settings = search.settings
     full = [candidate for candidates in judged.values() for candidate in candidates if search.is_full(candidate)]
     points = np.array([[search.baseline_scores[key] for key in OBJECTIVES], *(one.values for one in full)])
-    best, worst = points.min(0), points.max(0)
-    families = {
-        name: _family(search, search.open(name), judged[name], found, best, worst) for name, found in selected.items()
-    }
+    families = {name: _family(search, name, judged[name], found, points) for name, found in selected.items()}
     seconds = baseline["seconds"] + sum(family["training_seconds"] for family in families.values())
     made = made_from(search.project, search.study, settings, selected, search.slack)
     content = {
@@ -148,13 +133,16 @@ def _content(
             "full_images": search.full.images,
             "search_seeds": [SEARCH_SEEDS + k for k in range(settings.seeds)],
             "fresh_seeds": [FRESH_SEEDS + k for k in range(settings.fresh_seeds)],
-            "says": _budget_in_words(search),
+            "says": (
+                f"every family: {settings.trials} candidates, each trained on at most {count_of_seeds(settings.seeds)} "
+                f"with {search.short.images:,} pictures; finalists and the middle of the region are trained in full "
+                f"({search.full.images:,} pictures) on {count_of_seeds(settings.fresh_seeds, 'fresh ')}, which choose "
+                "what is recommended"
+            ),
         },
         "objectives": FORMULAS,
         "truth": search.training.judge.truth,
         "baseline": {"arm": search.baseline.name, "searched": search.baseline_scores, "refit": baseline},
-        "ideal_point": dict(zip(OBJECTIVES, best.tolist(), strict=True)),
-        "reference_point": dict(zip(OBJECTIVES, worst.tolist(), strict=True)),
         "families": families,
         "training_seconds": round(seconds, 1),
     }
@@ -162,21 +150,16 @@ def _content(
 
 
 def _family(
-    search: Search,
-    family: Candidates,
-    candidates: list[Candidate],
-    found: dict[str, Any],
-    best: np.ndarray,
-    worst: np.ndarray,
+    search: Search, name: str, candidates: list[Candidate], found: dict[str, Any], points: np.ndarray
 ) -> dict[str, Any]:
-    """What search.json says of one family. best, worst: of each objective, over all families and the baseline."""
+    """What search.json says of one family. points: objectives of all families' candidates and of the baseline."""
     networks: dict[str, list[float]] = {}
     for one in candidates:
         networks[one.network] = max(networks.get(one.network, []), one.seconds, key=len)
     cells = sum(map(len, networks.values()))
     return {
         "candidates": len(candidates),
-        "stopped": sum(not one.diverged and len(one.scores) < search.settings.seeds for one in candidates),
+        "stopped": sum(map(search.stopped, candidates)),
         "diverged": sum(one.diverged for one in candidates),
         "judged_networks": cells,
         "finalist_networks": found["cells"],
@@ -184,33 +167,21 @@ def _family(
         # Of all its networks, also of those that an earlier search had trained.
         "training_seconds": round(sum(map(sum, networks.values())) + found["seconds"], 1),
         "front": [one.index for one in search.eligible(candidates)],
-        "hypervolume": _history([one.values if search.is_full(one) else None for one in candidates], best, worst),
-        "scales": family.space.scales if family.space.family.units != "own" else {},
-        "choices": found["choices"],
-        "region": found["region"],
-        "middle": found["middle"],
+        "hypervolume": _history([one.values if search.is_full(one) else None for one in candidates], points),
+        **{key: found[key] for key in ("choices", "region", "middle")},
     }
 
 
-def _budget_in_words(search: Search) -> str:
-    settings = search.settings
-    return (
-        f"every family: {settings.trials} candidates, each trained on at most {count_of_seeds(settings.seeds)} with "
-        f"{search.short.images:,} pictures; finalists and the middle of the region are trained in full "
-        f"({search.full.images:,} pictures) on {count_of_seeds(settings.fresh_seeds, 'fresh ')}, which choose what is "
-        "recommended"
-    )
-
-
-def _history(values: list[tuple[float, ...] | None], best: np.ndarray, worst: np.ndarray) -> list[float]:
-    """Hypervolume of the first 1, 2, 3 ... candidates, as a share of the box between the best and the worst values.
+def _history(values: list[tuple[float, ...] | None], points: np.ndarray) -> list[float]:
+    """Hypervolume of the first 1, 2, 3 ... candidates, as a share of the box around `points`.
 
     The box is that of all families and the baseline, so that families can be compared. None, for a candidate that
     diverged or was not judged on all seeds, adds nothing.
     """
+    best, worst = points.min(0), points.max(0)
     size = np.where(worst > best, worst - best, 1.0)
     history = []
     for count in range(1, len(values) + 1):
-        table = np.array([row for row in values[:count] if row is not None]).reshape(-1, len(OBJECTIVES))
-        history.append(float(f"{hypervolume((table - best) / size, np.ones(len(OBJECTIVES))):.8g}"))
+        table = np.array([row for row in values[:count] if row is not None]).reshape(-1, len(best))
+        history.append(float(f"{hypervolume((table - best) / size, np.ones(len(best))):.8g}"))
     return history

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
-from study.files import read_json
+from study.files import read_json, refuse_foreign_files
 from study.project import Project
 from study.search.fingerprints import made_from
 from study.search.schemas import FILES
@@ -58,6 +58,8 @@ def search(
         report(f"{folder.relative_to(project.root)} is up to date: nothing was searched")
         return recorded
 
+    refuse_foreign_files(folder, FILES)
+    project.make_features(study, jobs)
     # Optuna and scikit-learn are loaded only where there is something to search.
     from study.search.whole import search_families
 

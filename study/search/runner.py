@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from study.config.arms import Arm, load_arm
 from study.config.search_space import Space, load_space
 from study.config.study import SearchSettings, TrainSettings
 from study.errors import StudyError
+from study.models.features import Features
 from study.project import Project
-from study.search.candidates import Candidate, Candidates, SearchStorage
-from study.search.front import clearly_dominated, knee, non_dominated, paired_noise
-from study.search.objectives import OBJECTIVES, Judge
+from study.search.candidates import Candidate, Candidates
+from study.search.front import clearly_dominated, non_dominated, paired_noise
+from study.search.objectives import OBJECTIVES
 from study.search.space import Start, open_family
 
 # Seeds that no study uses for its arms: candidates are judged on the first, finalists are trained again on the second.
@@ -27,24 +28,12 @@ SEARCH_SEEDS, FRESH_SEEDS = 10_000, 20_000
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-class Training(Protocol):
-    """What the search needs of training; see `scoring.Scorer`."""
-
-    jobs: int
-    device: str
-    judge: Judge
-    pace: float | None
-
-    def train_and_score(
-        self, wanted: list[tuple[Arm, int]], train: TrainSettings
-    ) -> tuple[list[float], list[dict[str, np.ndarray] | None]]:
-        """Seconds of training and scores per picture of each arm and seed."""
-
-
 @dataclass
 class Search:
     """A search on one study: its settings, data and storage.
 
+    training: a `scoring.Scorer`. storage: one of `storage.open_storage`. (They are no imports here, so that the code
+    that trains and stores is no part of what decides the outcome.)
     code: fingerprints of the code that judges candidates and of that which selects finalists.
     slack: None for the search with three objectives. Otherwise vividness alone is searched: ab_rmse may exceed that of
     the pipeline's baseline by at most this share (0.1: by 10 %), and hue diversity must be no further off.
@@ -53,8 +42,8 @@ class Search:
     project: Project
     study: str
     settings: SearchSettings
-    training: Training
-    storage: SearchStorage
+    training: Any
+    storage: Any
     report: Callable[[str], None]
     code: tuple[str, str]
     slack: float | None = None
@@ -91,13 +80,14 @@ class Search:
     def open(self, name: str) -> Candidates:
         """The candidates of the family `name` so far."""
         if name not in self.families:
-            prepared = self.project.prepared(self.study)
+            prepared, folder = self.project.prepared(self.study), self.project.features(self.study)
             start = Start(
                 self.project.study(self.study).model,
                 self.full,
                 prepared.images("train"),
                 self.training.device,
                 SEARCH_SEEDS,
+                Features(folder) if folder else None,
             )
             space = open_family(name, self.space, prepared.prior, self.project.root, start)
             (cell,) = self.project.cells(self.study, [space.template], [SEARCH_SEEDS], self.short)
@@ -144,12 +134,12 @@ class Search:
         """Give every candidate of `batch` its scores, one seed after the other, on the same seeds for all.
 
         A candidate gets no further seed once it diverged, or once another is better in every objective by more than
-        the noise. Only the batches before tell the noise: how much of this batch is known depends on when the search
-        was cut off, and must not matter.
+        the noise. The noise is that of earlier batches: how much of this batch is known depends on when the search was
+        cut off, and must not matter.
         """
         first = batch[0].index - batch[0].index % self.settings.batch if self.storage.alone else self.settings.trials
         earlier = [candidate for candidate in finished if candidate.index < first and not candidate.diverged]
-        told = [candidate for candidate in finished if candidate.index >= first]
+        same_batch = [candidate for candidate in finished if candidate.index >= first]
         noise = paired_noise([candidate.table for candidate in earlier])
         open_ = list(batch)
         for k in range(self.settings.seeds):
@@ -162,7 +152,7 @@ class Search:
                 else:
                     candidate.scores.append(self.training.judge.summary(score))
             open_ = [candidate for candidate in open_ if not candidate.diverged]
-            known = [candidate.table for candidate in (*earlier, *told, *open_) if len(candidate.scores) > k]
+            known = [candidate.table for candidate in (*earlier, *same_batch, *open_) if len(candidate.scores) > k]
             open_ = [candidate for candidate in open_ if not clearly_dominated(candidate.table, known, noise)]
 
     # -- the loop --------------------------------------------------------------------------------------------------
@@ -185,43 +175,37 @@ class Search:
             self._report_progress(name, family, left_after)
 
     def _report_progress(self, name: str, family: Candidates, left_after: int) -> None:
-        finished = family.finished(self.settings.trials)
-        line = f"{name}: {len(finished)} of {self.settings.trials} candidates"
-        eligible = self.eligible(finished)
-        if eligible:
-            best = eligible[knee(np.array([candidate.values for candidate in eligible]))]
-            values = ", ".join(f"{key} {best.mean(key):.3g}" for key in OBJECTIVES)
-            line += f"; knee so far {values} ({family.space.in_words(family.space.point(best.arm))})"
-        left = (self.settings.trials - len(finished) + left_after) * self.settings.seeds * self.short.images
+        done = len(family.finished(self.settings.trials))
+        line = f"{name}: {done} of {self.settings.trials} candidates"
+        left = (self.settings.trials - done + left_after) * self.settings.seeds * self.short.images
         if left and self.training.pace is not None:
-            line += f"; {_in_words(left * self.training.pace)} of candidates left"
+            minutes = left * self.training.pace / 60
+            line += f"; {f'about {minutes:.0f} min' if minutes >= 1.5 else 'a minute'} of candidates left"
         self.report(line)
 
     def is_full(self, candidate: Candidate) -> bool:
         """Whether a candidate was judged on all seeds. Only means over the same seeds can be compared."""
         return not candidate.diverged and len(candidate.scores) == self.settings.seeds
 
+    def stopped(self, candidate: Candidate) -> bool:
+        """Whether a candidate got no further seeds because another one is clearly better."""
+        return not candidate.diverged and len(candidate.scores) < self.settings.seeds
+
     def eligible(self, finished: list[Candidate]) -> list[Candidate]:
         """The front: candidates judged on all seeds that no other of them dominates."""
         full = [candidate for candidate in finished if self.is_full(candidate)]
-        if not full:
-            return []
-        keep = non_dominated(np.array([candidate.values for candidate in full]))
+        keep = non_dominated(np.array([candidate.values for candidate in full]).reshape(-1, len(OBJECTIVES)))
         return [candidate for candidate, kept in zip(full, keep, strict=True) if kept]
 
     def wait_for_others(self, name: str) -> None:
         """Wait until all candidates of a family are judged, also those that other processes have claimed."""
-        told = False
+        reported = False
         while len(self.open(name).finished(self.settings.trials)) < self.settings.trials:
-            if not told:
+            if not reported:
                 self.report(f"{name}: waiting for candidates that other processes are judging")
-            told = True
+            reported = True
             time.sleep(SECONDS_BETWEEN_LOOKS)
             self.run_family(name, 0)  # when one of the others has died
-
-
-def _in_words(seconds: float) -> str:
-    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(seconds, 1):.0f} s"
 
 
 def digest(value: Any) -> str:

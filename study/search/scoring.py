@@ -11,6 +11,7 @@ import numpy as np
 
 from study.config.arms import Arm
 from study.config.study import TrainSettings
+from study.models.features import Features
 from study.project import Project
 from study.search.objectives import Judge
 from study.training.cell import Cell
@@ -35,7 +36,9 @@ class Scorer:
     @cached_property
     def judge(self) -> Judge:
         """The judge, with the study's validation pictures."""
-        return Judge(self.project.prepared(self.study).images("val"), self.device)
+        folder = self.project.features(self.study)
+        features = Features(folder) if folder else None
+        return Judge(self.project.prepared(self.study).images("val"), self.device, features)
 
     @property
     def pace(self) -> float | None:

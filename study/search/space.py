@@ -20,6 +20,7 @@ from study.config.study import ModelSettings, TrainSettings
 from study.errors import StudyError
 from study.losses import build_loss
 from study.models import build_model
+from study.models.features import Features
 from study.search.axes import Axis
 from study.training.schedule import BatchOrder
 from study.training.validation import loss_inputs
@@ -32,8 +33,8 @@ class FamilySpace:
     """A family beside its template arm.
 
     Its parameters are named as the columns of trials.csv: w_<term>, o_<option>, d_temperature and t_learning_rate.
-    own: all weights of the template. fixed: those above 0 that are not searched. scales: what a searched weight is
-    multiplied by to get the arm's own units. learning_rate: the study's.
+    own: all weights of the template. fixed: those above 0 that are not searched. scales: what the range of a searched
+    weight is multiplied by to get the arm's own units. learning_rate: the study's.
     """
 
     name: str
@@ -55,12 +56,13 @@ class FamilySpace:
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
-        """The searched numbers in the arm's own units."""
+        """The searched numbers in the arm's own units, each wide enough for what is enqueued."""
         found = {}
-        for name in self._ranges:
-            low, high = self._span(name)
-            scale = self._scale(name)
-            found[name] = Axis(low * scale, high * scale, self._may_be_zero(name))
+        for name, declared in self._ranges.items():
+            scale = self.scales.get(name.removeprefix("w_"), 1.0)
+            given = [self._number(point, name) for point in self.family.enqueue]
+            low = min([declared.low * scale, *(value for value in given if value > 0)])
+            found[name] = Axis(low, max([declared.high * scale, *given]), getattr(declared, "zero", False))
         return found
 
     @property
@@ -71,18 +73,15 @@ class FamilySpace:
     # -- proposals -------------------------------------------------------------------------------------------------
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
-        """Ask an Optuna trial for every parameter, weights in the units in which they are searched."""
-        params: dict[str, Any] = {}
-        for name, axis in self.axes.items():
-            scale = self._scale(name)
-            params[name] = trial.suggest_float(name, axis.bottom / scale, axis.high / scale, log=True)
-        for name, values in self.options.items():
-            params[name] = trial.suggest_categorical(name, values)
-        return params
+        """Ask an Optuna trial for every parameter."""
+        numbers = {
+            name: trial.suggest_float(name, axis.bottom, axis.high, log=True) for name, axis in self.axes.items()
+        }
+        return numbers | {name: trial.suggest_categorical(name, values) for name, values in self.options.items()}
 
     def settings(self, params: dict[str, Any]) -> dict[str, Any]:
-        """What a proposal stands for: its numbers in the arm's own units, at the nearest values that are tried."""
-        numbers = {name: float(axis.nearest(params[name] * self._scale(name))) for name, axis in self.axes.items()}
+        """What a proposal stands for: its numbers at the nearest values that are tried."""
+        numbers = {name: float(axis.nearest(params[name])) for name, axis in self.axes.items()}
         return numbers | {name: params[name] for name in self.options}
 
     def params(self, point: Point) -> dict[str, Any]:
@@ -97,13 +96,12 @@ class FamilySpace:
                 if f"{what[0]}_{name}" not in (*self._ranges, *self.options):
                     raise StudyError(f"{self._where(point)}{what}.{name} is not searched in this family")
         params: dict[str, Any] = {}
-        for name in self._ranges:
+        for name, axis in self.axes.items():
             params[name] = self._number(point, name)
             if params[name] == 0:
-                if not self._may_be_zero(name):
+                if not axis.zero:
                     raise StudyError(f"{self._where(point)}weights.{name[2:]} is 0, which needs zero: true")
-                low, _ = self._span(name)
-                params[name] = math.sqrt(low * self.axes[name].bottom / self._scale(name))
+                params[name] = math.sqrt(axis.low * axis.bottom)
         for name, values in self.options.items():
             option = name[2:]
             params[name] = point.options.get(option, self.template.loss.options.get(option))
@@ -113,9 +111,7 @@ class FamilySpace:
 
     def given(self, point: Point) -> dict[str, Any]:
         """The settings of an enqueued point, with the digits that a person gave them."""
-        numbers = {
-            name: float(f"{self._number(point, name) * self._scale(name):.{GIVEN_DIGITS}g}") for name in self._ranges
-        }
+        numbers = {name: float(f"{self._number(point, name):.{GIVEN_DIGITS}g}") for name in self._ranges}
         params = self.params(point)
         return numbers | {name: params[name] for name in self.options}
 
@@ -162,8 +158,6 @@ class FamilySpace:
             parts.append(f"{name.replace('_', ' ')} {value:g}")
         return ", ".join(parts)
 
-    # -- ranges, in the units in which they are searched --------------------------------------------------------------
-
     @property
     def _ranges(self) -> dict[str, Range]:
         ranges: dict[str, Range] = {f"w_{term}": given for term, given in self.family.weights.items()}
@@ -173,24 +167,12 @@ class FamilySpace:
             ranges["t_learning_rate"] = self.family.train.learning_rate
         return ranges
 
-    def _may_be_zero(self, name: str) -> bool:
-        return getattr(self._ranges[name], "zero", False)
-
-    def _scale(self, name: str) -> float:
-        return self.scales[name[2:]] if name.startswith("w_") else 1.0
-
     def _number(self, point: Point, name: str) -> float:
         if name == "d_temperature":
             return (point.decode or self.template.decode).temperature
         if name == "t_learning_rate":
             return point.train.learning_rate or self.template.train.learning_rate or self.learning_rate
-        return point.weights.get(name[2:], self.own[name[2:]]) / self._scale(name)
-
-    def _span(self, name: str) -> tuple[float, float]:
-        """From where to where a number is searched, 0 apart: as declared, and wide enough for what is enqueued."""
-        declared = self._ranges[name]
-        given = [self._number(point, name) for point in self.family.enqueue]
-        return min([declared.low, *(value for value in given if value > 0)]), max([declared.high, *given])
+        return point.weights.get(name[2:], self.own[name[2:]])
 
     def _where(self, point: Point) -> str:
         return f"{FILE}: families.{self.name}.enqueue ({point.name}): "
@@ -200,7 +182,7 @@ class FamilySpace:
 class Start:
     """The network before training, at which gradients are measured.
 
-    images: uint8 (N,S,S,3) training pictures.
+    images: uint8 (N,S,S,3) training pictures. features: of a network with a frozen part.
     """
 
     model: ModelSettings
@@ -208,6 +190,7 @@ class Start:
     images: np.ndarray
     device: str
     seed: int
+    features: Features | None = None
 
 
 def open_family(name: str, space: Space, prior: np.ndarray, root: Path, start: Start) -> FamilySpace:
@@ -254,7 +237,10 @@ def gradient_norms(template: Arm, terms: list[str], prior: np.ndarray, root: Pat
     Measured on the first training batch of the seed. It is how hard a term of weight 1 pulls on the colours.
     """
     loss = build_loss(template.loss, prior, root).to(start.device)
-    model = build_model(start.model, loss.head, start.seed, root).to(start.device)
+    model = build_model(start.model, loss.head, start.seed, root)
+    if start.features:
+        start.features.fit(model.trunk)
+    model.to(start.device)
     order = BatchOrder(len(start.images), start.train.batch, start.seed)
     lab = rgb_to_lab(images_to_tensor(start.images[order.indices(0)], start.device))
     with torch.no_grad():

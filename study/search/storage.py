@@ -25,8 +25,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.pool import NullPool
 
 from study.errors import StudyError
-from study.files import full_disk_named
-from study.search.candidates import SearchStorage
+from study.files import explain_full_disk
 
 DRIVERS = ("postgresql", "postgresql+psycopg", "postgres")
 # A machine that vanishes without closing its connection is noticed after about a minute.
@@ -35,8 +34,12 @@ SERVER_KEEPALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c t
 
 
 @contextmanager
-def open_storage(root: Path, study: str, url: str | None) -> Iterator[SearchStorage]:
-    """The storage at `url`, or the embedded one of the study; StudyError in one line when it cannot be used."""
+def open_storage(root: Path, study: str, url: str | None) -> Iterator[_Embedded | _Shared]:
+    """The storage at `url`, or the embedded one of the study; StudyError in one line when it cannot be used.
+
+    optuna: the storage as Optuna takes it. alone: no other process can work on it. worker: name of this process.
+    lock(name): holds a lock that all processes share. is_dead(worker): whether the process of that name has ended.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _embedded(root / ".search", study) if url is None else _shared(url) as storage:
         yield storage
@@ -59,7 +62,7 @@ class _Embedded:
 @contextmanager
 def _embedded(folder: Path, study: str) -> Iterator[_Embedded]:
     log = folder / f"{study}.log"
-    with full_disk_named(log):
+    with explain_full_disk(log):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / f"{study}.busy", timeout=0):

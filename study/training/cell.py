@@ -14,7 +14,8 @@ class Cell:
     """Study x arm x seed.
 
     data: folder of the prepared study. device: "cpu" or "cuda". signature: hash of everything that decides the result.
-    root: the project. sources: of a control, the cells that it is made from.
+    root: the project. sources: of a control, the cells that it is made from. features: folder of what the frozen part
+    of the network makes of the pictures.
     """
 
     study: str
@@ -26,4 +27,5 @@ class Cell:
     device: str
     signature: str
     root: Path
+    features: Path | None = None
     sources: tuple[Cell, ...] = ()

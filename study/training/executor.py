@@ -20,7 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from study.errors import StudyError
-from study.files import full_disk_named
+from study.files import explain_full_disk
 from study.training.cell import Cell
 from study.training.controls import make_control
 from study.training.store import CellStore
@@ -55,7 +55,7 @@ def run_cell(cell: Cell, store: CellStore, main: int) -> dict[str, Any]:
         return main in (os.getpid(), os.getppid())
 
     folder = store.path(cell.signature)
-    with full_disk_named(folder):
+    with explain_full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with FileLock(store.folder / f"{cell.signature}.lock"):
         record = store.record(cell.signature)
@@ -107,11 +107,12 @@ def _attempt(cell: Cell, store: CellStore, main: int) -> str | None:
     except StudyError as error:
         return f"{cell.arm.name} seed {cell.seed}: {error}"
     except Exception as error:  # one broken cell must not take the others with it; the text reaches the person
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
         checkpoint = store.path(cell.signature) / "checkpoint.pt"
         if _damaged(checkpoint):
-            told = f"{checkpoint} is damaged ({told[:120]}): delete {checkpoint.parent}, and the cell is trained anew"
-        return f"{cell.arm.name} seed {cell.seed} failed: {told}"
+            cure = f"delete {checkpoint.parent}, and the cell is trained anew"
+            problem = f"{checkpoint} is damaged ({problem[:120]}): {cure}"
+        return f"{cell.arm.name} seed {cell.seed} failed: {problem}"
     if record["status"] == "diverged":
         at = record["diverged"]
         tqdm.write(f"{cell.arm.name} seed {cell.seed} diverged at step {at['step']}, term {at['term']}")

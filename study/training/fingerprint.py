@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from study.config.arms import Arm
+from study.config.arms import Arm, Control
 from study.config.study import ModelSettings, TrainSettings
 from study.errors import StudyError
 
@@ -33,6 +33,9 @@ CONTROLS = Path(__file__).with_name("controls.py")
 # a signature by their values.)
 WITHOUT_NUMBERS = ("cli", "config", "doctor", "errors", "files", "plugins", "project", "report", "tracking")
 
+# And modules elsewhere that only tell a person something: how to read a metric, that units are wrong.
+FOR_READERS = ("metrics/card.py", "metrics/units.py", "color/units.py")
+
 # Settings that change how a cell is run, but not one bit of its result.
 WITHOUT_EFFECT = {"checkpoint_seconds", "device"}
 
@@ -41,12 +44,19 @@ WITHOUT_EFFECT = {"checkpoint_seconds", "device"}
 
 
 def cell_signature(
-    arm: Arm, model: ModelSettings, train: TrainSettings, seed: int, data_hash: str, device: str, files: Iterable[Path]
+    arm: Arm,
+    model: ModelSettings,
+    train: TrainSettings,
+    seed: int,
+    data_hash: str,
+    device: str,
+    files: Iterable[Path],
+    weights: str | None = None,
 ) -> str:
     """Signature (16 hex digits) of the cell that trains `arm` with `seed` on the data of `data_hash` on `device`.
 
-    files: those that define the arm's loss and network. How the arm decodes is no part of the signature: decoding needs
-    no training, and arms that differ in it alone share their cells.
+    files: those that define the arm's loss and network. weights: hash of the network's pretrained weights. How the arm
+    decodes is no part of the signature: decoding needs no training, and arms that differ in it alone share their cells.
     """
     return _short_hash(
         {
@@ -55,6 +65,7 @@ def cell_signature(
             "train": train.model_dump(exclude=WITHOUT_EFFECT),
             "seed": seed,
             "data": data_hash,
+            "weights": weights,
             "device": device,
             "code": code_fingerprint(TRAINER, *files, device=device),
             "torch": version("torch"),
@@ -62,18 +73,39 @@ def cell_signature(
     )
 
 
-def control_signature(match: str, sources: list[str], temperature: float | None = None) -> str:
+def control_signature(control: Control, sources: list[str], temperature: float | None = None) -> str:
     """Signature (16 hex digits) of a control made from the cells with the signatures `sources`.
 
     temperature: at which the matched arm decodes; None where it predicts no bins.
     """
     return _short_hash(
-        {"control": match, "sources": sources, "temperature": temperature, "code": code_fingerprint(CONTROLS)}
+        {
+            "control": control.model_dump(exclude={"of"}),
+            "sources": sources,
+            "temperature": temperature,
+            "code": code_fingerprint(CONTROLS),
+        }
     )
 
 
 def _short_hash(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def features_key(model: ModelSettings, weights: str, data_hash: str, test: str, file: Path) -> str:
+    """Key (16 hex digits) of the frozen features of a study's pictures.
+
+    weights: hash of the pretrained weights. test: hash of the test pictures, which data_hash leaves out. file: that
+    defines the network.
+    """
+    return _short_hash(
+        {
+            "model": model.model_dump(include={"name", "options"}),
+            "weights": weights,
+            "data": [data_hash, test],
+            "code": code_fingerprint(file),
+        }
+    )
 
 
 # -- code --------------------------------------------------------------------------------------------------------------
@@ -170,8 +202,8 @@ def modules_of(file: Path) -> set[Path]:
 def _computes(path: Path) -> bool:
     if not path.is_relative_to(PACKAGE):
         return True
-    room, *inner = path.relative_to(PACKAGE).parts
-    return room.removesuffix(".py") not in WITHOUT_NUMBERS and [room, *inner] != ["metrics", "card.py"]
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0].removesuffix(".py") not in WITHOUT_NUMBERS and inside.as_posix() not in FOR_READERS
 
 
 def _imported(node: ast.AST, file: Path, home: Path) -> set[Path]:

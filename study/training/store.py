@@ -20,6 +20,8 @@ from study.files import fresh_directory, read_json
 from study.training.cell import Cell
 
 KEPT = ("record.json", "history.csv", "model.pt")
+COLLECTED = tuple(f"seed-*/{name}" for name in KEPT)
+"""The files of an arm in results/<study>/runs/<arm>/."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class CellStore:
 def collect(cells: list[Cell], store: CellStore, out: Path, search: str | None = None) -> None:
     """Copy what is kept of finished `cells` (one arm, all its seeds) to `out`/seed-<k>/, replacing `out` as a whole.
 
+    StudyError when a person put a file of another name there.
     search: digest of the search that a tuned arm took its weights from, noted in its records.
     """
-    with fresh_directory(out) as folder:
+    with fresh_directory(out, COLLECTED) as folder:
         for cell in cells:
             target = folder / f"seed-{cell.seed}"
             target.mkdir()
@@ -82,9 +85,9 @@ def collect(cells: list[Cell], store: CellStore, out: Path, search: str | None =
             (target / "record.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def check_collected(out: Path, mend: str) -> None:
-    """Whether the cells in the folder of an arm can be read; StudyError that names a damaged file and what mends it."""
+def check_collected(out: Path, fix_hint: str) -> None:
+    """Whether the cells in the folder of an arm can be read; StudyError that names a damaged file and what to do."""
     for record in sorted(out.glob("seed-*/record.json")):
         model = record.with_name("model.pt")
-        if read_json(record, mend).get("status") == "finished" and not zipfile.is_zipfile(model):
-            raise StudyError(f"{model} is damaged or missing: {mend}")
+        if read_json(record, fix_hint).get("status") == "finished" and not zipfile.is_zipfile(model):
+            raise StudyError(f"{model} is damaged or missing: {fix_hint}")

@@ -10,6 +10,7 @@ import copy
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,15 @@ import torch
 from torch import Tensor
 
 from study.color.lab import rgb_to_lab
-from study.files import atomic_write, atomic_write_json, full_disk_named
+from study.files import atomic_write, atomic_write_json, explain_full_disk
 from study.losses import Loss, build_loss
 from study.models import build_model
+from study.models.features import Features
 from study.training.batches import Batches
 from study.training.cell import Cell
+from study.training.digest import weights_digest
 from study.training.machine import environment, prepare_torch
 from study.training.memory import peak_bytes
-from study.training.networks import weights_digest
 from study.training.schedule import BatchOrder, learning_rate, step_count
 from study.training.validation import Validation, loss_inputs
 
@@ -68,19 +70,31 @@ class Run:
         prior = np.load(cell.data / "prior.npy")
         self.loss: Loss = build_loss(cell.arm.loss, prior, cell.root).to(self.device)
         settings = self.settings
+        features = Features(cell.features) if cell.features else None
         self.model = build_model(cell.model, self.loss.head, cell.seed, cell.root)
+        if features:
+            features.fit(self.model.trunk)
         self.model.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.optimizer = self._optimizer()
         train = cell.data / "train.npy"
         order = BatchOrder(len(np.load(train, mmap_mode="r")), settings.batch, cell.seed)
-        self.batches = Batches(train, order, settings.flip, self.device)
-        self.validation = Validation(np.load(cell.data / "val.npy"), self.device)
+        self.batches = Batches(train, order, settings.flip, self.device, features)
+        self.validation = Validation(np.load(cell.data / "val.npy"), self.device, features)
         self.steps = step_count(settings.images, settings.batch)
         self.step, self.seconds, self.step_times = 0, 0.0, []
         self.best: dict[str, Any] | None = None  # weights of the least validation loss, where those are kept
         self._restore()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        # share: a group's learning rate over that of the schedule.
+        tuned = {id(p) for p in self.model.tuned}
+        groups = [{"params": [p for p in self.model.parameters() if id(p) not in tuned], "share": 1.0}]
+        if tuned:
+            share = self.cell.model.trunk_learning_rate / self.settings.learning_rate
+            groups.append({"params": self.model.tuned, "share": share})
+        return torch.optim.AdamW(
+            groups, lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
+        )
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -89,7 +103,7 @@ class Run:
         try:
             saved = torch.load(self.folder / "checkpoint.pt", map_location=self.device, weights_only=True)
         except FileNotFoundError:
-            with full_disk_named(history):
+            with explain_full_disk(history):
                 history.write_text(HISTORY_HEADER)
             return
         self.model.load_state_dict(saved["model"])
@@ -166,7 +180,7 @@ class Run:
 
     def _step(self, rate: float) -> tuple[dict[str, Tensor], str | None]:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self.optimizer.zero_grad()
         losses = self._losses(self.step)
         if not torch.isfinite(losses["total"]):
@@ -180,8 +194,17 @@ class Run:
         return {name: value.detach() for name, value in losses.items()} | {"grad_norm": norm}, None
 
     def _losses(self, step: int) -> dict[str, Tensor]:
-        lab = rgb_to_lab(self.batches(step))
-        return self.loss(*loss_inputs(self.loss, self.model, self.model(lab[:, :1]), lab))
+        rgb, frozen = self.batches(step)
+        lab = rgb_to_lab(rgb)
+        with self._precision():
+            output = self.model(lab[:, :1], frozen)
+        return self.loss(*loss_inputs(self.loss, self.model, output.float(), lab))
+
+    def _precision(self) -> AbstractContextManager:
+        """bfloat16 for the network where the study asks for it; the loss always has float32."""
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _peak_memory_mb(self) -> float:
         """What one step takes, from the pictures to the gradients; weights, optimiser state and data do not count."""
@@ -191,7 +214,7 @@ class Run:
     def _write_rows(self, split: str, values: dict[str, float]) -> None:
         history = self.folder / "history.csv"
         images = self.step * self.settings.batch
-        with full_disk_named(history), open(history, "a", encoding="utf-8") as file:
+        with explain_full_disk(history), open(history, "a", encoding="utf-8") as file:
             file.write("".join(f"{self.step},{images},{split},{name},{value!r}\n" for name, value in values.items()))
 
     def record(self, diverged: dict[str, Any] | None, started: str) -> dict[str, Any]:
@@ -214,6 +237,7 @@ class Run:
             "peak_memory_mb": self._peak_memory_mb(),
             "weights_sha256": weights_digest(self.model),
             "arm_settings": cell.arm.model_dump(),
+            "loss_settings": cell.arm.loss.model_dump(),
             "model_settings": cell.model.model_dump(),
             "train_settings": cell.train.model_dump(),
             "environment": environment(self.device),

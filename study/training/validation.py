@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from study.color.tensors import images_to_tensor
 from study.losses import ColorizationAntiAverageLoss, Loss
 from study.metrics import ab_rmse, colorfulness, hue_diversity, mean_chroma
 from study.models import Colorizer
+from study.models.features import Features, features_tensor
 
 PUBLISHED_TERMS = ("lab", "saturation", "diversity", "confidence")
 
@@ -24,20 +26,37 @@ def loss_inputs(loss: Loss, model: Colorizer, output: Tensor, lab: Tensor) -> tu
     return output, model.target(lab[:, 1:])
 
 
+class Pictures(NamedTuple):
+    """lab: (N,3,S,S). frozen: what the frozen part of the network makes of them, where it has one."""
+
+    lab: Tensor
+    frozen: Tensor | None
+
+    @property
+    def lightness(self) -> Tensor:
+        """(N,1,S,S) in 0..100."""
+        return self.lab[:, :1]
+
+
 class Validation:
     """Validation pictures, and scores of networks on them.
 
-    images: uint8 (N,S,S,3). truth: one value per picture, (N,) float64, of chroma, colorfulness and hue_diversity.
+    images: uint8 (N,S,S,3). features: of a network with a frozen part. truth: one value per picture, (N,) float64, of
+    chroma, colorfulness and hue_diversity.
     """
 
-    def __init__(self, images: np.ndarray, device: str | torch.device, batch: int = 200) -> None:
+    def __init__(
+        self, images: np.ndarray, device: str | torch.device, features: Features | None = None, batch: int = 200
+    ) -> None:
         self.count = len(images)
-        self.batches = [
-            rgb_to_lab(images_to_tensor(images[start : start + batch], device))
-            for start in range(0, len(images), batch)
-        ]
+        frozen = features.of("val") if features else None
+        self.batches = []
+        for start in range(0, len(images), batch):
+            part = slice(start, start + batch)
+            lab = rgb_to_lab(images_to_tensor(images[part], device))
+            self.batches.append(Pictures(lab, None if frozen is None else features_tensor(frozen[part], device)))
         self.published = ColorizationAntiAverageLoss()
-        self.truth = _joined(_vividness(lab[:, 1:], lab) for lab in self.batches)
+        self.truth = _joined(_vividness(lab[:, 1:], lab) for lab, _ in self.batches)
 
     @torch.no_grad()
     def per_image(self, model: Colorizer, temperature: float = 0.38) -> dict[str, np.ndarray]:
@@ -45,7 +64,7 @@ class Validation:
 
         temperature: at which logits over the bins are decoded.
         """
-        return _joined(_scores(model.predict(lab[:, :1], temperature), lab) for lab in self.batches)
+        return _joined(_scores(model.predict(x.lightness, temperature, x.frozen), x.lab) for x in self.batches)
 
     @torch.no_grad()
     def scores(self, model: Colorizer, loss: Loss | None = None) -> dict[str, float]:
@@ -56,8 +75,8 @@ class Validation:
         the value of `loss`, where one is given.
         """
         per_image, sums = [], dict.fromkeys((*PUBLISHED_TERMS, "total"), 0.0)
-        for lab in self.batches:
-            output = model(lab[:, :1])
+        for pictures in self.batches:
+            lab, output = pictures.lab, model(pictures.lightness, pictures.frozen)
             ab = model.decode(output)
             per_image.append(_scores(model.upsample(ab), lab))
             terms = self.published(ab, model.target(lab[:, 1:]))
@@ -77,9 +96,9 @@ class Validation:
         With respect to the network's output on the first `pictures` validation pictures, so that it is the pull that
         each term has on the colours themselves.
         """
-        lab = self.batches[0][:pictures]
+        lab, frozen = (None if x is None else x[:pictures] for x in self.batches[0])
         with torch.no_grad():
-            output = model(lab[:, :1])
+            output = model(lab[:, :1], frozen)
         norms = {}
         for name, weight in loss.weights.items():
             norms[f"gradient_{name}"] = 0.0

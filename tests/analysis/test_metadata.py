@@ -66,10 +66,17 @@ class World:
 
 
 def test_casts_are_those_of_the_average_colour() -> None:
+    def weight(hue: float, middle: float) -> float:
+        return np.cos(2 * (hue - np.radians(middle)))
+
     brown = World(((50.0, 20.0), (-40.0, 10.0)))  # red and green: the average is (5, 15), chroma 15.8 at 72 degrees
-    assert casts_of_averages(brown) == pytest.approx({"sepia_cast": np.hypot(5, 15), "purple_cast": 0}, abs=1e-4)
+    assert casts_of_averages(brown) == pytest.approx(
+        {"sepia_cast": np.hypot(5, 15) * weight(np.arctan2(15, 5), 65), "purple_cast": 0}, abs=1e-4
+    )
     purple = World(((60.0, 0.0), (-40.0, -10.0)))  # the average is (10, -5), at 333 degrees
-    assert casts_of_averages(purple) == pytest.approx({"sepia_cast": 0, "purple_cast": np.hypot(10, 5)}, abs=1e-4)
+    assert casts_of_averages(purple) == pytest.approx(
+        {"sepia_cast": 0, "purple_cast": np.hypot(10, 5) * weight(np.arctan2(-5, 10), 315)}, abs=1e-4
+    )
 
 
 def test_wrong_verdicts_are_those_of_the_worst_simulated_world(tmp_path: Path) -> None:

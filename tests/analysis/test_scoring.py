@@ -61,7 +61,7 @@ def test_every_kind_of_region_is_described_and_what_needs_several_colours_is_mea
     table = score_table(predicted(6), test)
     assert {"averaging_index", "mode_commitment", "regret"} <= set(table.loc[table["region"] == "all", "metric"])
     by_region = table[table["region"] != "all"].groupby("region")["metric"].unique().apply(set)
-    everywhere = {"ab_rmse", "chroma", "true_chroma", "a_mean", "b_mean"}
+    everywhere = {"ab_rmse", "chroma", "true_chroma", "a_mean", "b_mean", "spread"}
     several = everywhere | {"averaging_index", "mode_commitment"}
     assert by_region.to_dict() == {"sky": several, "roof": everywhere, "flower": several, "absent": several}
 
@@ -83,6 +83,7 @@ def test_scores_of_a_region_are_means_over_its_pixels_and_nan_where_there_are_no
                 "chroma": np.hypot(*pixels).mean(),
                 "true_chroma": np.hypot(*true).mean(),
                 "ab_rmse": np.sqrt(np.square(pixels - true).mean()),
+                "spread": np.sqrt(pixels.var(axis=1).sum()),
             }
             for metric, value in expected.items():
                 assert table[metric, kind, name] == pytest.approx(value, rel=1e-4, abs=1e-4)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
@@ -35,29 +35,20 @@ def colors(n: int, side: int, seed: int = 0) -> Tensor:
     return rgb_to_lab(torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(seed)))[:, 1:]
 
 
-def brute_force(ab: np.ndarray, neighbors: int, sigma: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances (P,313) and the K weights (P,K) of pixels (P,2), from the definition."""
-    squared = ((ab.astype(np.float64)[:, None] - BINS) ** 2).sum(-1)
-    nearest = np.sort(squared, axis=1)[:, :neighbors]
-    return squared, softmax(-nearest / (2 * sigma**2), axis=1)
-
-
-def assert_encodes(ab: Tensor, neighbors: int, sigma: float = 5.0) -> None:
-    indices, weights = soft_encode(ab, neighbors, sigma)
+def assert_encodes(ab: Tensor, neighbors: int) -> None:
+    indices, weights = soft_encode(ab, neighbors)
     n, _, height, width = ab.shape
     assert indices.shape == weights.shape == (n, neighbors, height, width)
     assert (indices.dtype, weights.dtype) == (torch.int64, torch.float32)
     pixels = ab.permute(0, 2, 3, 1).reshape(-1, 2).double().numpy()
     chosen = indices.permute(0, 2, 3, 1).reshape(-1, neighbors).numpy()
-    squared, expected = brute_force(pixels, neighbors)
-    ordered = np.sort(chosen, axis=1)
-    assert (np.diff(ordered, axis=1) > 0).all(), "a bin twice"
+    squared = ((pixels[:, None] - BINS) ** 2).sum(-1)
+    nearest = np.sort(squared, axis=1)[:, :neighbors]
+    assert (np.diff(np.sort(chosen, axis=1), axis=1) > 0).all(), "a bin twice"
     # Equal distances, rank by rank: the same bins, or a tie.
-    np.testing.assert_allclose(
-        np.take_along_axis(squared, chosen, 1), np.sort(squared, axis=1)[:, :neighbors], rtol=1e-13
-    )
+    np.testing.assert_allclose(np.take_along_axis(squared, chosen, 1), nearest, rtol=1e-13)
     actual = weights.permute(0, 2, 3, 1).reshape(-1, neighbors).numpy()
-    np.testing.assert_allclose(actual, expected, atol=1e-6)
+    np.testing.assert_allclose(actual, softmax(-nearest / 50, axis=1), atol=1e-6)
 
 
 def one_hot_logits(indices: Tensor, weights: Tensor) -> Tensor:
@@ -77,7 +68,7 @@ def test_the_table_is_the_published_one():
         assert np.array_equal(row, np.arange(low, high + 1, 10))
 
 
-@pytest.mark.parametrize("neighbors", [1, 2, 5, 10, 16])
+@pytest.mark.parametrize("neighbors", [1, 5, 16])
 def test_encoding_is_exact_on_and_between_the_edges_of_cells(neighbors):
     # Multiples of 1.25 hit every bin, every tie between neighbours, and the corners of every cell looked up.
     axis = torch.arange(-135, 135.1, 1.25)
@@ -86,10 +77,12 @@ def test_encoding_is_exact_on_and_between_the_edges_of_cells(neighbors):
         assert_encodes(points[:, :, start : start + 31], neighbors)
 
 
-@settings(deadline=None, max_examples=60)
-@given(arrays(np.float32, (2, 2, 3, 4), elements=st.floats(-400, 400, width=32)), st.integers(1, 20), st.data())
-def test_encoding_is_exact_for_any_color_and_any_number_of_neighbors(ab, neighbors, data):
-    scale = data.draw(st.sampled_from([1.0, 0.25, 1e-6]))
+@given(
+    arrays(np.float32, (2, 2, 3, 4), elements=st.floats(-400, 400, width=32)),
+    st.integers(1, 20) | st.just(313),
+    st.sampled_from([1.0, 0.25, 1e-6]),
+)
+def test_encoding_is_exact_for_any_color_and_any_number_of_neighbors(ab, neighbors, scale):
     assert_encodes(torch.from_numpy(ab) * scale, neighbors)
 
 
@@ -117,11 +110,6 @@ def test_encoding_agrees_with_a_ball_tree_in_double_precision():
     np.testing.assert_allclose(weights.flatten(2)[0].T.numpy(), kernel / kernel.sum(1, keepdims=True), atol=1e-6)
 
 
-def test_all_313_neighbors_give_the_full_gaussian():
-    ab = colors(1, 3)
-    assert_encodes(ab, 313)
-
-
 @pytest.mark.parametrize("sigma", [0.38, 5.0, 50.0])
 def test_no_target_is_empty_even_far_out_of_gamut_or_with_a_tiny_sigma(sigma):
     ab = torch.tensor([[5.0, 5.0], [1e6, -1e6], [-3e3, 40.0], [130.0, -130.0], [0.1, 1e-20]])
@@ -135,8 +123,7 @@ def test_no_target_is_empty_even_far_out_of_gamut_or_with_a_tiny_sigma(sigma):
 def test_encoding_does_not_depend_on_batch_or_memory_layout(shape):
     ab = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 40
     indices, weights = soft_encode(ab)
-    assert indices.is_contiguous()
-    assert weights.is_contiguous()
+    assert indices.is_contiguous() and weights.is_contiguous()
     flat = ab.transpose(0, 1).reshape(1, 2, 1, -1)
     flat_indices, flat_weights = soft_encode(flat)
     assert torch.equal(indices.transpose(0, 1).reshape(5, -1), flat_indices.reshape(5, -1))
@@ -203,13 +190,6 @@ def test_prior_is_the_mean_soft_target_and_batches_add_up():
     torch.testing.assert_close((halves / halves.sum()).float(), prior)
 
 
-def test_the_neutral_bin_is_the_mode_for_dull_pictures():
-    # A prior whose mode is (-90, 90) comes from 0..255 floats taken for 0..1.
-    dull = torch.randn(2, 2, 30, 30, generator=torch.Generator().manual_seed(0)) * 8
-    for prior in (prior_from_ab(dull), smooth_prior(prior_from_ab(dull))):
-        assert AB_BINS[prior.argmax()].tolist() == [0, 0]
-
-
 def test_smoothing_spreads_a_single_bin_as_a_gaussian_and_leaves_no_zero():
     start = int((AB_BINS == 0).all(1).nonzero())
     single = torch.zeros(313)
@@ -217,18 +197,12 @@ def test_smoothing_spreads_a_single_bin_as_a_gaussian_and_leaves_no_zero():
     smooth = smooth_prior(single)
     assert smooth.sum().item() == pytest.approx(1, abs=1e-6)
     assert (smooth > 0).all()
+    assert class_weights(smooth, rebalance=0.0).isfinite().all()
     squared = (BINS**2).sum(1)
     near = squared <= 500
     np.testing.assert_allclose((smooth / smooth[start]).numpy()[near], np.exp(-squared[near] / 50), rtol=1e-4)
-    assert class_weights(smooth, rebalance=0.0).isfinite().all()
 
 
-def test_narrow_smoothing_changes_nothing():
-    prior = prior_from_ab(colors(2, 64), neighbors=10)
-    torch.testing.assert_close(smooth_prior(prior, sigma=0.1), prior, rtol=1e-4, atol=2e-8)
-
-
-@settings(deadline=None, max_examples=50)
 @given(arrays(np.float64, 313, elements=st.floats(1e-6, 1.0)), st.floats(0.0, 1.0))
 def test_class_weights_follow_their_formula_and_average_to_one(counts, rebalance):
     prior = counts / counts.sum()
@@ -238,13 +212,6 @@ def test_class_weights_follow_their_formula_and_average_to_one(counts, rebalance
     np.testing.assert_allclose(weights / weights[0], raw / raw[0], rtol=1e-5)
     rarest_first = np.argsort(prior)
     assert (np.diff(weights[rarest_first]) <= 1e-6 * weights.max()).all()
-
-
-def test_class_weights_at_the_ends_of_rebalancing():
-    prior = smooth_prior(prior_from_ab(colors(1, 30)))
-    torch.testing.assert_close(class_weights(prior, rebalance=1.0), torch.ones(313))
-    torch.testing.assert_close(class_weights(prior, rebalance=0.0) * prior, torch.full((313,), 1 / 313))
-    assert torch.equal(class_weights(prior.numpy()), class_weights(prior))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.38, 0.05])
@@ -293,7 +260,6 @@ def test_annealed_mean_has_the_right_gradient():
     assert torch.autograd.gradcheck(annealed_mean, logits.requires_grad_())
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.floats(-1e3, 1e3), st.integers(0, 1000))
 def test_annealed_mean_ignores_a_shift_and_stays_inside_the_bins(shift, seed):
     logits = torch.randn(1, 313, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 4
@@ -310,17 +276,6 @@ def test_decoding_the_truth_has_the_published_floor(temperature, floor, neighbor
     ab = colors(1, 90)
     decoded = annealed_mean(one_hot_logits(*soft_encode(ab, neighbors)), temperature)
     assert chroma(decoded - ab).mean().item() == pytest.approx(floor, abs=0.05)
-
-
-def test_decoding_below_temperature_one_dulls_colors_as_dull_as_photographs():
-    generator = torch.Generator().manual_seed(0)
-    radius = -18.2 * torch.rand(1, 100, 100, generator=generator).log()
-    angle = 2 * np.pi * torch.rand(1, 100, 100, generator=generator)
-    ab = radius.clamp(max=60).unsqueeze(1) * torch.stack((angle.cos(), angle.sin()), dim=1)
-    logits = one_hot_logits(*soft_encode(ab))
-    kept = {t: (chroma(annealed_mean(logits, t)).mean() / chroma(ab).mean()).item() for t in (1.0, 0.38)}
-    assert kept[1.0] == pytest.approx(1, abs=0.005)
-    assert kept[0.38] == pytest.approx(0.976, abs=0.015)
 
 
 def test_an_empty_batch_gives_empty_targets_and_colors_but_no_prior():
@@ -359,8 +314,7 @@ def test_impossible_settings_are_refused(call, message):
         call()
 
 
-def test_tensors_without_memory_are_decoded_to_one() -> None:
+def test_tensors_without_memory_give_one() -> None:
     assert annealed_mean(torch.zeros(2, 313, 3, 3, device="meta")).shape == (2, 2, 3, 3)
-    prior = torch.full((313,), 1 / 313)
     with torch.device("meta"):
-        assert class_weights(prior).shape == (313,)
+        assert class_weights(torch.full((313,), 1 / 313, device="cpu")).shape == (313,)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
 from torch import Tensor
@@ -45,7 +45,6 @@ def kind_of(mistake: units.Mistake | None) -> str | None:
     return None if mistake is None else mistake.kind
 
 
-@settings(deadline=None, max_examples=200)
 @given(pictures())
 def test_pictures_in_the_right_units_are_never_reported(rgb: Tensor) -> None:
     assert wrong_rgb(rgb) is None
@@ -58,7 +57,6 @@ def test_pictures_in_the_right_units_are_never_reported(rgb: Tensor) -> None:
         assert wrong_ab(colors[:, 1:]) is None
 
 
-@settings(deadline=None, max_examples=200)
 @given(pictures())
 def test_pictures_in_other_units_are_reported_by_kind(rgb: Tensor) -> None:
     assume(rgb.max() > 10 / 255)
@@ -80,22 +78,6 @@ def test_pictures_in_other_units_are_reported_by_kind(rgb: Tensor) -> None:
     if ab.max() > 25:
         assert kind_of(wrong_ab(ab + 128)) == "ab in 0..255"
         assert kind_of(wrong_lab(torch.cat([2.55 * light, ab + 128], 1))) == "8-bit Lab"
-
-
-def test_each_kind_of_mistake_is_found_in_bright_colourful_pictures() -> None:
-    rgb = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    light, ab = in_lab(rgb).split([1, 2], 1)
-    for scaled, kind in (
-        ((light, ab), None),
-        ((light, ab / 110), "ab in -1..1"),
-        ((light / 100, ab), "L in 0..1"),
-        ((light / 100, ab / 128), "L in 0..1"),
-        ((light - 50, ab), "L in -50..50"),
-        ((2.55 * light, ab + 128), "8-bit Lab"),
-        ((light, ab + 128), "8-bit Lab"),
-    ):
-        assert kind_of(wrong_lab(torch.cat(scaled, 1))) == kind
-    assert kind_of(wrong_ab(ab + 128)) == "ab in 0..255"
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -73,24 +73,7 @@ def assert_nearest(ab: Tensor, indices: np.ndarray) -> None:
     assert (np.abs(chosen - exact) <= resolution).all()
 
 
-@pytest.mark.parametrize("neighbors", [1, 5, 16, 20, 313])
-def test_the_bins_are_those_of_float64_where_no_two_are_tied(neighbors: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    ab = 260 * torch.rand(2_000, 2, generator=generator) - 130
-    ab[:500] = rgb_to_lab(torch.rand(1, 3, 20, 25, generator=generator))[0, 1:].flatten(1).T
-    indices, weights = encoded(ab, neighbors)
-    exact, shares = (x[0, :, 0].T.numpy() for x in soft_encode(ab.T.reshape(1, 2, 1, -1).contiguous(), neighbors))
-    squared = ((ab.double().numpy()[:, None] - AB_BINS.double().numpy()) ** 2).sum(-1)
-    ordered = np.sort(squared, 1)[:, : neighbors + 1]
-    apart = (np.diff(ordered, axis=1) > 8 * SINGLE * ordered[:, 1:]).all(1)
-    assert apart.mean() > 0.9
-    np.testing.assert_array_equal(indices[apart], exact[apart])
-    np.testing.assert_allclose(weights[apart], shares[apart], atol=2e-6)
-    assert_nearest(ab, indices)
-
-
-@settings(deadline=None, max_examples=60)
-@given(arrays(np.float32, (6, 2), elements=st.floats(-400, 400, width=32)), st.integers(1, 20))
+@given(arrays(np.float32, (6, 2), elements=st.floats(-400, 400, width=32)), st.integers(1, 20) | st.just(313))
 def test_any_color_has_its_nearest_bins_and_their_weights(points: np.ndarray, neighbors: int) -> None:
     ab = torch.from_numpy(points)
     indices, weights = encoded(ab, neighbors)

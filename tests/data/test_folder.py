@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from study.config.data import FolderData
@@ -41,7 +39,7 @@ def reasons(source: Source) -> dict[str, str]:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    for i in range(40):
+    for i in range(40):  # each split gets some
         save_noise(tmp_path / "photos" / f"set{i % 3}" / f"{i}.png", i)
     return tmp_path / "photos"
 
@@ -57,27 +55,19 @@ def test_nested_pictures_are_used_under_their_relative_names(pictures):
         np.testing.assert_array_equal(source.splits["test"].images[0], np.asarray(image)[:, 2:18])
 
 
-def test_path_is_relative_to_the_project(pictures):
-    source = load_source(FolderData(source="folder", path="photos", size=16, val=0.25, test=0.25), pictures.parent)
-    assert source.facts["used"] == 40
-
-
 def test_the_split_is_the_position_of_the_hash_of_the_bytes(pictures):
     for name, split in split_of(read(pictures, test=0.3, val=0.2)).items():
         share = int.from_bytes(hashlib.sha256((pictures / name).read_bytes()).digest()[:8], "big") / 2**64
         assert split == ("test" if share < 0.3 else "val" if share < 0.5 else "train")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.integers(1000, 2000), unique=True, max_size=8))
-def test_adding_files_moves_no_other_file(pictures, seeds):
+def test_adding_files_moves_no_other_file(pictures):
     before = split_of(read(pictures))
-    added = [save_noise(pictures / f"added{seed}.png", seed) for seed in seeds]
+    for seed in range(1000, 1012):
+        save_noise(pictures / f"added{seed}.png", seed)
     after = split_of(read(pictures))
-    for path in added:
-        path.unlink()
     assert after.items() >= before.items()
-    assert len(after) == len(before) + len(added)
+    assert len(after) == len(before) + 12
 
 
 def test_renaming_changes_names_only(pictures):
@@ -134,8 +124,9 @@ def test_unusable_files_are_skipped_each_with_its_reason(pictures):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "GIF"])
-@pytest.mark.parametrize("suffix", ["", ".jpg_large", ".bin"])
+@pytest.mark.parametrize(
+    ("format", "suffix"), [("PNG", ""), ("JPEG", ".jpg_large"), ("WEBP", ""), ("TIFF", ".bin"), ("GIF", "")]
+)
 def test_pictures_without_a_usual_suffix_are_found_by_their_content(pictures, format, suffix):
     name = f"unusual{suffix}"
     with Image.open(pictures / "set0" / "0.png") as image:

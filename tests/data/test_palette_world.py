@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -146,7 +146,6 @@ def test_splits_and_seeds_give_different_scenes():
         assert not (one == other).all(axis=(1, 2, 3)).any()
 
 
-@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 40), st.sampled_from([16, 24, 32, 64]), st.integers(0, 2**40))
 def test_same_seed_gives_the_same_scenes_at_any_size(count, size, seed):
     one, other = draw_scenes(count, size, seed, "val"), draw_scenes(count, size, seed, "val")

@@ -67,12 +67,6 @@ def test_what_is_written_is_what_is_read(tmp_path):
     np.testing.assert_array_equal(prepared.color_distribution.modes, declared.modes)
 
 
-def test_pictures_have_no_known_color_distribution(tmp_path):
-    save_pictures(tmp_path / "photos")
-    prepare.prepare("mine", pictures_in("photos"), tmp_path)
-    assert load_prepared("mine", pictures_in("photos"), tmp_path).color_distribution is None
-
-
 def test_data_that_are_up_to_date_are_left_alone(tmp_path, made):
     first = prepare.prepare("tiny", world(), tmp_path)
     assert prepare.prepare("tiny", world(), tmp_path) == first
@@ -211,12 +205,6 @@ def test_what_a_file_manager_left_is_no_file_of_the_user(tmp_path, made):
     (tmp_path / "data" / "tiny" / ".DS_Store").touch()
     prepare.prepare("tiny", world(seed=2), tmp_path)
     assert len(made) == 2
-
-
-def test_pictures_elsewhere_in_the_project_are_fine(tmp_path):
-    before = save_pictures(tmp_path / "data" / "photos")
-    prepare.prepare("mine", pictures_in("data/photos"), tmp_path)
-    assert contents(tmp_path / "data" / "photos") == before
 
 
 def test_a_failure_leaves_the_earlier_data_alone(tmp_path):

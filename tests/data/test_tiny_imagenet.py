@@ -202,6 +202,7 @@ def test_a_failed_download_leaves_nothing_and_says_where_to_put_the_file(server,
 REAL = Path(os.environ.get("STUDY_DATA_DIR", "/nonexistent")) / NAME
 
 
+@pytest.mark.verify
 @pytest.mark.skipif(not REAL.is_file(), reason=f"needs {NAME} in STUDY_DATA_DIR")
 def test_the_real_archive_gives_the_pictures_that_its_members_hold(tmp_path):
     source = read(tmp_path, train=400, val=200, test=15, size=64)

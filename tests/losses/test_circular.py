@@ -50,15 +50,6 @@ def test_does_not_change_when_all_hues_turn(degrees):
     torch.testing.assert_close(circular_variance(turned(pred, degrees)), circular_variance(pred))
 
 
-def test_does_not_tear_hues_apart_at_180_degrees_as_the_published_term_does():
-    around_green, around_red, flat = picture(177, -177), picture(3, -3), picture(0, 0)
-    ours, published = CircularDiversityLoss(), ColorizationAntiAverageLoss()
-    same = [ours(x, flat)["diversity"].item() for x in (around_green, around_red)]
-    assert same[0] == pytest.approx(same[1])
-    torn = [published(x, flat)["diversity"].item() for x in (around_green, around_red)]
-    assert torn[0] > 1e5 * torn[1]
-
-
 def test_is_blind_to_gray_pixels_and_to_a_common_factor_of_chroma():
     pred = colors(1, 2, 2, 4, seed=4)
     with_gray = torch.cat([pred, torch.zeros(1, 2, 3, 4, dtype=torch.float64)], dim=2)
@@ -89,23 +80,6 @@ def test_a_gray_picture_has_no_diversity_and_a_gradient_that_is_bounded():
         if size == 0:
             assert variance.tolist() == [0, 0]
             assert gradient.abs().max() == 0
-
-
-def test_gradient_of_the_gradient():
-    pred = colors(2, 2, 2, 2, seed=7).requires_grad_()
-    assert torch.autograd.gradgradcheck(circular_variance, pred)
-
-
-def test_descent_makes_a_picture_of_one_hue_as_diverse_as_the_target():
-    target = picture(-60, -20, 20, 60)
-    pred = (picture(-2, -1, 1, 2)).requires_grad_()
-    loss = CircularDiversityLoss()
-    loss.set_weights({"diversity": 1.0})
-    for _ in range(300):
-        slope = gradient_of(loss(pred, target)["total"], pred)
-        with torch.no_grad():
-            pred -= 2e4 * slope
-    assert circular_variance(pred).item() == pytest.approx(circular_variance(target).item(), abs=0.01)
 
 
 def test_the_corrected_loss_differs_from_the_published_one_in_the_hue_term_alone():

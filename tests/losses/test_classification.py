@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -72,12 +70,6 @@ def test_value_is_the_cross_entropy_with_a_dense_soft_target():
     assert out["cross_entropy"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_undecided_logits_cost_the_logarithm_of_the_number_of_bins():
-    _, ab = batch()
-    out = ClassificationLoss()(torch.zeros(2, BINS, 3, 4), ab)
-    assert out["total"].item() == pytest.approx(math.log(BINS), rel=1e-6)
-
-
 @pytest.mark.parametrize("rebalance", [0.5, 0.1])
 def test_gradient_is_that_of_the_published_gradient_only_rebalancing(rebalance):
     logits, ab = batch(seed=1)
@@ -96,12 +88,6 @@ def test_value_weights_each_pixel_by_its_strongest_bin():
     weight = class_weights(prior(), 0.5).double()[target.argmax(1)]
     expected = (weight * dense_cross_entropy(logits, target)).mean()
     assert ClassificationLoss(prior())(logits, ab)["total"].item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_without_rebalancing_the_prior_does_not_matter():
-    logits, ab = batch(seed=3)
-    plain = ClassificationLoss()(logits, ab)["total"]
-    assert ClassificationLoss(prior(), rebalance=None)(logits, ab)["total"] == plain
 
 
 def test_gray_images_teach_nothing_and_change_nobody_elses_gradient():
@@ -131,18 +117,6 @@ def test_lightness_of_a_lab_target_is_ignored():
     assert ClassificationLoss()(logits, lab)["total"] == ClassificationLoss()(logits, ab)["total"]
 
 
-def test_gradcheck():
-    logits, ab = batch(n=1, height=1, width=2, dtype=torch.float64)
-    loss = ClassificationLoss(prior())
-    assert torch.autograd.gradcheck(lambda x: loss(x, ab)["total"], logits, fast_mode=True)
-
-
-def test_gradient_of_every_pixel_sums_to_zero_over_the_bins():
-    logits, ab = batch(seed=7)
-    (gradient,) = torch.autograd.grad(ClassificationLoss(prior())(logits, ab)["total"], logits)
-    assert gradient.sum(1).abs().max() < 1e-6
-
-
 def test_pieces_of_a_batch_and_memory_layouts_give_the_same(monkeypatch):
     logits, ab = batch(n=5, seed=8)
     loss = ClassificationLoss(prior())
@@ -168,7 +142,6 @@ def test_half_precision_logits_are_computed_in_float32(dtype):
     assert gradient.dtype == dtype
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.sampled_from([0.0, 1e4, -1e4, 1e-3]), st.sampled_from([0.0, 5.0, 1e4, -130.0]), st.integers(0, 100))
 def test_extreme_logits_and_colors_stay_finite(scale, color, seed):
     logits, ab = batch(seed=seed)
@@ -179,7 +152,6 @@ def test_extreme_logits_and_colors_stay_finite(scale, color, seed):
     assert torch.autograd.grad(total, logits)[0].isfinite().all()
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.sampled_from([-65536.0, -4096.0, 0.0, 1024.0, 65536.0]), st.integers(0, 100))
 def test_what_all_logits_share_changes_neither_value_nor_gradient(offset, seed):
     logits, ab = batch(seed=seed)
@@ -200,19 +172,6 @@ def gradient_of(loss: ClassificationLoss, logits: Tensor, ab: Tensor, factor: fl
     return torch.autograd.grad(factor * loss(logits, ab)["total"], logits)[0]
 
 
-def test_gradients_of_several_backward_passes_add_up():
-    logits, ab = batch(seed=11)
-    loss = ClassificationLoss(prior())
-    once = gradient_of(loss, logits, ab)
-    total = loss(logits, ab)["total"]
-    total.backward(retain_graph=True)
-    first = logits.grad.clone()
-    (2.5 * total).backward(retain_graph=True)
-    total.backward()
-    torch.testing.assert_close(first, once, rtol=0, atol=0)
-    torch.testing.assert_close(logits.grad, 4.5 * once)
-
-
 def test_value_is_the_same_whether_a_gradient_is_wanted_or_not():
     logits, ab = batch(seed=12)
     loss = ClassificationLoss(prior())
@@ -229,7 +188,7 @@ def test_no_gradient_is_made_where_none_is_recorded():
 
 
 def test_gradients_too_small_for_half_precision_arrive_when_the_loss_is_scaled():
-    logits, ab = batch(n=2, height=64, width=64, seed=13)
+    logits, ab = batch(n=2, height=32, width=32, seed=13)
     half = (4 * logits.detach()).half()  # most gradients are below 6e-8, the smallest number of float16
     loss = ClassificationLoss()
     scaled = gradient_of(loss, half, ab, 65536.0)
@@ -267,13 +226,10 @@ def test_shapes_that_do_not_match_are_named(logits, target):
     assert str(target) in str(error.value)
 
 
-@pytest.mark.parametrize("options", [{"neighbors": 0}, {"neighbors": 400}, {"sigma": 0.0}, {"rebalance": 2.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"neighbors": 0}, {"neighbors": 314}, {"neighbors": 5.0}, {"neighbors": True}, {"sigma": 0.0}, {"rebalance": 2.0}],
+)
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         ClassificationLoss(prior(), **options)
-
-
-@pytest.mark.parametrize("neighbors", [5.0, True, 0, 314])
-def test_neighbors_are_a_whole_number(neighbors):
-    with pytest.raises(ValueError, match=f"neighbors.*{neighbors}"):
-        ClassificationLoss(None, neighbors=neighbors)

@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from torch import Tensor
 
 from study.losses import ColorizationAntiAverageLoss, HueLoss
-from tests.losses.test_anti_average import colors
 
 
 def one(a: float, b: float) -> Tensor:
@@ -24,14 +24,6 @@ def test_by_hand():
     assert HueLoss()(one(8, 0), one(4, 0))["hue"].item() == 0  # the same hue, another chroma
 
 
-def test_is_the_product_of_chromas_times_one_minus_the_cosine_of_the_angle():
-    pred, target = colors(2, 2, 4, 5, seed=1), colors(2, 2, 4, 5, seed=2)
-    angle = torch.atan2(pred[:, 1], pred[:, 0]) - torch.atan2(target[:, 1], target[:, 0])
-    expected = (pred.norm(dim=1) * target.norm(dim=1) * (1 - angle.cos())).mean()
-    torch.testing.assert_close(HueLoss()(pred, target)["hue"], expected)
-
-
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-110, 110), min_size=4, max_size=4))
 def test_squared_error_is_chroma_error_plus_hue_error(values):
     pred, target = one(*values[:2]), one(*values[2:])
@@ -49,7 +41,7 @@ def test_a_gray_prediction_is_pulled_towards_the_target():
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0, 3.0])
-def test_a_one_colour_model_lands_on_the_optimum_of_a_distribution_of_two_colours(weight):
+def test_the_best_single_colour_for_two_equally_likely_ones(weight):
     """Hues 90 degrees apart: less chroma than the mean colour has, in its hue, and gray from weight 2.41 on."""
     colours = torch.cat([one(50, 0), one(0, 50)])
     mean = colours.mean(0)
@@ -57,11 +49,7 @@ def test_a_one_colour_model_lands_on_the_optimum_of_a_distribution_of_two_colour
     expected = max(length - weight * (mean_chroma - length), 0)
     loss = HueLoss()
     loss.set_weights({"lab": 1.0, "hue": weight})
-    color = torch.tensor([3.0, -7.0], dtype=torch.float64, requires_grad=True)
-    for step in range(600):
-        (gradient,) = torch.autograd.grad(loss(color.view(1, 2, 1, 1).expand(2, -1, -1, -1), colours)["total"], color)
-        with torch.no_grad():
-            color -= 0.3 * 0.99**step * gradient
-    assert color.norm().item() == pytest.approx(expected, abs=0.2)
+    found = minimize(lambda ab: loss(one(*ab).expand(2, -1, -1, -1), colours)["total"].item(), [3, -7], method="Powell")
+    assert math.hypot(*found.x) == pytest.approx(expected, abs=0.2)
     if expected:
-        assert math.degrees(math.atan2(*color.tolist()[::-1])) == pytest.approx(45, abs=0.1)
+        assert math.degrees(math.atan2(*found.x[::-1])) == pytest.approx(45, abs=0.1)

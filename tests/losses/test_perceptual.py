@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor
 
 from study.color.lab import lab_to_rgb
-from study.errors import StudyError
-from study.losses import ColorizationAntiAverageLoss, PerceptualLoss
+from study.losses import PerceptualLoss
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +44,6 @@ def test_gradient_reaches_the_prediction_only(perceptual):
     assert all(p.grad is None and not p.requires_grad for p in perceptual.parameters())
 
 
-def test_a_step_against_the_gradient_lowers_the_distance(perceptual):
-    pred, target = pictures(0).requires_grad_(), pictures(1)
-    before = perceptual(pred, target)
-    (gradient,) = torch.autograd.grad(before, pred)
-    after = perceptual(pred - 0.5 * gradient / gradient.abs().max(), target)
-    assert after < before
-
-
-def test_distance_and_gradient_are_symmetric(perceptual):
-    one, other = pictures(0), pictures(1).requires_grad_()
-    forth, back = perceptual(one, other), perceptual(other, one)
-    torch.testing.assert_close(forth, back)
-    torch.testing.assert_close(torch.autograd.grad(forth, other)[0], torch.autograd.grad(back, other)[0])
-
-
 def test_gradient_is_finite_for_black_white_and_colors_out_of_gamut(perceptual):
     for color in ((0.0, 0.0, 0.0), (100.0, 0.0, 0.0), (50.0, 1e4, -1e4)):
         pred = torch.tensor(color).view(1, 3, 1, 1).repeat(1, 1, 32, 32).requires_grad_()
@@ -65,8 +51,8 @@ def test_gradient_is_finite_for_black_white_and_colors_out_of_gamut(perceptual):
         assert pred.grad.isfinite().all()
 
 
-def test_gradient_is_finite_where_all_features_are_zero():
-    loss = PerceptualLoss(weights="untrained")
+def test_gradient_is_finite_where_all_features_are_zero(perceptual):
+    loss = deepcopy(perceptual)
     for bias in (p for name, p in loss.lpips.net.named_parameters() if name.endswith("bias")):
         bias.fill_(-1e3)
     pred = pictures(0).requires_grad_()
@@ -86,13 +72,6 @@ def test_stays_in_evaluation_mode_inside_a_module_in_training(perceptual):
     assert not any(part.training for part in perceptual.modules())
 
 
-def test_adds_to_the_anti_average_loss_in_one_line(perceptual):
-    pred, target = pictures(0).requires_grad_(), pictures(1)
-    total = ColorizationAntiAverageLoss()(pred, target)["total"] + 0.3 * perceptual(pred, target)
-    total.backward()
-    assert pred.grad.isfinite().all()
-
-
 def test_wrong_shapes_are_named(perceptual):
     with pytest.raises(ValueError, match=r"\(1, 3, 32, 32\).*\(2, 3, 32, 32\)"):
         perceptual(pictures(0, n=1), pictures(1))
@@ -110,22 +89,6 @@ def test_takes_the_weights_that_are_named(way, perceptual, tmp_path, monkeypatch
     monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(path) if way == "variable" else "")
     loss = PerceptualLoss(weights=path if way == "argument" else None)
     torch.testing.assert_close(loss.lpips.net.state_dict()["slice2.3.weight"], state["features.3.weight"])
-
-
-def test_what_cannot_be_built_is_refused_with_one_line(tmp_path, monkeypatch):
-    with pytest.raises(StudyError, match="alex, vgg, squeeze"):
-        PerceptualLoss(net="resnet")
-    with pytest.raises(StudyError, match="alex, vgg, squeeze"):
-        PerceptualLoss(net="resnet", weights="untrained")
-    with pytest.raises(StudyError, match=r"missing\.pth"):
-        PerceptualLoss(weights=tmp_path / "missing.pth")
-    (tmp_path / "wrong.pth").write_bytes(b"not a state dict")
-    with pytest.raises(StudyError, match=r"wrong\.pth"):
-        PerceptualLoss(weights=tmp_path / "wrong.pth")
-    monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(tmp_path / "missing.pth"))
-    with pytest.raises(StudyError, match="STUDY_LPIPS_WEIGHTS") as error:
-        PerceptualLoss()
-    assert "\n" not in str(error.value)
 
 
 def test_tensors_without_memory_give_one(perceptual):

@@ -25,28 +25,10 @@ def test_huber_is_quadratic_near_zero_and_linear_beyond_delta():
     assert out["total"] == out["huber"]
 
 
-def test_huber_default_delta_is_one_lab_unit():
-    pred, target = torch.full((1, 3, 2, 2), 11.0), torch.zeros(1, 3, 2, 2)
-    assert HuberLoss()(pred, target)["huber"].item() == pytest.approx(10.5)
-
-
 def test_huber_gradient_never_exceeds_delta():
     pred = (torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(0)) * 50).requires_grad_()
     HuberLoss(delta=3.0)(pred, torch.zeros_like(pred))["total"].backward()
     assert pred.grad.abs().max() * pred.numel() <= 3.0 + 1e-4
-
-
-def test_huber_computes_half_precision_in_float32():
-    out = HuberLoss()(
-        torch.full((1, 2, 2, 2), 300.0, dtype=torch.float16), torch.zeros(1, 2, 2, 2, dtype=torch.float16)
-    )
-    assert out["huber"].dtype == torch.float32
-    assert out["huber"].item() == pytest.approx(299.5)
-
-
-def test_huber_names_both_shapes():
-    with pytest.raises(ValueError, match=r"\(1, 2, 4, 4\).*\(1, 2, 8, 8\)"):
-        HuberLoss()(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 8, 8))
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, float("nan")])

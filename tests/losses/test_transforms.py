@@ -24,7 +24,6 @@ from study.losses import (
     PinballLoss,
     SlicedWassersteinLoss,
 )
-from study.losses.circular import circular_variance
 
 AB = [MSELoss, HuberLoss, ColorizationAntiAverageLoss, AntiAverageCircularLoss, CircularDiversityLoss, HueLoss,
       PinballLoss, SlicedWassersteinLoss]  # fmt: skip
@@ -83,7 +82,7 @@ def test_gradients_of_gradients(kind):
     loss, prediction, target = example(kind, images=2, side=2)
     if kind is ClassificationLoss:  # hundreds of logits a pixel
         prediction, target = prediction[:1, :, :1, :1], target[:1, :, :1, :1]
-    assert gradgradcheck(value(loss, target), prediction.clone().requires_grad_())
+    assert gradgradcheck(value(loss, target), prediction.clone().requires_grad_(), fast_mode=True)
 
 
 @pytest.mark.parametrize("kind", [*AB, ClassificationLoss])
@@ -97,37 +96,6 @@ def test_a_penalty_on_the_gradient_is_finite_at_gray(kind):
     (second,) = grad(first.square().sum(), asked)
     assert second.isfinite().all()
     assert second.any()
-
-
-@pytest.mark.parametrize("kind", [*AB, ClassificationLoss])
-def test_a_gradient_belongs_to_who_asked_for_it(kind):
-    loss, prediction, target = example(kind)
-    exact = gradient(value(loss, target), prediction)
-    asked = prediction.clone().requires_grad_()
-    total = loss(asked, target)["total"]
-    (first,) = grad(total, asked, retain_graph=True)
-    first.zero_()
-    (second,) = grad(total, asked, retain_graph=True)
-    torch.testing.assert_close(second, exact)
-    second.data.fill_(7.0)
-    total.backward()
-    torch.testing.assert_close(asked.grad, exact)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.97])
-def test_exactly_gray_pixels_do_not_weaken_the_circular_variance(share):
-    generator = torch.Generator().manual_seed(5)
-    ab = 10 + 15 * torch.randn(1, 2, 32, 32, generator=generator, dtype=torch.float64)
-    colored = torch.rand(1, 1, 32, 32, generator=generator) >= share
-    a, b = (ab * colored).unbind(1)
-
-    def plain(ab: Tensor) -> Tensor:  # of the coloured pixels alone: gray ones have no say
-        return 1 - torch.hypot(*ab.sum(1)) / torch.hypot(*ab).sum()
-
-    only = torch.stack([a[colored[:, 0]], b[colored[:, 0]]])
-    exact = gradient(plain, only)
-    found = gradient(lambda ab: circular_variance(ab).sum(), ab * colored)
-    torch.testing.assert_close(found[0][:, colored[0, 0]], exact)
 
 
 @pytest.mark.parametrize("kind", [CircularDiversityLoss, AntiAverageCircularLoss])

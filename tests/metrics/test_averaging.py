@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from study.metrics import averaging_index, excess_error, mode_commitment, reachable_error, regret
@@ -57,12 +57,6 @@ def test_prediction_at_a_mode_commits_fully_even_to_the_unlikely_one(mode: int) 
     assert torch.equal(mode_commitment(prediction, kind, *WORLD), torch.ones(2, dtype=torch.float64))
 
 
-def test_half_way_between_mean_and_mode_is_one_half() -> None:
-    kind = torch.zeros(1, 3, 3, dtype=torch.long)
-    between = torch.tensor([30.0, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 3, 3)
-    assert averaging_index(between, kind, *WORLD).item() == pytest.approx(0.5)
-
-
 def test_kinds_whose_mean_is_near_a_mode_are_left_out() -> None:
     kind = torch.tensor([[[0, 1, 3, 3]]])
     prediction = painted(MEAN, kind).clone()
@@ -106,10 +100,10 @@ def test_index_equals_a_loop_over_pixels() -> None:
             to_mode = min(np.linalg.norm(point - mode) for mode in MODES[k].numpy() if not np.isnan(mode[0]))
             to_mean = np.linalg.norm(point - MEAN[k].numpy())
             values.append(to_mode / (to_mode + to_mean))
-        assert averaging_index(prediction, kind, *WORLD)[image].item() == pytest.approx(np.mean(values))
+        found = averaging_index(prediction, kind.to(torch.uint8), *WORLD)
+        assert found[image].item() == pytest.approx(np.mean(values))
 
 
-@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_excess_plus_reachable_is_the_expected_error_summed_over_the_modes(seed: int) -> None:
     kind = random_kinds(seed, 2, 3, 3)
@@ -147,7 +141,6 @@ def test_reachable_error_of_opposite_hues_and_of_a_single_color() -> None:
     torch.testing.assert_close(reachable_error(kind, *WORLD), torch.tensor([600.0, 0.0], dtype=torch.float64))
 
 
-@settings(max_examples=40, deadline=None)
 @given(angle=st.floats(-4, 4), seed=st.integers(0, 1000))
 def test_turning_the_world_and_the_prediction_together_changes_nothing(angle: float, seed: int) -> None:
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
@@ -157,15 +150,6 @@ def test_turning_the_world_and_the_prediction_together_changes_nothing(angle: fl
     for metric in (averaging_index, excess_error):
         before, after = metric(prediction, kind, *WORLD), metric(turned, kind, MODES @ turn.T, PROBABILITIES)
         torch.testing.assert_close(before, after, equal_nan=True)
-
-
-def test_single_precision_predictions_and_byte_sized_kinds_are_taken() -> None:
-    kind = random_kinds(3, 2, 6, 6)
-    prediction = painted(MEAN, kind).float() + 3
-    for metric in (averaging_index, mode_commitment, excess_error):
-        value = metric(prediction, kind.to(torch.uint8), *WORLD)
-        assert value.dtype == torch.float32
-        torch.testing.assert_close(value.double(), metric(prediction.double(), kind, *WORLD), atol=1e-4, rtol=1e-4)
 
 
 def test_shapes_that_do_not_fit_are_named() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000
 
@@ -123,14 +123,6 @@ def test_image_larger_than_a_pass_has_every_pixel_in_its_place() -> None:
     torch.testing.assert_close(ciede2000(first, second), whole.mean((1, 2)))
 
 
-def test_not_contiguous_input_gives_the_same() -> None:
-    generator = torch.Generator().manual_seed(3)
-    first, second = (torch.rand(2, 9, 7, 3, generator=generator) * 100 for _ in range(2))
-    strided = ciede2000_map(first.permute(0, 3, 1, 2), second.permute(0, 3, 1, 2))
-    packed = ciede2000_map(*(lab.permute(0, 3, 1, 2).contiguous() for lab in (first, second)))
-    assert torch.equal(strided, packed)
-
-
 def turned(lab: torch.Tensor, angle: float) -> torch.Tensor:
     """Lab pictures with all hues turned by an angle in radians."""
     light, a, b = lab.unbind(1)
@@ -141,7 +133,6 @@ def turned(lab: torch.Tensor, angle: float) -> torch.Tensor:
 colors = st.tuples(st.floats(0, 100), st.floats(-128, 128), st.floats(-128, 128))
 
 
-@settings(max_examples=150, deadline=None)
 @example(first=(0.0, 0.0, 5.0), second=(0.0, 0.0, 5e-24))  # squares of the chroma are 0 in float32, products are not
 @example(first=(0.0, 5.0, 0.0), second=(0.0, 0.0, 5e-24))
 @example(first=(0.0, 7.0, 7.0), second=(0.0, -1.25, -1.25))  # opposite hues
@@ -154,23 +145,3 @@ def test_difference_is_a_number_not_negative_and_zero_for_equal_colors(first: tu
     # Where two hues are opposite the formula jumps, and rounding decides on which side: float32 must be on one of them.
     sides = [ciede2000(one, turned(other, angle)).item() for angle in (-1e-6, 0, 1e-6)]
     assert min(abs(ciede2000(one.float(), other.float()).item() - side) for side in sides) <= 0.05
-
-
-def test_inputs_stay_as_they_were() -> None:
-    first, second = as_images(SHARMA[:, :3]), as_images(SHARMA[:, 3:6])
-    kept = first.clone(), second.clone()
-    ciede2000_map(first, second)
-    assert torch.equal(first, kept[0])
-    assert torch.equal(second, kept[1])
-
-
-def test_a_trace_serves_pictures_of_any_size() -> None:
-    def pictures(side: int) -> tuple[torch.Tensor, torch.Tensor]:
-        generator = torch.Generator().manual_seed(side)
-        scale = torch.tensor([100.0, 120.0, 120.0]).view(3, 1, 1)
-        first, second = (scale * torch.rand(2, 1, 3, side, side, generator=generator)).unbind(0)
-        return first, second
-
-    traced = torch.jit.trace(ciede2000_map, pictures(16), check_trace=False)
-    for side in (8, 16, 600):  # the last are more pixels than are worked on at a time
-        torch.testing.assert_close(traced(*pictures(side)), ciede2000_map(*pictures(side)))

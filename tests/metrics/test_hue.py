@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -56,18 +56,12 @@ def test_diversity_gap_does_not_depend_on_the_hues_themselves() -> None:
     assert hue_diversity_gap(opposite, one_hue).item() == pytest.approx(1)
 
 
-def test_diversity_treats_hues_around_180_degrees_like_hues_around_0() -> None:
-    assert hue_diversity(of_hues([177, -177])).item() == pytest.approx(hue_diversity(of_hues([3, -3])).item())
-
-
-@settings(max_examples=60, deadline=None)
 @given(angle=st.floats(-7, 7), gain=st.floats(0.01, 5), seed=st.integers(0, 1000))
 def test_diversity_ignores_a_common_turn_of_hue_and_a_gain_of_chroma(angle: float, gain: float, seed: int) -> None:
     ab = random_ab(seed, 2, 2, 7, 6)
     torch.testing.assert_close(hue_diversity(gain * turned(ab, angle)), hue_diversity(ab))
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 1000), gray=st.integers(0, 12))
 def test_diversity_and_entropy_are_blind_to_gray_pixels(seed: int, gray: int) -> None:
     ab = random_ab(seed, 1, 2, 1, 9)
@@ -113,7 +107,6 @@ def test_entropy_equals_scipy_on_a_numpy_histogram() -> None:
         assert hue_entropy(ab)[image].item() == pytest.approx(stats.entropy(counts) / math.log(36))
 
 
-@settings(max_examples=40, deadline=None)
 @given(steps=st.integers(-40, 40), seed=st.integers(0, 1000))
 def test_entropy_ignores_a_turn_by_whole_bins(steps: int, seed: int) -> None:
     ab = random_ab(seed, 2, 2, 6, 6)

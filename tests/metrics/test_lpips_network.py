@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,10 +15,10 @@ import pytest
 import torch
 import torchvision
 
+from study import pretrained
 from study.errors import StudyError
-from study.metrics import lpips_network
 from study.metrics.lpips_network import TRUNKS, Trunk, Weights, build_lpips, find_weights, perceptual_availability
-from tests.conftest import REPOSITORY
+from study.pretrained import Published
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ def _no_weights_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("STUDY_LPIPS_WEIGHTS", raising=False)
     monkeypatch.delenv("STUDY_DATA_DIR", raising=False)
-    monkeypatch.setattr(lpips_network, "DOWNLOADS", "http://127.0.0.1:9")
+    monkeypatch.setattr(pretrained, "DOWNLOADS", "http://127.0.0.1:9")
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +61,15 @@ def serving(content: bytes, announced: int) -> Iterator[str]:
 
 
 @pytest.fixture
-def promised(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Trunk]:
+def promised(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Published]:
     """Make the name of AlexNet's file promise the given content."""
 
-    def promise(content: bytes) -> Trunk:
-        trunk = Trunk(f"alexnet-{sha256(content).hexdigest()[:8]}.pth", 31)
-        monkeypatch.setitem(TRUNKS, "alex", trunk)
+    def promise(content: bytes) -> Published:
+        trunk = Published(f"alexnet-{sha256(content).hexdigest()[:8]}.pth")
+        monkeypatch.setitem(TRUNKS, "alex", Trunk(trunk, 31))
         return trunk
 
     return promise
-
-
-def test_importing_and_asking_for_availability_does_not_import_torchvision() -> None:
-    code = (
-        "import sys, study.losses, study.metrics; from study.metrics.lpips_network import perceptual_availability;"
-        "perceptual_availability('alex'); sys.exit('lpips' in sys.modules or 'torchvision' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 
 @pytest.mark.parametrize("way", ["argument", "variable", "cache"])
@@ -91,7 +82,7 @@ def test_weights_come_from_a_path_a_variable_or_the_hub_cache(
     elif way == "variable":
         monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(trunk_weights))
     else:
-        cached = TRUNKS["alex"].cached
+        cached = TRUNKS["alex"].published.cached
         cached.parent.mkdir(parents=True)
         cached.write_bytes(trunk_weights.read_bytes())
     assert perceptual_availability("alex", argument) == (True, "")
@@ -108,8 +99,8 @@ def test_weights_come_from_a_path_a_variable_or_the_hub_cache(
 def test_a_path_wins_over_the_variable_the_variable_over_the_folder_and_that_over_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cached, other, named = TRUNKS["alex"].cached, tmp_path / "other.pth", tmp_path / "named.pth"
-    features, whole = tmp_path / "data" / "alexnet_features.pth", tmp_path / "data" / TRUNKS["alex"].file
+    cached, other, named = TRUNKS["alex"].published.cached, tmp_path / "other.pth", tmp_path / "named.pth"
+    features, whole = tmp_path / "data" / "alexnet_features.pth", tmp_path / "data" / TRUNKS["alex"].published.file
     cached.parent.mkdir(parents=True)
     features.parent.mkdir()
     for path in (cached, other, named, features, whole):
@@ -125,17 +116,6 @@ def test_a_path_wins_over_the_variable_the_variable_over_the_folder_and_that_ove
     assert find_weights("alex").file == whole
     whole.unlink()
     assert find_weights("alex").file == cached
-
-
-@pytest.mark.parametrize(("net", "file"), [("alex", "alexnet_features.pth"), ("vgg", "vgg16_features.pth")])
-def test_the_convolutional_part_alone_is_enough(
-    net: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trunk = build_lpips(net, None).net.state_dict()
-    torch.save({f"features.{name.split('.', 1)[1]}": 0.5 * value for name, value in trunk.items()}, tmp_path / file)
-    monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path))
-    loaded = build_lpips(net, find_weights(net)).net.state_dict()
-    assert all(torch.equal(loaded[name], 0.5 * value) for name, value in trunk.items())
 
 
 def test_the_trunk_computes_what_torchvisions_network_computes(tmp_path: Path) -> None:
@@ -160,7 +140,7 @@ def test_the_network_is_frozen_in_evaluation_mode_and_untrained_always_the_same(
 
 
 def test_without_weights_one_line_says_what_to_do_and_no_path_of_the_machine(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"alexnet.*STUDY_DATA_DIR.*STUDY_LPIPS_WEIGHTS") as error:
+    with pytest.raises(StudyError, match=r"alexnet.*STUDY_DATA_DIR") as error:
         find_weights("alex")
     assert "\n" not in str(error.value)
     assert str(tmp_path) not in str(error.value)
@@ -218,15 +198,15 @@ def test_a_package_that_is_missing_or_broken_is_named(tmp_path: Path, monkeypatc
 
 
 def test_weights_are_downloaded_once_and_checked(
-    promised: Callable[[bytes], Trunk], monkeypatch: pytest.MonkeyPatch
+    promised: Callable[[bytes], Published], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"weights" * 1000
     with serving(content, len(content)) as address:
-        monkeypatch.setattr(lpips_network, "DOWNLOADS", address)
+        monkeypatch.setattr(pretrained, "DOWNLOADS", address)
         available, reason = perceptual_availability(download=True)  # not what the name promises
         assert not available
         assert "alexnet" in reason
-        assert not TRUNKS["alex"].cached.exists()
+        assert not TRUNKS["alex"].published.cached.exists()
         trunk = promised(content)
         assert perceptual_availability()[0] is False
         assert perceptual_availability(download=True) == (True, "")
@@ -236,22 +216,13 @@ def test_weights_are_downloaded_once_and_checked(
     assert perceptual_availability() == (True, "")
 
 
-def test_half_a_download_is_not_kept(promised: Callable[[bytes], Trunk], monkeypatch: pytest.MonkeyPatch) -> None:
-    trunk = promised(b"half")
-    with serving(b"half", 8) as address:
-        monkeypatch.setattr(lpips_network, "DOWNLOADS", address)
-        with pytest.raises(StudyError, match="alexnet"):
-            find_weights("alex")
-    assert not trunk.cached.exists()
-
-
 def test_a_cache_that_cannot_be_written_is_told_without_its_path(
-    promised: Callable[[bytes], Trunk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    promised: Callable[[bytes], Published], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch").write_text("a file where the folder should be")
     promised(b"weights")
     with serving(b"weights", 7) as address:
-        monkeypatch.setattr(lpips_network, "DOWNLOADS", address)
+        monkeypatch.setattr(pretrained, "DOWNLOADS", address)
         with pytest.raises(StudyError, match="alexnet") as error:
             find_weights("alex")
     assert str(tmp_path) not in str(error.value)

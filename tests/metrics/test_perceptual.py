@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision
 
+from study import pretrained
 from study.errors import StudyError
 from study.files import sha256_file
 from study.metrics import lpips_distance, lpips_facts, lpips_model, lpips_network, perceptual
@@ -26,8 +27,8 @@ def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("STUDY_LPIPS_WEIGHTS", raising=False)
     monkeypatch.delenv("STUDY_DATA_DIR", raising=False)
-    monkeypatch.setattr(lpips_network, "DOWNLOADS", "http://127.0.0.1:9")
-    path = lpips_network.TRUNKS["alex"].cached
+    monkeypatch.setattr(pretrained, "DOWNLOADS", "http://127.0.0.1:9")
+    path = lpips_network.TRUNKS["alex"].published.cached
     path.parent.mkdir(parents=True)
     return path
 
@@ -72,17 +73,8 @@ def test_bytes_and_floats_give_the_same_distance_and_identical_images_none(refer
     assert torch.equal(lpips_distance(reference, levels, levels), torch.zeros(2))
 
 
-@pytest.mark.parametrize("way", ["cache", "variable", "folder"])
-def test_auto_takes_weights_that_are_here_without_a_network(
-    way: str, weights: Path, cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if way == "cache":
-        cached.write_bytes(weights.read_bytes())
-    elif way == "folder":
-        (tmp_path / "alexnet_features.pth").write_bytes(weights.read_bytes())
-        monkeypatch.setenv("STUDY_DATA_DIR", str(tmp_path))
-    else:
-        monkeypatch.setenv("STUDY_LPIPS_WEIGHTS", str(weights))
+def test_auto_takes_weights_that_are_here_without_a_network(weights: Path, cached: Path) -> None:
+    cached.write_bytes(weights.read_bytes())
     module, facts = lpips_model("auto", CPU, 64)
     assert module is not None
     assert facts["measured"]
@@ -105,8 +97,8 @@ def test_auto_without_weights_measures_nothing_and_says_what_to_do_without_a_pat
     assert module is None
     assert set(facts) == {"measured", "reason"}
     assert not facts["measured"]
-    assert lpips_network.TRUNKS["alex"].file in facts["reason"]
-    assert ("STUDY_LPIPS_WEIGHTS" in facts["reason"]) == (case != "broken cache")
+    assert lpips_network.TRUNKS["alex"].published.file in facts["reason"]
+    assert ("STUDY_LPIPS_WEIGHTS" in facts["reason"]) == ("variable" in case)
     assert str(tmp_path) not in facts["reason"]
 
 
@@ -117,16 +109,15 @@ def test_switched_off_is_a_reason_too() -> None:
     assert "off" in facts["reason"]
 
 
-@pytest.mark.parametrize("size", [16, 24])
-@pytest.mark.parametrize("setting", ["auto", "named"])
+@pytest.mark.parametrize("setting", ["auto", "named.pth"])
 def test_pictures_too_small_for_the_network_are_not_measured_and_their_size_is_told(
-    size: int, setting: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+    setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(perceptual, "find_weights", None)  # decided before anything is looked for
-    module, facts = lpips_model(str(weights) if setting == "named" else "auto", CPU, size)
+    module, facts = lpips_model(setting, CPU, 24)
     assert module is None
     assert not facts["measured"]
-    assert f"{size} pixels" in facts["reason"]
+    assert "24 pixels" in facts["reason"]
 
 
 @pytest.mark.parametrize("size", [31, 32])
@@ -153,6 +144,7 @@ def test_the_real_network_gives_a_generated_pair_the_values_that_it_gave(monkeyp
     assert found == pytest.approx([0.5714, 0.3668, 0.0374], abs=1e-4)
 
 
+@pytest.mark.verify
 @pytest.mark.skipif(not (REAL / "vgg16_features.pth").is_file(), reason="needs VGG16's weights in STUDY_DATA_DIR")
 def test_the_real_network_gives_the_value_in_the_documentation_of_torchmetrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """0.3493: for LPIPS (vgg) of random pictures that are drawn after the layers of that network."""

@@ -13,7 +13,7 @@ from study.config.study import ModelSettings
 from study.errors import StudyError
 from study.models import Trunk, build_model, half_resolution, model_names, register
 from study.models.registry import model_source
-from study.training.networks import weights_digest
+from study.training.digest import weights_digest
 
 OWN = """
 import torch

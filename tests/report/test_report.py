@@ -141,13 +141,18 @@ def test_the_same_results_give_the_same_bytes(full, tmp_path):
         assert old == new, path
 
 
-def test_a_new_report_leaves_no_old_figure(tmp_path):
+def test_a_new_report_leaves_no_old_figure_and_keeps_foreign_files(tmp_path):
     out = tmp_path / "reports" / STUDY
-    (out / "figures").mkdir(parents=True)
-    (out / "figures" / "old.svg").write_text("x")
-    results = build_results(tmp_path / "results", arms=ARMS[:1], images=0, search=False, explained=False)
-    write_report(results, out)
-    assert not (out / "figures" / "old.svg").exists()
+    few = build_results(tmp_path / "few", arms=ARMS[:1], images=0, search=False, explained=False)
+    write_report(build_results(tmp_path / "many"), out)
+    before = {path.name for path in (out / "figures").iterdir()}
+    write_report(few, out)
+    after = {path.name for path in (out / "figures").iterdir()}
+    assert after < before
+    (out / "figures" / "own.svg").write_text("x")
+    with pytest.raises(StudyError, match=r"own\.svg"):
+        write_report(few, out)
+    assert (out / "figures" / "own.svg").read_text() == "x"
 
 
 @pytest.mark.parametrize("name", ["<b>bold</b>", "a`b|c", "nan", "1e3", "$x$ {{ y }}", "x" * 70])

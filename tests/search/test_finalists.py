@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,8 @@ from tests.search.fake import FakeScorer
 
 def candidate(index: int, fidelity: float, vividness: float, diversity: float, chroma_ratio: float = 1.0) -> Candidate:
     arm = Arm.model_validate({"name": f"c{index}", "description": "", "loss": {"name": "mse"}})
-    score = {
-        "fidelity": fidelity,
-        "ab_rmse": fidelity,
-        "vividness": vividness,
-        "diversity": diversity,
-        "chroma_ratio": chroma_ratio,
-    }
+    score = {"fidelity": fidelity, "ab_rmse": fidelity, "vividness": vividness, "diversity": diversity}
+    score["chroma_ratio"] = chroma_ratio
     return Candidate(index, "", {}, arm, [score], [1.0])
 
 
@@ -76,14 +70,24 @@ def find(project: Project, monkeypatch: pytest.MonkeyPatch, scorer: type[FakeSco
     return search(project, "tiny", jobs=1, report=lambda line: None, again=True, **how)
 
 
+def load_of(weights: dict[str, float]) -> float:
+    """What the fake training's chroma grows with."""
+    return weights["confidence"] / 20 + weights["saturation"] / 5
+
+
 def settings_of(point: dict[str, Any]) -> dict[str, Any]:
     return {key: point[key] for key in ("weights", "options", "decode", "train")}
 
 
-def test_the_middle_of_the_region_is_confirmed_and_recommended(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    family = find(project, monkeypatch, families=["anti_average"])["families"]["anti_average"]
+@pytest.fixture(scope="module")
+def plain(project: Project) -> dict[str, Any]:
+    """What a search of both families finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        return find(project, patch)["families"]
+
+
+def test_the_middle_of_the_region_is_confirmed_and_recommended(plain: dict[str, Any]) -> None:
+    family = plain["anti_average"]
     assert family["middle"]["recommended"]
     assert family["middle"]["reason"] == ""
     assert settings_of(family["choices"]["recommended"]) == settings_of(family["choices"]["middle"])
@@ -91,7 +95,7 @@ def test_the_middle_of_the_region_is_confirmed_and_recommended(
     for column, found in family["region"].items():
         assert found["low"] <= weights[column[2:]] == found["middle"] <= found["high"]
         assert found["middle"] == float(f"{found['middle']:.0e}")
-    load = weights["confidence"] / 20 + weights["saturation"] / 5
+    load = load_of(weights)
     assert 0.6 + 0.8 * load / (1 + load) + 0.02 == pytest.approx(1, abs=0.05)
     assert family["region"]["w_confidence"]["low"] < 10 < family["region"]["w_confidence"]["high"]
     assert family["middle"]["predicted"]["chroma_ratio"] == pytest.approx(
@@ -128,16 +132,13 @@ class Undertrained(FakeScorer):
         return 0.2
 
 
-def test_the_region_is_that_of_full_training(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def middle(scorer: type[FakeScorer]) -> tuple[float, float]:
-        family = find(project, monkeypatch, scorer, families=["anti_average"])["families"]["anti_average"]
-        weights = family["choices"]["recommended"]["weights"]
-        return weights["confidence"] / 20 + weights["saturation"] / 5, family["choices"]["recommended"]["refit"]
-
-    less, refit = middle(Undertrained)
-    more, _ = middle(FakeScorer)
-    assert less < more / 1.5
-    assert refit["chroma_ratio"]["mean"] == pytest.approx(1, abs=0.06)
+def test_the_region_is_that_of_full_training(
+    project: Project, monkeypatch: pytest.MonkeyPatch, plain: dict[str, Any]
+) -> None:
+    found = find(project, monkeypatch, Undertrained, families=["anti_average"])["families"]["anti_average"]
+    less, more = (family["choices"]["recommended"]["weights"] for family in (found, plain["anti_average"]))
+    assert load_of(less) < load_of(more) / 1.5
+    assert found["choices"]["recommended"]["refit"]["chroma_ratio"]["mean"] == pytest.approx(1, abs=0.06)
 
 
 class Exploding(FakeScorer):
@@ -157,18 +158,10 @@ def test_a_middle_that_diverges_leaves_the_best_finalist(project: Project, monke
     assert family["choices"]["recommended"]["trial"] is not None
 
 
-def test_options_are_searched_too_and_those_that_are_worse_are_not_in_the_region(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    family = find(project, monkeypatch, families=["zhang"])["families"]["zhang"]
-    middle, found = family["choices"]["middle"], family["middle"]["ranges"]
-    temperature = middle["decode"]["temperature"]
-    assert (
-        found["d_temperature"]["low"]
-        <= temperature
-        == found["d_temperature"]["middle"]
-        <= found["d_temperature"]["high"]
-    )
+def test_options_are_searched_too_and_those_that_are_worse_are_not_in_the_region(plain: dict[str, Any]) -> None:
+    middle, found = plain["zhang"]["choices"]["middle"], plain["zhang"]["middle"]["ranges"]
+    temperature, known = middle["decode"]["temperature"], found["d_temperature"]
+    assert known["low"] <= temperature == known["middle"] <= known["high"]
     assert 0.05 <= temperature <= 0.3
     assert middle["options"]["rebalance"] in found["o_rebalance"]["values"]
 
@@ -195,22 +188,3 @@ def test_a_constrained_search_recommends_a_finalist(project: Project, monkeypatc
     assert family["choices"]["recommended"]["refit"]["vividness"]["mean"] == min(
         within, default=pytest.approx(0, abs=1)
     )
-
-
-def test_another_searchs_luck_moves_the_recommendation_little(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """As on another processor: other noise, and so other proposals."""
-    loads, ranges = [], []
-    for repeat in range(6):
-
-        class Lucky(FakeScorer):
-            def _scores(self, arm: Arm, seed: int, full: bool, repeat: int = repeat) -> dict:
-                return super()._scores(arm, seed + 1000 * repeat, full)
-
-        family = find(project, monkeypatch, Lucky, families=["anti_average"])["families"]["anti_average"]
-        weights = family["choices"]["recommended"]["weights"]
-        loads.append(weights["confidence"] / 20 + weights["saturation"] / 5)
-        ranges.append(family["middle"]["ranges"]["w_confidence"])
-    assert max(loads) / min(loads) < 3
-    assert max(one["low"] for one in ranges) <= min(one["high"] for one in ranges)

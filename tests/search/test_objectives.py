@@ -29,7 +29,7 @@ class Painter(nn.Module):
         super().__init__()
         self.ab = ab
 
-    def predict(self, lightness: Tensor, temperature: float) -> Tensor:
+    def predict(self, lightness: Tensor, temperature: float, frozen: Tensor | None = None) -> Tensor:
         return self.ab
 
 

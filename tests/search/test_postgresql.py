@@ -12,17 +12,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
+from filelock import FileLock
 
 from study.cli import main
 from study.errors import StudyError
-from study.search.candidates import Candidates, SearchStorage
-from study.search.storage import ask_lock, open_storage
+from study.project import Project
+from study.search.candidates import Candidates
+from study.search.runner import SEARCH_SEEDS
+from study.search.storage import open_storage
 from tests.search.conftest import make_project, open_space
 
 pytestmark = pytest.mark.skipif(
@@ -62,79 +64,74 @@ def database() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def trials_of(storage: SearchStorage) -> list[optuna.trial.FrozenTrial]:
+def trials_of(storage: Any) -> list[optuna.trial.FrozenTrial]:
     """All trials on record that were asked for, of all families."""
     names = optuna.get_all_study_names(storage.optuna)
     studies = [optuna.load_study(study_name=name, storage=storage.optuna) for name in names]
     return [trial for study in studies for trial in study.trials if "candidate" in trial.user_attrs]
 
 
-def locks_are_free(database: str) -> bool:
-    """Whether no process is just making the tables or writing down what it claims or has found out."""
-    engine = create_engine(database.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
-    with engine.connect() as connection:
-        return all(ask_lock(connection, "SELECT pg_try_advisory_lock(:key)", name) for name in ("tables", "claims"))
+def lock_of_candidate(project: Project, index: int) -> Path:
+    """The lock that is held while an enqueued candidate trains; its search waits for whoever has it."""
+    space = open_space(project, "anti_average")
+    arm = space.arm(space.given(space.family.enqueue[index]), "candidate")
+    study = project.study("tiny")
+    train = study.train.model_copy(update={"images": study.search.images, "validations": 1})
+    (cell,) = project.cells("tiny", [arm], [SEARCH_SEEDS], train)
+    project.store.folder.mkdir(exist_ok=True)
+    return project.store.folder / f"{cell.signature}.lock"
 
 
 @pytest.fixture
-def watcher(database: str) -> Iterator[SearchStorage]:
+def watcher(database: str) -> Iterator[Any]:
     """The storage as somebody sees it who takes no part in the search."""
     with open_storage(Path(), "tiny", database) as storage:
         yield storage
 
 
-def test_two_processes_share_a_search_and_one_is_killed(database: str, watcher: SearchStorage, tmp_path: Path) -> None:
+def test_two_processes_share_a_search_and_one_is_killed(database: str, watcher: Any, tmp_path: Path) -> None:
     settings = {"families": ["anti_average"], "trials": 6, "images": 512, "seeds": 1, "finalists": 1, "fresh_seeds": 1}
-    command = [sys.executable, "-m", "study", "search", "tiny", "--jobs", "1"]
-    environment = os.environ | {"STUDY_STORAGE": database}
+    projects = {name: make_project(tmp_path / name, **settings) for name in ("first", "second")}
 
     def start(name: str) -> subprocess.Popen:
-        own = make_project(tmp_path / name, **settings)
         return subprocess.Popen(
-            command, cwd=own.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
+            [sys.executable, "-m", "study", "search", "tiny", "--jobs", "1"],
+            cwd=projects[name].root, env=os.environ | {"STUDY_STORAGE": database},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def wait_until(done: Callable[[], bool], *runs: subprocess.Popen) -> None:
         deadline = time.monotonic() + 600
         while not done():
+            for run in runs:
+                if run.poll() is not None:
+                    pytest.fail(f"a search ended early, with {run.returncode}: {run.stderr.read()}")
             assert time.monotonic() < deadline
-            assert all(run.poll() is None for run in runs)
-            time.sleep(0.05)
+            time.sleep(0.1)
 
-    def by_state(state: str) -> dict[int, optuna.trial.FrozenTrial]:
+    def candidates(state: str) -> dict[int, optuna.trial.FrozenTrial]:
         return {trial.user_attrs["candidate"]: trial for trial in trials_of(watcher) if trial.state.name == state}
 
-    first = start("first")
-
-    def stopped_while_judging() -> bool:
-        if not (by_state("COMPLETE") and by_state("RUNNING")):
-            return False
-        os.killpg(first.pid, signal.SIGSTOP)
-        if locks_are_free(database) and by_state("COMPLETE") and by_state("RUNNING"):
-            return True
-        os.killpg(first.pid, signal.SIGCONT)
-        return False
-
-    wait_until(stopped_while_judging, first)
-    ((judging, _),) = by_state("RUNNING").items()
-    before = by_state("COMPLETE")
-    second = start("second")
-    # The second does all the rest, but leaves alone what the first has claimed, as long as that is alive.
-    wait_until(lambda: len(by_state("COMPLETE")) == 5, first, second)
-    time.sleep(1.5)
-    assert list(by_state("RUNNING")) == [judging]
-    assert second.poll() is None
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    _, error = second.communicate(timeout=300)
+    with FileLock(lock_of_candidate(projects["first"], 1)):
+        first = start("first")
+        wait_until(lambda: [*candidates("COMPLETE"), *candidates("RUNNING")] == [0, 1], first)
+        before = candidates("COMPLETE")
+        second = start("second")
+        # The second does all the rest, but leaves alone what the first has claimed, as long as that is alive.
+        wait_until(lambda: len(candidates("COMPLETE")) == 5, first, second)
+        time.sleep(1.5)
+        assert list(candidates("RUNNING")) == [1]
+        assert second.poll() is None
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    _, error = second.communicate(timeout=600)
     assert second.returncode == 0, error
     finished = [trial for trial in trials_of(watcher) if trial.state.name == "COMPLETE"]
     assert sorted(trial.user_attrs["candidate"] for trial in finished) == list(range(6))
-    assert by_state("RUNNING") == {}
+    assert candidates("RUNNING") == {}
     assert len({trial.user_attrs["worker"] for trial in finished}) == 2
     for candidate, trial in before.items():
-        assert by_state("COMPLETE")[candidate].values == trial.values
+        assert candidates("COMPLETE")[candidate].values == trial.values
     results = tmp_path / "second" / "results" / "tiny" / "search"
     assert pd.read_csv(results / "trials.csv")["trial"].tolist() == list(range(6))
     assert not (tmp_path / "first" / "results").exists()

@@ -83,6 +83,17 @@ def test_changed_settings_and_missing_files_are_searched_for_anew(own: Project) 
     assert search(changed, "tiny", jobs=1, report=quiet)["budget"]["trials"] == 5
 
 
+def test_a_file_that_a_person_put_into_the_results_is_refused_before_any_work_and_kept(own: Project) -> None:
+    search(own, "tiny", jobs=1, report=quiet)
+    mine = own.results("tiny") / "search" / "notes.txt"
+    mine.write_text("mine")
+    shutil.rmtree(own.root / ".search")
+    with pytest.raises(StudyError, match=r"notes\.txt"):
+        search(own, "tiny", jobs=1, report=quiet, again=True)
+    assert mine.read_text() == "mine"
+    assert not (own.root / ".search").exists()
+
+
 def test_on_a_shared_storage_a_process_claims_no_more_than_it_trains_at_once(
     own: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +105,24 @@ def test_on_a_shared_storage_a_process_claims_no_more_than_it_trains_at_once(
     search(own, "tiny", jobs=2, families=["zhang"], report=quiet)
     assert sizes == [2, 2, 2]
     assert trials(own)["trial"].tolist() == list(range(6))
+
+
+def test_seeds_are_added_only_while_a_candidate_is_not_clearly_dominated(own: Project) -> None:
+    with storage.open_storage(own.root, "tiny", None) as opened:
+        scorer = FakeScorer(own, "tiny", 1)
+        running = Search(own, "tiny", own.study("tiny").search, scorer, opened, quiet, ("", ""))
+        first, second, third = running.open("anti_average").claim(budget=3, batch=3)
+        running.settings = running.settings.model_copy(update={"batch": 1})
+        running.judge_batch([first], [])
+        assert len(first.scores) == 2
+        perfect, best = dict.fromkeys(OBJECTIVES, 0.0), dict.fromkeys(OBJECTIVES, 1e-6)
+        first.scores, third.scores, third.index = [perfect, best], [best, perfect], 0
+        running.judge_batch([second], [first, third])
+        assert len(second.scores) == len(second.seconds) == 1
+        noisy = dict.fromkeys(OBJECTIVES, 1e6)
+        first.scores, third.scores, second.scores, second.seconds = [perfect, noisy], [noisy, perfect], [], []
+        running.judge_batch([second], [first, third])
+        assert len(second.scores) == 2
 
 
 def test_constrained_search_keeps_its_results_apart(own: Project) -> None:

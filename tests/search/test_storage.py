@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
 from study.errors import StudyError
 from study.project import Project
-from study.search.candidates import Candidate, Candidates, SearchStorage
+from study.search.candidates import Candidate, Candidates
 from study.search.storage import open_storage
 from tests.search.conftest import make_project, open_space
 
@@ -19,7 +20,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make_project(tmp_path_factory.mktemp("stored"))
 
 
-def candidates(project: Project, storage: SearchStorage) -> Candidates:
+def candidates(project: Project, storage: Any) -> Candidates:
     space = open_space(project, "anti_average")
     return Candidates(storage, "tiny", space, {"facts": 1}, seed=0)
 

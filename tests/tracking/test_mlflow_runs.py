@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from study.tracking.mlflow_runs import flatten_settings
@@ -14,7 +14,6 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=40)
 @given(st.dictionaries(st.text(), trees, max_size=4))
 def test_any_settings_become_parameters_that_mlflow_accepts(tree):
     from mlflow.utils.validation import _validate_param

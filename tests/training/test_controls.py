@@ -14,7 +14,7 @@ from study.color.lab import rgb_to_lab
 from study.config.arms import load_arm
 from study.data.prepare import prepare
 from study.errors import StudyError
-from study.metrics import mean_chroma
+from study.metrics import ab_distance, mean_chroma
 from study.models import Colorizer
 from study.project import Project
 from study.training.executor import run_cells
@@ -22,8 +22,15 @@ from study.training.networks import load_network
 from tests.conftest import TINY_STUDY, write_params
 
 
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one test trained, no other trains again."""
+    return tmp_path_factory.mktemp("cells")
+
+
 @pytest.fixture
-def project(root: Path) -> Project:
+def project(root: Path, cells: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("STUDY_CELLS", str(cells))
     own = Project.open(root)
     prepare("tiny", own.study("tiny"), root)
     return own
@@ -63,6 +70,27 @@ def test_a_control_has_the_hues_of_its_source(project: Project) -> None:
     before, after = colors(mse, test), colors(vivid, test)
     gain = after.norm() / before.norm()
     torch.testing.assert_close(after, before * gain, rtol=1e-3, atol=1e-3)
+
+
+def test_a_lift_matches_the_chroma_of_the_truth_and_a_transport_comes_nearer_to_its_colors(project: Project) -> None:
+    mse, lift, half, whole = networks(project, "mse", "mse_lift", "mse_transport_half", "mse_transport")
+    val = lab(project, "val")
+    true = float(mean_chroma(val[:, 1:]).mean())
+    assert float(mean_chroma(colors(lift, val)).mean()) == pytest.approx(true, rel=0.01)
+    assert len({cell.signature for cell in project.cells("tiny", project.arms("tiny", ("mse_lift", "mse_gain_truth",
+                "mse_transport", "mse_transport_half")), [0])}) == 4  # fmt: skip
+    flat = [one.movedim(1, -1).reshape(-1, 2) for one in (val[:, 1:], *(colors(m, val) for m in (mse, half, whole)))]
+    start, middle, end = (ab_distance(one, flat[0]) for one in flat[1:])
+    assert end < middle < start and end < start / 2
+
+
+@pytest.mark.parametrize(
+    "wrong", ["match: gray, by: lift", "match: truth, by: gain, strength: 0.5", "match: truth, by: x"]
+)
+def test_a_rule_that_fits_no_control_is_refused(project: Project, wrong: str) -> None:
+    (project.root / "ablations" / "odd.yaml").write_text(f"description: x\ncontrol: {{of: mse, {wrong}}}\n")
+    with pytest.raises(StudyError, match=r"^ablations/odd.yaml: control"):
+        load_arm(project.root, "odd")
 
 
 def test_a_control_follows_its_sources_signatures(project: Project) -> None:
@@ -123,7 +151,11 @@ def test_a_control_that_cannot_be_made_is_told_in_one_line(project: Project, tex
     assert "\n" not in str(caught.value)
 
 
-def test_no_gain_for_a_network_that_paints_gray_is_told_in_one_line(project: Project) -> None:
+def test_no_gain_for_a_network_that_paints_gray_is_told_in_one_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STUDY_CELLS")  # cells of its own, to spoil
+    project = Project.open(project.root)
     (mse,) = project.cells("tiny", project.arms("tiny", ("mse",)), [0])
     run_cells([mse], project.store, jobs=1)
     weights = project.store.path(mse.signature) / "model.pt"

@@ -23,8 +23,9 @@ from study.data.prepare import prepare
 from study.errors import StudyError
 from study.project import Project
 from study.training.cell import Cell
+from study.training.digest import weights_digest
 from study.training.executor import run_cell, run_cells
-from study.training.networks import load_network, weights_digest
+from study.training.networks import load_network
 from study.training.schedule import step_count
 from study.training.store import CellStore, collect
 from study.training.trainer import ParentGone
@@ -118,7 +119,7 @@ def test_a_network_that_does_not_fit_the_pictures_is_told_before_any_work(root: 
 
 def test_the_collected_network_is_the_trained_one(project: Project, tmp_path: Path) -> None:
     todo = cells(project, "zhang")
-    records = run_cells(todo, project.store, jobs=2)
+    records = run_cells(todo, project.store, jobs=1)
     collect(todo, project.store, tmp_path / "runs")
     for seed, record in enumerate(records):
         model = load_network(tmp_path / "runs" / f"seed-{seed}", Path())
@@ -127,7 +128,7 @@ def test_the_collected_network_is_the_trained_one(project: Project, tmp_path: Pa
 
 
 # `make soak` raises it to twenty.
-KILLS = int(os.environ.get("STUDY_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("STUDY_TEST_KILLS", "1"))
 
 
 def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
@@ -171,7 +172,8 @@ def test_sigkill_at_random_moments_ends_with_the_same_bits(root: Path) -> None:
 
 
 def test_workers_stop_when_the_process_that_started_them_dies(root: Path) -> None:
-    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | {"images": 10_000_000}, "seeds": [0, 1, 2, 3, 4]}
+    endless = {"images": 10_000_000, "checkpoint_seconds": 1e6}  # so that a checkpoint is written at the end alone
+    slower = TINY_STUDY | {"train": TINY_STUDY["train"] | endless, "seeds": [0, 1, 2, 3, 4]}
     pipeline = {"studies": ["tiny"], "arms": ["mse"], "baseline": "mse"}
     write_params(root, {"pipeline": pipeline, "studies": {"tiny": slower}})
     project = Project.open(root)
@@ -179,7 +181,7 @@ def test_workers_stop_when_the_process_that_started_them_dies(root: Path) -> Non
     todo = cells(project, "mse", seeds=[0, 1, 2, 3, 4])
     command = [sys.executable, "-m", "study", "train", "tiny", "--jobs", "2"]
     run = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     try:
         while len(begun := [cell for cell in todo if project.store.progress(cell)]) < 2:
             assert time.monotonic() < deadline
@@ -187,12 +189,9 @@ def test_workers_stop_when_the_process_that_started_them_dies(root: Path) -> Non
     finally:
         run.kill()  # the parent alone, not its workers
         run.wait()
-    before = -1
-    while (now := sum(project.store.progress(cell) for cell in todo)) != before:
+    while not all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in begun):
         assert time.monotonic() < deadline, "the workers go on without their parent"
-        before = now
-        time.sleep(1.5)
-    assert all((project.store.path(cell.signature) / "checkpoint.pt").exists() for cell in begun)
+        time.sleep(0.05)
     assert [cell for cell in todo if project.store.progress(cell)] == begun  # nor do they begin what they were handed
 
 

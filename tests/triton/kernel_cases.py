@@ -63,26 +63,31 @@ def _losses_as_called(device: torch.device, generator: torch.Generator) -> Itera
         ("classification loss, Lab", classes, logits, lab),
         ("classification loss, ab", classes, logits, lab[:, 1:]),
     ):
-        for layout in (torch.contiguous_format, torch.channels_last):
-            for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
-                there = prediction.to(device, dtype, memory_format=layout).requires_grad_()
-                exact = there.detach().cpu().double().requires_grad_()
-                wanted = _terms(loss.cpu(), exact, target.double())
-                (slope,) = torch.autograd.grad(3 * weighted_sum(wanted, loss.weights), exact)
-                out = loss.to(device)(there, target.to(device))
-                total = out["total"]
-                (gradient,) = torch.autograd.grad(3 * total, there, retain_graph=True)
-                (again,) = torch.autograd.grad(total, there, create_graph=True)
-                what = f"{name} as called, {layout}, {dtype}".replace("torch.", "")
-                apart = [abs(out[term].item() / value.item() - 1) for term, value in wanted.items()]
-                assert out.keys() == {"total", *wanted}
-                yield what, max(*apart, abs(total.item() / weighted_sum(wanted, loss.weights).item() - 1)), 1e-4
-                allowed = {torch.float16: 2e-3, torch.bfloat16: 2e-2}.get(dtype, 2e-4) * slope.abs().max().item()
-                yield f"{what}, gradient", _largest(gradient, slope), allowed
-                yield f"{what}, gradient with a graph", _largest(again, slope / 3), allowed
-                assert again.requires_grad and gradient.dtype == dtype
-                by_kernel = type(total.grad_fn).__name__ in ("AntiAverageBackward", "CrossEntropyBackward")
-                assert by_kernel == (dtype != torch.float64), total.grad_fn
+        for layout, dtype in (
+            (torch.contiguous_format, torch.float32),
+            (torch.channels_last, torch.float32),
+            (torch.contiguous_format, torch.float16),
+            (torch.channels_last, torch.bfloat16),
+            (torch.contiguous_format, torch.float64),
+        ):
+            there = prediction.to(device, dtype, memory_format=layout).requires_grad_()
+            exact = there.detach().cpu().double().requires_grad_()
+            wanted = _terms(loss.cpu(), exact, target.double())
+            (slope,) = torch.autograd.grad(3 * weighted_sum(wanted, loss.weights), exact)
+            out = loss.to(device)(there, target.to(device))
+            total = out["total"]
+            (gradient,) = torch.autograd.grad(3 * total, there, retain_graph=True)
+            (again,) = torch.autograd.grad(total, there, create_graph=True)
+            what = f"{name} as called, {layout}, {dtype}".replace("torch.", "")
+            apart = [abs(out[term].item() / value.item() - 1) for term, value in wanted.items()]
+            assert out.keys() == {"total", *wanted}
+            yield what, max(*apart, abs(total.item() / weighted_sum(wanted, loss.weights).item() - 1)), 1e-4
+            allowed = {torch.float16: 2e-3, torch.bfloat16: 2e-2}.get(dtype, 2e-4) * slope.abs().max().item()
+            yield f"{what}, gradient", _largest(gradient, slope), allowed
+            yield f"{what}, gradient with a graph", _largest(again, slope / 3), allowed
+            assert again.requires_grad and gradient.dtype == dtype
+            by_kernel = type(total.grad_fn).__name__ in ("AntiAverageBackward", "CrossEntropyBackward")
+            assert by_kernel == (dtype != torch.float64), total.grad_fn
 
 
 def _terms(loss: Loss, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:

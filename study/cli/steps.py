@@ -1,171 +1,11 @@
-"""The commands. Nothing heavy is imported until a command needs it, and every failure is one line."""
+"""The steps of a study, one command each, and `run`, which takes them all."""
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-from statistics import median
-from typing import Any
-
 import click
 
-from study.errors import PartlyDone, StudyError, did_you_mean
-
-# Read by the libraries when they are imported; set here so that no command of ours ever phones home.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-
-STUDY = click.argument("study", metavar="STUDY")
-ARMS = click.argument("arms", metavar="[ARM]...", nargs=-1)
-JOBS = click.option(
-    "--jobs", type=click.IntRange(1), default=None, help="Training runs at once. Default: one per usable core."
-)
-
-
-def project() -> Any:
-    """The project around the working directory. Run by DVC, it refuses a folder in which DVC would fail later."""
-    from study.project import Project, pipeline_problem
-
-    own = Project.open(Path.cwd())
-    if "DVC_ROOT" in os.environ and (problem := pipeline_problem(own.root)):
-        raise StudyError(problem)
-    return own
-
-
-def _jobs(wanted: int | None) -> int:
-    from study.cores import usable_cores
-
-    return wanted or usable_cores()
-
-
-class Commands(click.Group):
-    """Lists commands in the order of the work, and guesses what a mistyped one was meant to be."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Command names as they were added."""
-        return list(self.commands)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """The command of that name; a usage error that names the nearest one otherwise."""
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            ctx.fail(f"unknown command {args[0]!r}; {did_you_mean(args[0], self.commands)}")
-        return super().resolve_command(ctx, args)
-
-
-def command(name: str, example: str) -> Any:
-    """Decorator of a command; its help ends with an example."""
-    return study.command(name, epilog=f"Example: {example}")
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog="Example: study run smoke")
-@click.version_option(package_name="colorization-loss-study")
-def study() -> None:
-    """Which colorization loss cures sepia, at which weights, and at what cost?
-
-    `dvc repro` runs a whole study. Every step of it is a command here. STUDY is a block of params.yaml. ARM is a file
-    of ablations/. Without arms, a command takes all arms of the study.
-    """
-
-
-@command("list", "study list")
-def list_() -> None:
-    """List the studies, arms, losses, networks and metrics."""
-    from study.config.arms import arm_names, load_arm
-    from study.losses import loss_names
-    from study.metrics import METRICS
-    from study.models import model_names
-
-    own = project()
-    pipeline = own.params.pipeline
-    click.echo("studies (params.yaml)")
-    for name, settings in own.params.studies.items():
-        click.echo(f" {'*' if name in pipeline.studies else ' '} {name:<26} {settings.title}")
-    click.echo("arms (ablations/)")
-    for name in arm_names(own.root):
-        mark = "*" if name in [*pipeline.arms, *pipeline.controls, *pipeline.tuned] else " "
-        click.echo(f" {mark} {name:<26} {load_arm(own.root, name).description}")
-    for what, names in (("losses (study/losses/)", loss_names()), ("networks (study/models/)", model_names())):
-        click.echo(what)
-        for name in names:
-            click.echo(f"   {name}")
-    click.echo("metrics (study/metrics/)")
-    for metric in METRICS.values():
-        better = f"better: {metric.target:g}" if metric.better == "target" else f"better: {metric.better}"
-        click.echo(f"   {metric.name:<26} {metric.unit:<16} {better if metric.better else 'compare with the truth'}")
-    click.echo("* = part of the pipeline that `dvc repro` runs")
-
-
-@command("plan", "study plan palette_world")
-@STUDY
-@ARMS
-def plan(study: str, arms: tuple[str, ...]) -> None:
-    """Show the training runs of a study and how far each one is."""
-    from study.cores import usable_cores
-    from study.training.schedule import step_count
-
-    own = project()
-    settings = own.study(study)
-    names = arms or own.arm_names(study)
-    waiting = own.waiting(study, names)
-    ready = [name for name in names if name not in waiting]
-    cells = own.cells(study, own.arms(study, ready), settings.seeds) if ready else []
-    steps = step_count(settings.train.images, settings.train.batch)
-    click.echo(f"{study}: {settings.title}")
-    click.echo(
-        f"data {settings.data.source}, network {settings.model.name}, {len(settings.seeds)} seeds, "
-        f"{steps:,} steps of {settings.train.batch} pictures per run"
-    )
-    speeds, missing = [], 0
-    for cell in cells:
-        record = own.store.record(cell.signature)
-        if record is None and cell.sources:
-            state = "to be made"  # a control, in a second
-        elif record is None:
-            state = f"{100 * own.store.progress(cell) / cell.train.images:.0f} % trained"
-            missing += cell.train.images - own.store.progress(cell)
-        else:
-            state = record["status"]
-            speeds.append(record["images_per_s"] or 0)
-        click.echo(f"  {cell.arm.name:<26} seed {cell.seed:<4} {cell.signature}  {state}")
-    for name in waiting:
-        click.echo(f"  {name:<26} waits for its weights: study search {study}")
-    if missing and speeds:
-        cores = usable_cores()
-        minutes = missing / sorted(speeds)[len(speeds) // 2] / cores / 60
-        click.echo(f"about {minutes:.0f} minutes of training left on {cores} cores")
-
-
-@command("doctor", "study doctor")
-def doctor() -> None:
-    """Check that this machine and this project have all that a study needs."""
-    from study.doctor import examine
-
-    sound = True
-    for check in examine(project()):
-        sound &= check.passed
-        click.echo(f"{'ok  ' if check.passed else 'FAIL'}  {check.what}: {check.found}")
-    if not sound:
-        raise StudyError("something above failed; each line says what to do")
-
-
-@command("check", "study check pinball")
-@click.argument("arms", metavar="ARM...", nargs=-1, required=True)
-def check(arms: tuple[str, ...]) -> None:
-    """Test an arm's loss, your own too: gradients, gray pictures, precision, shapes, determinism.
-
-    Needs no data and no training. Each check is a line. When one fails, the command fails.
-    """
-    from study.doctor import check_arm
-
-    own, failed = project(), 0
-    for name in arms:
-        click.echo(name)
-        for item in check_arm(own, name):
-            failed += not item.passed
-            click.echo(f"  {'ok  ' if item.passed else 'FAIL'}  {item.what}: {item.found}")
-    if failed:
-        raise StudyError(f"{failed} {'check' if failed == 1 else 'checks'} failed; each line says what was found")
+from study.cli.group import ARMS, JOBS, STUDY, command, jobs_of, project, raise_failures
+from study.errors import PartlyDone, StudyError
 
 
 @command("run", "study run smoke")
@@ -198,11 +38,15 @@ def run(context: click.Context, study: str) -> None:
 @STUDY
 @click.option("--again", is_flag=True, help="Make them anew even when they are up to date.")
 def prepare(study: str, again: bool = False) -> None:
-    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date."""
+    """Make the arrays of a study from its source: data/STUDY/. Nothing is done when they are up to date.
+
+    Where the study's network has a frozen part, what that makes of the pictures is computed too: .features/.
+    """
     from study.data.prepare import prepare
 
     own = project()
     manifest = prepare(study, own.study(study), own.root, again)
+    own.make_features(study, jobs_of(None))
     counts = ", ".join(f"{facts['count']} {split}" for split, facts in manifest["splits"].items())
     click.echo(f"data/{study}: {counts}")
     for split, seen in manifest["seen_in_training"].items():
@@ -262,7 +106,7 @@ def search(
     found = search(
         project(),
         study,
-        _jobs(jobs),
+        jobs_of(jobs),
         families=list(families) or None,
         trials=trials,
         report=click.echo,
@@ -284,16 +128,21 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
 
     A killed run goes on where it was. A finished one is never trained twice. An arm that fails stops no other.
     """
+    from study.files import refuse_foreign_files
     from study.training.executor import run_cells
-    from study.training.store import collect
+    from study.training.store import COLLECTED, collect
 
     own = project()
     chosen = own.arms(study, arms)
     searches = {arm.name: own.search_digest(study, arm) for arm in chosen}  # now: another may end meanwhile
     cells = own.cells(study, chosen, own.seeds(study, seeds))
+    runs = own.results(study) / "runs"
+    for arm in () if seeds else chosen:
+        refuse_foreign_files(runs / arm.name, COLLECTED)
+    own.make_features(study, jobs_of(jobs))
     failures = []
     try:
-        run_cells(cells, own.store, _jobs(jobs))
+        run_cells(cells, own.store, jobs_of(jobs))
     except StudyError as error:
         failures.append(str(error))
     for cell in cells:
@@ -306,15 +155,8 @@ def train(study: str, arms: tuple[str, ...], jobs: int | None, seeds: tuple[int,
     done = [arm for arm in chosen if own.store.done(cells_of[arm.name])]
     if not seeds:
         for arm in done:
-            runs = own.results(study) / "runs" / arm.name
-            collect(cells_of[arm.name], own.store, runs, searches[arm.name])
-    _raise_failures(failures, some_done=bool(done))
-
-
-def _raise_failures(failures: list[str], some_done: bool) -> None:
-    """Raise what went wrong with some arms, if anything: as PartlyDone where others came through."""
-    if failures:
-        raise PartlyDone("; ".join(failures)) if some_done else StudyError(failures[0])
+            collect(cells_of[arm.name], own.store, runs / arm.name, searches[arm.name])
+    raise_failures(failures, some_done=bool(done))
 
 
 @command("time", "study time smoke")
@@ -325,15 +167,18 @@ def time_(study: str, again: bool = False) -> None:
 
     Takes a minute or two, best on a machine that does nothing else. Needs the data and, for tuned arms, the search.
     """
+    from statistics import median
+
     from study.training.step_times import time_steps
 
     own = project()
     cells = own.first_cells(study, own.arms(study))
+    own.make_features(study, jobs_of(None))
     for arm, times in time_steps(cells, own.study(study).timing, own.step_times_file(study), again).items():
-        told = "no times: its loss does not stay finite"
+        found = "no times: its loss does not stay finite"
         if times:
-            told = f"{median([each for process in times for each in process]):.1f} ms a step"
-        click.echo(f"{arm}: {told}")
+            found = f"{median([each for process in times for each in process]):.1f} ms a step"
+        click.echo(f"{arm}: {found}")
 
 
 @command("evaluate", "study evaluate palette_world mse")
@@ -348,6 +193,7 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
     from study.training.store import check_collected
 
     own, done, failures = project(), 0, []
+    own.make_features(study, jobs_of(None))
     for arm in own.arms(study, arms):
         try:
             check_collected(own.results(study) / "runs" / arm.name, f"run: study train {study} {arm.name}")
@@ -362,7 +208,7 @@ def evaluate(study: str, arms: tuple[str, ...]) -> None:
     for name in arms:
         if name not in own.arm_names(study):
             click.echo(f"{name} is not among the arms of {study} in params.yaml, so it is compared with none")
-    _raise_failures(failures, some_done=done > 0)
+    raise_failures(failures, some_done=done > 0)
 
 
 @command("compare", "study compare palette_world --strict")
@@ -390,9 +236,9 @@ def compare(study: str, strict: bool) -> None:
     if untimed := cost.loc[cost["step_ms"].isna(), "arm"].tolist():
         click.echo(f"steps not timed: {', '.join(untimed)}; run: study time {study}")
     claims = tables["claims"]
-    told = ", ".join(f"{count} {verdict}" for verdict, count in claims["verdict"].value_counts().items())
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in claims["verdict"].value_counts().items())
     click.echo(f"results/{study}/tables: {len(tables['arms'])} estimates, {len(tables['paired'])} paired differences")
-    click.echo(f"{len(claims)} claims{': ' if told else ''}{told}")
+    click.echo(f"{len(claims)} claims{': ' if verdicts else ''}{verdicts}")
     if strict and (gone := lost(before, claims)):
         raise StudyError(f"claims that were confirmed before no longer are: {', '.join(gone)} (new tables are written)")
 
@@ -441,26 +287,3 @@ def track(study: str, arms: tuple[str, ...], tensorboard: bool, uri: str | None)
         click.echo(f"{done.trials} trials of the search recorded")
     if done.missing:
         click.echo(f"not trained: {', '.join(done.missing)}")
-
-
-def main(arguments: list[str] | None = None) -> Any:
-    """Run a command; failures end in one line on stderr and exit status 1, Ctrl-C in 130."""
-    try:
-        return study.main(args=arguments, prog_name="study", standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except StudyError as error:
-        click.echo(f"study: {error}", err=True)
-        sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("study: interrupted; what is finished is kept, and the same command goes on", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except OSError as error:
-        click.echo(f"study: {error}", err=True)
-        sys.exit(1)
