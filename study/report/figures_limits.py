@@ -10,7 +10,7 @@ from study.report import plot as p
 from study.report.format import number
 from study.report.limits import EXACT, Limits, Spot
 from study.report.plot import INK, MUTED, Plot
-from study.report.result import Estimate, StudyResult
+from study.report.result import StudyResult
 from study.report.styles import Style
 
 LINES = {
@@ -71,14 +71,7 @@ def _panel(
     for arm, spot in shown.items():
         x, y = getattr(spot, quantity), spot.error
         style = styles.get(arm) or Style(-1, INK, "X", "exact law")
-        _span(axes, x, y, style)
-        p.dot(axes, x.mean, y.mean, style, 8)
+        p.cross(axes, x, y, style)
         if arm == EXACT:
             p.write(axes, x.mean, y.mean, style.label, shift=(8, -8))
     axes.set(xlim=(low, high), ylim=ends)
-
-
-def _span(axes: Any, x: Estimate, y: Estimate, style: Style) -> None:
-    if x.seeds > 1:
-        p.stroke(axes, [x.low, x.high], [y.mean] * 2, style, lw=1.3, alpha=0.6)
-        p.stroke(axes, [x.mean] * 2, [y.low, y.high], style, lw=1.3, alpha=0.6)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Polygon
 
 from study.report import plot as p
 from study.report.evidence import gradient_rows, gradient_shares, theory_rows
@@ -37,10 +36,8 @@ def theory(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
             p.stroke(axes, [0, top], [0, top], color=MUTED, lw=1, zorder=1)
             p.stroke(axes, [0, top], [own[0].true_chroma] * 2, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
             for row in own:
-                if row.chroma_low == row.chroma_low:
-                    p.stroke(
-                        axes, [row.predicted_chroma] * 2, [row.chroma_low, row.chroma_high], styles[row.arm], lw=1.5
-                    )
+                ends = [row.chroma_low, row.chroma_high]
+                p.stroke(axes, [row.predicted_chroma] * 2, ends, styles[row.arm], lw=1.5)
                 p.dot(axes, row.predicted_chroma, row.chroma, styles[row.arm])
             axes.set(xlim=(0, top), ylim=(0, top))
             p.heading(axes, region)
@@ -108,8 +105,7 @@ def _curve(result: StudyResult, styles: dict[str, Style], split: str, name: str)
             step = math.ceil(len(rows) / MOST_POINTS)
             rows = rows.iloc[sorted({*range(0, len(rows), step), len(rows) - 1})]
             x, low, high = (rows[name].to_numpy() for name in ("images", "low", "high"))
-            band = np.concatenate([np.stack([x, low], axis=-1), np.stack([x, high], axis=-1)[::-1]])
-            p.put(axes, Polygon(band, alpha=0.14, lw=0, color=own.color), own)
+            p.band(axes, x, low, high, own, alpha=0.14)
             p.stroke(axes, x, rows["mean"], own, ls=DASHES.get(own.marker, "-") if colors.count(own.color) > 1 else "-",
                    marker=own.marker if len(rows) < 3 else None)  # fmt: skip
         if split == "train" and (table["mean"] > 0).all() and table["mean"].max() > 20 * table["mean"].min():
@@ -146,16 +142,13 @@ def gradients(result: StudyResult, styles: dict[str, Style]) -> Plot | None:
                 across, shares = np.array([0.0, across[0]]), np.repeat(shares, 2, axis=1)
             tops = np.vstack([np.zeros(len(across)), shares.cumsum(axis=0)])
             for term, low, high in zip(part, tops, tops[1:], strict=False):
-                band = np.concatenate([np.stack([across, low], axis=-1), np.stack([across, high], axis=-1)[::-1]])
-                p.put(axes, Polygon(band, color=colors[term], lw=0))
+                p.band(axes, across, low, high, Style(-1, colors[term], "s", term))
             p.heading(axes, styles[arm].label)
             axes.set(ylim=(0, 1), xlim=(across[0], across[-1]))
             p.scales(axes, x=p.thousands, y=percent if place % 4 == 0 else lambda _: "", nx=3, ny=2)
         told = "; ".join(f"{arm}: " + ", ".join(f"{term} {number(100 * part[term].mean(), 1)} %" for term in part)
                          for arm, part in found.items())  # fmt: skip
-        return p.finish(
-            figure, "gradients", "Share of each term in the gradient", f"Mean share of the gradient. {told}."
-        )
+        return p.finish(figure, "gradients", "Shares in the gradient", f"Mean share of each term: {told}.")
 
 
 def _family_looks(families: list[Family], styles: dict[str, Style]) -> dict[str, Style]:

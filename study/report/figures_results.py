@@ -21,11 +21,9 @@ def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) ->
 
     named: arms whose names stand beside their points, besides those that stand apart. None without measurements.
     """
-    points = {
-        arm: (result.estimates[arm, AMOUNT], result.estimates[arm, ERROR])
-        for arm in styles
-        if (arm, AMOUNT) in result.estimates and (arm, ERROR) in result.estimates
-    }
+    known = result.estimates
+    points = {arm: (known[arm, AMOUNT], known[arm, ERROR]) for arm in styles
+              if (arm, AMOUNT) in known and (arm, ERROR) in known}  # fmt: skip
     if not points:
         return None
     across, up = result.metrics[AMOUNT], result.metrics[ERROR]
@@ -46,17 +44,12 @@ def tradeoff(result: StudyResult, styles: dict[str, Style], named: list[str]) ->
                for arm, (x, y) in points.items() if arm not in inside]  # fmt: skip
     with p.drawing(760, 360, top=44 if outside else 24, key=others) as (figure, axes):
         axes.axvline(across.target, color=INK, lw=1, ls=(0, (3, 2.5)), zorder=1)
-        p.write(
-            axes, across.target, 1, "truth", frame=axes.get_xaxis_transform(), shift=(0, 10), ha="center", color=MUTED
-        )
+        frame = axes.get_xaxis_transform()
+        p.write(axes, across.target, 1, "truth", frame=frame, shift=(0, 10), ha="center", color=MUTED)
         corners = sorted((inside[arm][0].mean, inside[arm][1].mean) for arm in front)
         p.stroke(axes, *zip(*corners, strict=True), color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
         for arm, (x, y) in inside.items():
-            own = styles[arm]
-            if x.has_interval and y.has_interval:
-                p.stroke(axes, [x.low, x.high], [y.mean] * 2, own, lw=1.3, alpha=0.6)
-                p.stroke(axes, [x.mean] * 2, [y.low, y.high], own, lw=1.3, alpha=0.6)
-            p.dot(axes, x.mean, y.mean, own, 8)
+            p.cross(axes, x, y, styles[arm])
         axes.set(xlim=x_ends, ylim=y_ends)
         error = f"error: {up.label}{up.unit_label}, lower is better"
         p.scales(axes, "share of the truth’s chroma (chroma ratio)", error, nx=7, ny=6)

@@ -15,8 +15,6 @@ PILOT = 0.2
 MOST_ROWS = 7
 CLOSE = 0.1
 """A verdict is close when moving its interval by this share of its half-width would change it."""
-QUICK = 0.1
-"""Steps within this share of the baseline's time take about as long."""
 
 
 @dataclass(frozen=True)

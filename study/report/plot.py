@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 from adjustText import adjust_text
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -21,10 +22,12 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D, IdentityTransform
 
+from study.report.result import Estimate
 from study.report.styles import DARK, Style
 
 # Each tone is a colour on white paper; in a page it becomes the variable of the same name.
@@ -220,6 +223,20 @@ def write(
         return
     put(axes, Words(x, y, text, **{"va": "center", "fontsize": 9.5} | options,
                     transform=frame + Affine2D().translate(*shift)), style)  # fmt: skip
+
+
+def cross(axes: Axes, x: Estimate, y: Estimate, style: Style) -> None:
+    """The mark of an arm with the intervals of both its values, where they have one."""
+    if x.has_interval and y.has_interval:
+        stroke(axes, [x.low, x.high], [y.mean] * 2, style, lw=1.3, alpha=0.6)
+        stroke(axes, [x.mean] * 2, [y.low, y.high], style, lw=1.3, alpha=0.6)
+    dot(axes, x.mean, y.mean, style, 8)
+
+
+def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, style: Style, **options: Any) -> None:
+    """The area between two lines, in the colour of an arm."""
+    edge = np.concatenate([np.stack([x, low], axis=-1), np.stack([x, high], axis=-1)[::-1]])
+    put(axes, Polygon(edge, color=style.color, lw=0, **options), style)
 
 
 def write_key(
