@@ -42,11 +42,13 @@ class Candidate:
 class Rival:
     """The reference that comes nearest to the truth's chroma, beside the recommended arm.
 
-    error: "smaller", "larger" or "same", the reference's error beside the recommended arm's.
+    of: the arm whose colours it changes; by: how, "gain", "lift" or "transport". error: "smaller", "larger" or "same",
+    the reference's error beside the recommended arm's.
     """
 
     candidate: Candidate
     of: str
+    by: str
     restores: bool
     error: str
 
@@ -226,7 +228,8 @@ def _rival(result: StudyResult, best: Candidate, known: list[Candidate]) -> Riva
         error = "same"
     else:
         error = "smaller" if one.error < best.error else "larger"
-    return Rival(one, result.arms[one.arm].control["of"], restores(result, one.arm), error)
+    control = result.arms[one.arm].control
+    return Rival(one, control["of"], control.get("by", "gain"), restores(result, one.arm), error)
 
 
 def _rows(result: StudyResult, found: dict[str, Any], all_: dict[str, Candidate]) -> tuple[Candidate, ...]:
