@@ -63,9 +63,8 @@ def _panel(
         look = LINES["limit" if kind == own else kind]
         p.stroke(axes, x[inside], y[inside], **look, zorder=2)
         named["least error" if kind == own else kind] = look
-    # Left of the truth's chroma, and at a large distance, little error is needed: there is room above.
     for place, (name, look) in enumerate(named.items()):
-        left, up = 0.04 if quantity == "chroma" else 0.68, 0.96 - 0.055 * place
+        left, up = 0.04, 0.96 - 0.055 * place
         p.stroke(axes, [left, left + 0.08], [up, up], **look, transform=axes.transAxes)
         p.write(axes, left + 0.1, up, name, frame=axes.transAxes, color=MUTED)
     for arm, spot in shown.items():
@@ -73,5 +72,6 @@ def _panel(
         style = styles.get(arm) or Style(-1, INK, "X", "exact law")
         p.cross(axes, x, y, style)
         if arm == EXACT:
-            p.write(axes, x.mean, y.mean, style.label, shift=(8, -8))
+            right = x.mean > (low + high) / 2
+            p.write(axes, x.mean, y.mean, style.label, shift=(-8 if right else 8, -8), ha="right" if right else "left")
     axes.set(xlim=(low, high), ylim=ends)

@@ -299,8 +299,9 @@ def arms_table(result: StudyResult) -> Table:
 def settings(arm: Any) -> str:
     """Loss, weights, options and decoding of an arm in one line; of a reference, whose networks it uses."""
     if arm.control:
-        gain = "no colour" if arm.is_gray else f"one gain, fitted to {arm.control.get('match')}"
-        return f"networks of {arm.control['of']}; {gain}"
+        by, strength = arm.control.get("by", "gain"), arm.control.get("strength", 1.0)
+        how = f"one {by}, fitted to {arm.control.get('match')}{f', strength {strength:g}' if strength != 1 else ''}"
+        return f"networks of {arm.control['of']}; {'no colour' if arm.is_gray else how}"
     decode = arm.decode if arm.loss == "classification" else {}
     return "; ".join([arm.loss, *_parts({**arm.weights, **arm.options, **arm.train, **decode})])
 

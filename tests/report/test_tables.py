@@ -12,6 +12,7 @@ from study.report import tables
 from study.report.findings import find
 from study.report.format import amount, count, duration, interval, number, p_value, percent, slug
 from study.report.render import markdown_code, markdown_escape, paragraphs, render_tex, tex_escape
+from study.report.result import Arm
 from study.report.table import Cell, Column, arm_cell, badge, table, value, words
 
 
@@ -138,3 +139,10 @@ def test_details_show_the_fields_of_their_table(make):
     assert one[2].sort == own.mean and one[2].text == number(own.mean, 3, sign=True)
     assert one[2].detail == interval(own.low, own.high, 3, sign=True) and one[3].kind == "badge"
     assert {row[1].text for row in table_.rows} == set(result.arms) - {"mse"}
+
+
+def test_the_settings_of_a_reference_say_what_it_does_to_the_colours():
+    half = Arm("half", control={"of": "mse", "match": "truth", "by": "transport", "strength": 0.5})
+    told = tables.settings(half)
+    assert "mse" in told and "transport" in told and "0.5" in told and "gain" not in told
+    assert "gain" in tables.settings(Arm("old", control={"of": "mse", "match": "truth"}))
