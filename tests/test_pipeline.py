@@ -57,6 +57,9 @@ class Pipeline:
         smoke = params["studies"]["smoke"]
         del smoke["arms"]
         smoke["train"]["images"] = 512
+        smoke["model"]["options"]["width"] = 4
+        smoke["evaluate"]["lpips"] = "off"  # loading it takes every evaluation seconds
+        smoke["compare"]["resamples"] = 200
         smoke["search"] |= {"families": ["anti_average"], "trials": trials, "images": 256}
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
