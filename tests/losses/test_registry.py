@@ -24,8 +24,9 @@ from study.losses.conformance import check_loss
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = [
-    "anti_average", "anti_average_circular", "anti_average_lpips", "circular_diversity", "classification", "huber",
-    "hue", "mse", "pinball", "sliced_wasserstein",
+    "anti_average", "anti_average_circular", "anti_average_lpips", "batch_wasserstein", "batch_wasserstein_lab",
+    "circular_diversity", "classification", "color_histogram", "energy_distance", "huber", "hue", "hue_histogram",
+    "mse", "pinball", "sliced_wasserstein",
 ]  # fmt: skip
 PRIOR = np.full(313, 1 / 313)
 
