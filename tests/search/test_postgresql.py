@@ -89,6 +89,7 @@ def watcher(database: str) -> Iterator[Any]:
         yield storage
 
 
+@pytest.mark.verify
 def test_two_processes_share_a_search_and_one_is_killed(database: str, watcher: Any, tmp_path: Path) -> None:
     settings = {"families": ["anti_average"], "trials": 6, "images": 512, "seeds": 1, "finalists": 1, "fresh_seeds": 1}
     projects = {name: make_project(tmp_path / name, **settings) for name in ("first", "second")}
