@@ -17,13 +17,14 @@ _WATCHING = {"validations", "log_every", "checkpoint_seconds", "device"}
 def length_variants(params: Params, study: str) -> list[str]:
     """Studies that differ from `study` in the length of training alone, the shortest first.
 
-    They have the same data, and the same settings of training but for `images` and what does not change a network.
+    They have the same data and network, and the same settings of training but for `images` and what does not change a
+    number.
     """
     own = params.studies[study]
 
     def settings(name: str) -> tuple:
         other = params.studies[name]
-        return other.data.model_dump(), other.train.model_dump(exclude={"images", *_WATCHING})
+        return other.data.model_dump(), other.model.model_dump(), other.train.model_dump(exclude={"images", *_WATCHING})
 
     found = [
         name

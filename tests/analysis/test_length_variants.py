@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from study import tables as table
-from study.analysis.length_variants import read_variants
+from study.analysis.length_variants import length_variants, read_variants
 from study.analysis.schemas import ARMS as ARMS_TABLE
 from study.analysis.schemas import CELLS
 from study.data.prepare import prepare
@@ -85,3 +85,12 @@ def test_the_command_names_what_it_leaves_out(project: Project, root: Path) -> N
         assert study(*command, cwd=root).returncode == 0
     told = study("compare", "tiny", cwd=root)
     assert any("study run half" in line and all(arm in line for arm in ARMS) for line in told.stdout.splitlines())
+
+
+def test_another_network_or_other_data_make_no_variant(project: Project, root: Path) -> None:
+    half = project.study("half").model_dump(exclude_none=True)
+    wider = half | {"model": half["model"] | {"options": {"width": 8, "levels": 2}}}
+    fewer = half | {"data": half["data"] | {"train": 64}}
+    pipeline = {"studies": ["tiny"], "arms": ARMS[:-1], "controls": ARMS[-1:], "baseline": "mse"}
+    write_params(root, {"pipeline": pipeline, "studies": {"tiny": TINY_STUDY, "wider": wider, "fewer": fewer}})
+    assert length_variants(Project.open(root).params, "tiny") == []
